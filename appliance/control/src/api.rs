@@ -1,0 +1,37 @@
+//! What a client may ask and what it is told, as JSON.
+//!
+//! Requests refuse fields they do not know, so that a misspelt wish is never silently ignored. Replies may gain
+//! fields: a client ignores what it does not know. Times are RFC 3339 texts, sizes are whole bytes, hashes are
+//! hexadecimal.
+
+mod disk;
+mod failback;
+mod job;
+mod machine;
+mod point;
+mod request;
+mod retention;
+mod scalar;
+mod status;
+
+/// Block devices and what they may be used for.
+pub use disk::{Disk, Disks, Eligibility};
+/// The plan of a failback, and what was started.
+pub use failback::{Content, ContentOrigin, FailbackPlan, FailbackStarted, PlanDisk};
+/// Units of work with progress.
+pub use job::{DiskProof, Job, JobId, JobKind, JobOutcome, JobStarted, JobState, Jobs, Progress, Verdict};
+/// Machines and where they stand.
+pub use machine::{Machine, MachineDisk, MachineRemoved, Machines, Phase, Session};
+/// Recovery points.
+pub use point::{Consistency, Point, Points};
+/// What a client may ask.
+pub use request::{
+    Call, Cancel, Commit, DiskChoice, DiskList, Failback, FailbackTo, JobList, JobWatch, MachineAdd,
+    MachineList, MachineRemove, MachineShow, PointList, PointVerify, Request, RetentionShow, StatusShow,
+};
+/// How far back history reaches, and what it costs.
+pub use retention::{Epoch, History, Retention};
+/// Times and hashes as JSON writes them.
+pub use scalar::{HexHash, Rfc3339};
+/// The one-screen answer.
+pub use status::{Concern, Health, Status, VolumeUse};

@@ -1,0 +1,70 @@
+//! The plan of a failback, and what was started.
+
+use serde::{Deserialize, Serialize};
+use units::{DiskIndex, MachineName, Sequence};
+
+use super::{JobId, Point};
+
+/// What a failback would change. A pure value: computing it touches no target disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailbackPlan {
+    /// The machine.
+    pub machine: MachineName,
+    /// The sequence the target disks stand at now.
+    pub from: Sequence,
+    /// The recovery point that was found.
+    pub to: Point,
+    /// 4 KiB granules to write.
+    pub granules: u64,
+    /// Bytes to write.
+    pub write_bytes: u64,
+    /// Where the content comes from; sums to `granules` and `write_bytes`.
+    pub content: Vec<Content>,
+    /// The same by disk.
+    pub disks: Vec<PlanDisk>,
+}
+
+/// A part of the content by where it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// Where from.
+    pub origin: ContentOrigin,
+    /// How many 4 KiB granules.
+    pub granules: u64,
+    /// How many bytes.
+    pub bytes: u64,
+}
+
+/// Where the content of a granule comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContentOrigin {
+    /// Ordered writes.
+    Redo,
+    /// Before-images.
+    Undo,
+    /// Known to be zero; nothing is read.
+    Zero,
+}
+
+/// What a failback writes on one disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanDisk {
+    /// The disk.
+    pub index: DiskIndex,
+    /// The device or file.
+    pub path: String,
+    /// 4 KiB granules to write.
+    pub granules: u64,
+    /// Bytes to write.
+    pub write_bytes: u64,
+}
+
+/// The plan, and the job that carries it out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailbackStarted {
+    /// What changes.
+    pub plan: FailbackPlan,
+    /// The job; absent when only the plan was asked for.
+    pub job: Option<JobId>,
+}

@@ -1,0 +1,167 @@
+//! Units of work with progress.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use units::{DiskIndex, MachineName};
+
+use super::{HexHash, Point, Rfc3339};
+
+/// The number of a job, from 1, given once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct JobId(pub u64);
+
+/// What a job does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobKind {
+    /// Brings the target disks to a recovery point.
+    Failback,
+    /// Brings the target disks back to the latest, so that replication goes on.
+    Cancel,
+    /// Computes the roots of the target disks at a recovery point and compares them with the source's.
+    Verify,
+}
+
+/// How a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// Under way.
+    Running,
+    /// Ended as wanted.
+    Done,
+    /// Ended otherwise; the job says why.
+    Failed,
+}
+
+/// One job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its number.
+    pub id: JobId,
+    /// What it does.
+    pub kind: JobKind,
+    /// For which machine.
+    pub machine: MachineName,
+    /// The recovery point it is about.
+    pub point: Option<Point>,
+    /// How it stands.
+    pub state: JobState,
+    /// When it began.
+    pub started: Rfc3339,
+    /// When it ended.
+    pub ended: Option<Rfc3339>,
+    /// Bytes of work done.
+    pub done_bytes: u64,
+    /// Bytes of work in all.
+    pub total_bytes: u64,
+    /// Why it failed.
+    pub error: Option<crate::ErrorReply>,
+    /// What came of it, once done.
+    pub outcome: Option<JobOutcome>,
+}
+
+/// What came of a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum JobOutcome {
+    /// The target disks stand at the job's recovery point.
+    Failback {
+        /// Bytes written to the target disks.
+        written_bytes: u64,
+    },
+    /// The target disks are at the latest again.
+    Cancel {
+        /// Bytes written to the target disks.
+        written_bytes: u64,
+    },
+    /// Both roots of each disk.
+    Verify {
+        /// By disk.
+        disks: Vec<DiskProof>,
+    },
+}
+
+/// The two roots of one disk at one recovery point.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskProof {
+    /// The disk.
+    pub disk: DiskIndex,
+    /// The root the source gave with the marker, if it did.
+    pub source: Option<HexHash>,
+    /// The root computed here from target disk and history.
+    pub target: HexHash,
+    /// What the two say together.
+    pub verdict: Verdict,
+}
+
+/// What two roots say together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The roots are equal: the disks are the same, byte for byte.
+    Identical,
+    /// The roots differ: so do the disks.
+    Different,
+    /// The source gave no root: nothing is proved.
+    NotGiven,
+}
+
+/// A job that was started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobStarted {
+    /// Its number; absent when nothing had to be done.
+    pub job: Option<JobId>,
+}
+
+/// Jobs, newest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Jobs {
+    /// The appliance's clock.
+    pub time: Rfc3339,
+    /// The jobs.
+    pub jobs: Vec<Job>,
+}
+
+/// How far a watched job is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The job.
+    pub job: JobId,
+    /// Bytes of work done.
+    pub done_bytes: u64,
+    /// Bytes of work in all.
+    pub total_bytes: u64,
+    /// Bytes per second of late.
+    pub rate: u64,
+    /// Seconds until the end at that rate, when it can be told.
+    pub eta_seconds: Option<u64>,
+}
+
+impl DiskProof {
+    /// Compares the two roots of `disk`.
+    pub fn compare(disk: DiskIndex, source: Option<HexHash>, target: HexHash) -> Self {
+        let verdict = match source {
+            Some(root) if root == target => Verdict::Identical,
+            Some(_) => Verdict::Different,
+            None => Verdict::NotGiven,
+        };
+        Self { disk, source, target, verdict }
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}", self.0)
+    }
+}
+
+impl FromStr for JobId {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}

@@ -1,0 +1,48 @@
+//! Recovery points.
+
+use serde::{Deserialize, Serialize};
+use units::{MachineName, Sequence};
+
+use super::Rfc3339;
+
+/// How far a recovery point can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Consistency {
+    /// The disk was being written while it was scanned: later and earlier writes are mixed.
+    Fuzzy,
+    /// As if the machine had lost power at this moment.
+    Crash,
+    /// The applications had been asked to be consistent.
+    Application,
+}
+
+/// One recovery point.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Point {
+    /// Position in the machine's stream.
+    pub sequence: Sequence,
+    /// The moment it stands for, by the source's clock.
+    pub time: Rfc3339,
+    /// How far it can be trusted.
+    pub consistency: Consistency,
+    /// The source's word for it; may be empty.
+    pub label: String,
+    /// The source gave the roots of its disks, so that the point can be verified.
+    pub proof: bool,
+}
+
+/// A machine's recovery points, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Points {
+    /// The machine.
+    pub machine: MachineName,
+    /// The appliance's clock.
+    pub time: Rfc3339,
+    /// How many points the whole history has; more than are listed here when only some were asked for.
+    pub total: u64,
+    /// The sequence the target disks stand at.
+    pub at: Sequence,
+    /// The points.
+    pub points: Vec<Point>,
+}

@@ -1,0 +1,152 @@
+//! What a client may ask.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use units::{MachineName, Sequence};
+
+use super::{
+    Disks, FailbackStarted, Job, JobId, JobStarted, Jobs, Machine, MachineRemoved, Machines, Points,
+    Retention, Rfc3339, Status,
+};
+
+/// A kind of request and what answers it.
+pub trait Call: Into<Request> {
+    /// What a successful result holds.
+    type Reply: Serialize + DeserializeOwned;
+}
+
+macro_rules! requests {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $kind:ty),* $(,)? } -> $reply:ty;)*) => {
+        /// One request: a JSON object on one line, its kind under `request`.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(tag = "request", rename_all = "snake_case")]
+        pub enum Request {
+            $($(#[$doc])* $name($name),)*
+        }
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+            #[serde(deny_unknown_fields)]
+            pub struct $name {
+                $($(#[$field_doc])* pub $field: $kind,)*
+            }
+
+            impl From<$name> for Request {
+                fn from(request: $name) -> Self {
+                    Self::$name(request)
+                }
+            }
+
+            impl Call for $name {
+                type Reply = $reply;
+            }
+        )*
+    };
+}
+
+requests! {
+    /// Asks for everything at a glance.
+    StatusShow {} -> Status;
+    /// Registers a machine and its target disks.
+    MachineAdd {
+        /// Its name, as its certificate carries it.
+        name: MachineName,
+        /// Its target disks, in the order of the source's disks; 1 to 256.
+        disks: Vec<DiskChoice>,
+    } -> Machine;
+    /// Asks for every machine.
+    MachineList {} -> Machines;
+    /// Asks for one machine.
+    MachineShow {
+        /// Which.
+        name: MachineName,
+    } -> Machine;
+    /// Forgets a machine and its history; the target disks keep their content.
+    MachineRemove {
+        /// Which.
+        name: MachineName,
+        /// The name again, typed by a person or vouched for by `--yes`.
+        confirm: String,
+    } -> MachineRemoved;
+    /// Asks for every block device.
+    DiskList {} -> Disks;
+    /// Asks for a machine's recovery points.
+    PointList {
+        /// Which machine.
+        machine: MachineName,
+        /// Only the points nearest this time.
+        #[serde(default)]
+        around: Option<Rfc3339>,
+        /// At most this many points, the newest (or nearest to `around`); 0 asks for all.
+        #[serde(default)]
+        limit: u32,
+    } -> Points;
+    /// Brings the target disks to a recovery point, or only plans it.
+    Failback {
+        /// Which machine.
+        machine: MachineName,
+        /// Where to.
+        to: FailbackTo,
+        /// Only plan: change nothing.
+        #[serde(default)]
+        plan_only: bool,
+        /// A fuzzy point will do.
+        #[serde(default)]
+        inconsistent_ok: bool,
+    } -> FailbackStarted;
+    /// Accepts the recovery point a rewound machine stands at, for good.
+    Commit {
+        /// Which machine.
+        machine: MachineName,
+        /// The name again, typed by a person or vouched for by `--yes`.
+        confirm: String,
+    } -> Machine;
+    /// Brings a rewound machine back to the latest, so that replication goes on.
+    Cancel {
+        /// Which machine.
+        machine: MachineName,
+    } -> JobStarted;
+    /// Computes the roots at a recovery point and compares them with the source's.
+    PointVerify {
+        /// Which machine.
+        machine: MachineName,
+        /// Which point.
+        point: FailbackTo,
+    } -> JobStarted;
+    /// Asks for the jobs, newest first.
+    JobList {} -> Jobs;
+    /// Asks for progress until a job ends; the result is the ended job.
+    JobWatch {
+        /// Which job.
+        id: JobId,
+    } -> Job;
+    /// Asks how far back history reaches and what it costs.
+    RetentionShow {
+        /// One machine; all when absent.
+        #[serde(default)]
+        machine: Option<MachineName>,
+    } -> Retention;
+}
+
+/// A target disk that is offered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiskChoice {
+    /// The device or file; absolute.
+    pub path: String,
+    /// It may be a regular file.
+    #[serde(default)]
+    pub allow_file: bool,
+}
+
+/// How a recovery point is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum FailbackTo {
+    /// The newest point.
+    Latest,
+    /// The newest point at or before this time.
+    Time(Rfc3339),
+    /// Exactly this sequence. One that lies between two recovery points counts as a fuzzy point.
+    Sequence(Sequence),
+}

@@ -1,0 +1,97 @@
+//! Times and hashes as JSON writes them.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use units::{Hash, Timestamp};
+
+/// A moment, written in JSON as an RFC 3339 text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rfc3339(pub Timestamp);
+
+/// A blake3 hash, written in JSON as 64 hexadecimal digits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct HexHash(pub Hash);
+
+impl From<Timestamp> for Rfc3339 {
+    fn from(time: Timestamp) -> Self {
+        Self(time)
+    }
+}
+
+impl From<Hash> for HexHash {
+    fn from(hash: Hash) -> Self {
+        Self(hash)
+    }
+}
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, out)
+    }
+}
+
+impl fmt::Display for HexHash {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, out)
+    }
+}
+
+impl Serialize for Rfc3339 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Rfc3339 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map(Self).map_err(de::Error::custom)
+    }
+}
+
+impl Serialize for HexHash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for HexHash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        from_hex(&text).map(Self).ok_or_else(|| de::Error::custom("a hash is 64 hexadecimal digits"))
+    }
+}
+
+fn from_hex(text: &str) -> Option<Hash> {
+    let digits: &[u8; 64] = text.as_bytes().try_into().ok()?;
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut hash = Hash::default();
+    for (byte, pair) in hash.0.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_hashes_are_texts_and_survive_the_trip() {
+        let time = Rfc3339("2026-11-20T14:03:07.000250Z".parse().unwrap());
+        assert_eq!(serde_json::to_string(&time).unwrap(), "\"2026-11-20T14:03:07.000250Z\"");
+        let hash = HexHash(Hash(std::array::from_fn(|at| at as u8 * 7)));
+        let text = serde_json::to_string(&hash).unwrap();
+        assert_eq!(text.len(), 66);
+        assert_eq!(serde_json::from_str::<HexHash>(&text).unwrap(), hash);
+    }
+
+    #[test]
+    fn what_is_no_time_or_hash_is_refused() {
+        assert!(serde_json::from_str::<Rfc3339>("\"yesterday\"").is_err());
+        assert!(serde_json::from_str::<Rfc3339>("5").is_err());
+        for text in ["", "00", &"g".repeat(64), &"0".repeat(63), &"é".repeat(32), &"+".repeat(64)] {
+            assert!(serde_json::from_str::<HexHash>(&format!("\"{text}\"")).is_err(), "{text}");
+        }
+    }
+}

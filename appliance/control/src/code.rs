@@ -1,0 +1,206 @@
+//! Every error code: one table that is the code, the document and `landfall explain`.
+
+use std::fmt;
+
+/// How a command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Exit {
+    /// 1: it failed.
+    Failed,
+    /// 2: the command line is wrong.
+    Usage,
+    /// 3: refused; nothing was changed.
+    Refused,
+    /// 4: `landfalld` could not be reached.
+    Unreachable,
+    /// 5: not authorised.
+    NotAuthorised,
+}
+
+/// One line of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The code.
+    pub code: Code,
+    /// Its number, as in `LF-nnnn`.
+    pub number: u16,
+    /// How a command ends that meets it.
+    pub exit: Exit,
+    /// What it is.
+    pub title: &'static str,
+    /// Why it usually happens.
+    pub cause: &'static str,
+    /// What to do.
+    pub fix: &'static str,
+}
+
+macro_rules! codes {
+    ($($number:literal $name:ident $exit:ident: $title:literal, $cause:literal, $fix:literal;)*) => {
+        /// A kind of failure. Numbers are never given to another meaning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $(#[doc = $title] $name,)*
+        }
+
+        /// Every code, by number.
+        pub const TABLE: &[Entry] = &[$(Entry {
+            code: Code::$name, number: $number, exit: Exit::$exit, title: $title, cause: $cause, fix: $fix,
+        },)*];
+    };
+}
+
+codes! {
+    1001 NotReachable Unreachable: "landfalld can't be reached",
+        "nothing answers on the control socket", "start it with `systemctl start landfalld`, or name its socket with --socket";
+    1002 NotAuthorised NotAuthorised: "not authorised",
+        "the control socket answers root and its own user only", "run the command as root";
+    1003 BadRequest Usage: "the request is not understood",
+        "it is not a request of this version", "use a `landfall` of the same version as `landfalld`";
+    1004 RequestTooLong Usage: "the request is too long",
+        "a request has at most 64 KiB", "ask for less at once";
+    1005 TooSlow Failed: "the request did not arrive in time",
+        "a request must be complete 30 s after the connection opened", "try again";
+    1006 TooManyClients Failed: "too many clients",
+        "as many clients as allowed are connected to the control socket", "end some `landfall job watch`, then try again";
+    1007 Internal Failed: "landfalld met a mistake of its own",
+        "a part of landfalld broke an invariant and gave up", "read `journalctl -u landfalld` and report it";
+    1008 Disconnected Unreachable: "the connection to landfalld broke",
+        "landfalld ended or was restarted before it answered", "look with `landfall status` what was done, then try again";
+    1009 BadReply Failed: "the answer is not understood",
+        "landfalld is of another version", "use a `landfall` of the same version as `landfalld`";
+    1010 Stopping Unreachable: "landfalld is stopping",
+        "it was told to end", "try again when it runs";
+    1011 SocketTaken Failed: "the control socket is taken",
+        "another landfalld serves it", "stop the other one, or give this one another --socket";
+    1012 NotConfirmed Refused: "not confirmed",
+        "the name given to confirm is not the machine's name", "type the machine's name, or add --yes";
+    1013 BadArgument Usage: "an argument is wrong",
+        "it can't be read as what it should be", "see --help";
+    1014 OutputFailed Failed: "the output can't be written",
+        "standard output is closed or full", "look at where the output goes";
+    1101 MachineUnknown Refused: "no such machine",
+        "it was never added, or was removed", "see `landfall machine list`";
+    1102 MachineExists Refused: "the machine exists already",
+        "a machine of this name was added before", "choose another name, or look with `landfall machine show NAME`";
+    1103 MachineBusy Refused: "the machine is busy",
+        "a job for it is under way", "wait for it with `landfall job watch ID`";
+    1104 MachinePhase Refused: "the machine is in the wrong phase",
+        "this can't be done where the machine is in its life", "see `landfall machine show NAME` for what can be done next";
+    1105 DiskCount Refused: "wrong number of disks",
+        "a machine has 1 to 256 disks, each named once", "name each target disk once";
+    1106 MachineConnected Refused: "the machine's source is connected",
+        "a machine whose source is connected can't be removed", "stop its source agent first";
+    1107 MachineDamaged Refused: "the machine's journal is damaged",
+        "part of its history fails its checksum and is quarantined", "remove the machine, add it again and let its source seed it anew";
+    1108 MachineFailed Refused: "the machine is out",
+        "one of its devices failed to write or flush", "look at the device and the kernel's log, then restart landfalld";
+    1201 DiskMissing Refused: "no such device",
+        "the path names nothing, or the device vanished", "see `landfall disk list`";
+    1202 DiskInUse Refused: "the device is in use",
+        "it is mounted, or another program holds it", "unmount it, or choose another with `landfall disk list`";
+    1203 DiskTaken Refused: "the device belongs to a machine already",
+        "it is a target disk, or part of the retention volume", "choose another with `landfall disk list`";
+    1204 VolumeFileSystem Refused: "the file system can't hold a retention volume",
+        "FAT, FAT32 and exFAT can't keep the history safe", "format it as XFS or ext4";
+    1205 DiskIsFile Refused: "it is a regular file",
+        "files are target disks only when that is asked for", "add --allow-file if it is meant";
+    1206 DiskTooSmall Refused: "the device is too small",
+        "a target disk is at least as large as the source's disk", "choose a larger device";
+    1207 DiskFailed Failed: "the device failed",
+        "a read, write or flush failed; the device is out from then on", "look at the kernel's log, replace the device, then let the source seed it anew";
+    1208 DiskKind Refused: "it can't be a target disk",
+        "only block devices and regular files, of a multiple of 512 bytes, can", "see `landfall disk list`";
+    1209 DiskChanged Failed: "the device is not the one it was",
+        "its size or label is not what was recorded", "attach the right device, then restart landfalld";
+    1210 VolumeFull Failed: "the retention volume is full",
+        "the history takes all its space", "make it larger, or keep less history";
+    1211 VolumeFailed Failed: "the retention volume failed",
+        "a file on it can't be read or written", "look at the kernel's log and at the volume";
+    1301 PointUnknown Refused: "no such recovery point",
+        "no recovery point has this sequence", "see `landfall point list MACHINE`";
+    1302 PointOutsideWindow Refused: "outside the retention window",
+        "the history does not reach there", "see `landfall retention show` for how far it reaches";
+    1303 PointInconsistent Refused: "the recovery point is not consistent",
+        "the disk was being written while it was scanned", "choose another from `landfall point list MACHINE`, or add --inconsistent";
+    1304 PointNone Refused: "there is no recovery point yet",
+        "the machine is still being seeded", "wait for its first round; see `landfall machine show NAME`";
+    1305 HistoryDamaged Failed: "the history is damaged",
+        "a record fails its checksum", "choose a later recovery point";
+    1306 RootsDiffer Failed: "the roots differ",
+        "the target's disk is not the same as the source's was at that point", "don't use this point; let the source run with --resync";
+    1401 JobUnknown Refused: "no such job",
+        "it never was, or ended long ago", "see `landfall job list`";
+    1402 JobFailed Failed: "the job failed",
+        "it met an error it could not go past", "see `landfall job list`";
+    1501 PkiExists Refused: "there is a certificate authority already",
+        "the directory holds one", "use it, or choose another directory";
+    1502 PkiFailed Failed: "the certificate can't be made",
+        "a file can't be read or written, or a name is not allowed", "look at the directory and the names";
+}
+
+impl Code {
+    /// Returns the code's line in the table.
+    pub fn entry(self) -> &'static Entry {
+        TABLE
+            .iter()
+            .find(|entry| entry.code == self)
+            .expect("the table is made from the same list as the codes")
+    }
+
+    /// Finds a code by what a person types: `LF-1204`, `lf1204` or `1204`.
+    pub fn find(text: &str) -> Option<Self> {
+        let upper = text.trim().to_ascii_uppercase();
+        let digits = upper.strip_prefix("LF").map_or(upper.as_str(), |rest| rest.trim_start_matches('-'));
+        let plain = digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let number: u16 = plain.then(|| digits.parse().ok())??;
+        TABLE.iter().find(|entry| entry.number == number).map(|entry| entry.code)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "LF-{}", self.entry().number)
+    }
+}
+
+impl Exit {
+    /// Returns the process's exit code.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Refused => 3,
+            Self::Unreachable => 4,
+            Self::NotAuthorised => 5,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_rise_and_every_line_reads_as_a_line() {
+        assert!(TABLE.windows(2).all(|pair| pair[0].number < pair[1].number), "sorted and given once");
+        for entry in TABLE {
+            for text in [entry.title, entry.cause, entry.fix] {
+                assert!(
+                    !text.is_empty() && !text.contains('\n') && !text.ends_with('.'),
+                    "{}: {text}",
+                    entry.code
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_code_is_found_however_it_is_typed() {
+        for text in ["LF-1204", "lf-1204", "LF1204", "1204", " LF-1204 "] {
+            assert_eq!(Code::find(text), Some(Code::VolumeFileSystem), "{text}");
+        }
+        for text in ["", "LF-", "LF-9999", "12040", "+204", "x1204"] {
+            assert_eq!(Code::find(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What the server serves.
+
+use units::MachineName;
+
+use crate::api::{
+    Cancel, Commit, Disks, Failback, FailbackStarted, Job, JobId, JobStarted, Jobs, Machine, MachineAdd,
+    MachineRemove, MachineRemoved, Machines, PointList, PointVerify, Points, Retention, Status,
+};
+use crate::error::ApiError;
+
+/// The answers. Methods block; the server calls each on a thread of its own, several at once.
+///
+/// A method that returns an error has changed nothing, unless the error says so. Fields that follow from others
+/// (RPO, hints, health) are filled in by [`Machine::derived`] and [`Status::derived`], which the service calls.
+pub trait Service: Send + Sync + 'static {
+    /// Returns everything at a glance.
+    fn status(&self) -> Result<Status, ApiError>;
+
+    /// Registers a machine; durable on return.
+    fn machine_add(&self, request: MachineAdd) -> Result<Machine, ApiError>;
+
+    /// Returns every machine, by name.
+    fn machine_list(&self) -> Result<Machines, ApiError>;
+
+    /// Returns one machine.
+    fn machine_show(&self, name: &MachineName) -> Result<Machine, ApiError>;
+
+    /// Forgets a machine and its history; durable on return. The server has compared `confirm` with the name.
+    fn machine_remove(&self, request: MachineRemove) -> Result<MachineRemoved, ApiError>;
+
+    /// Returns every block device.
+    fn disk_list(&self) -> Result<Disks, ApiError>;
+
+    /// Returns a machine's recovery points, oldest first.
+    fn point_list(&self, request: PointList) -> Result<Points, ApiError>;
+
+    /// Plans a failback and, unless only the plan was asked for, starts the job that carries it out.
+    fn failback(&self, request: Failback) -> Result<FailbackStarted, ApiError>;
+
+    /// Accepts the recovery point a machine stands at; durable on return. The server has compared `confirm` with the name.
+    fn commit(&self, request: Commit) -> Result<Machine, ApiError>;
+
+    /// Starts the job that brings a machine back to the latest.
+    fn cancel(&self, request: Cancel) -> Result<JobStarted, ApiError>;
+
+    /// Starts the job that compares roots.
+    fn point_verify(&self, request: PointVerify) -> Result<JobStarted, ApiError>;
+
+    /// Returns the jobs, newest first.
+    fn job_list(&self) -> Result<Jobs, ApiError>;
+
+    /// Returns one job as it is now; called several times a second while the job is watched.
+    fn job_show(&self, id: JobId) -> Result<Job, ApiError>;
+
+    /// Returns how far back the history of one machine, or of all, reaches.
+    fn retention_show(&self, machine: Option<&MachineName>) -> Result<Retention, ApiError>;
+}
