@@ -1,0 +1,2 @@
+//! landfalld
+fn main() {}

@@ -1,0 +1,131 @@
+//! What an epoch holds: every extent of its redo and undo log, sorted, written when the epoch is sealed.
+//!
+//! It holds nothing that the logs do not: where it is missing or damaged it is made anew from them.
+
+use serde::{Deserialize, Serialize};
+use units::{ByteOffset, EpochNumber, Generation, Hash, MachineId, Sequence, Timestamp};
+use wire::{Extent, Span};
+
+use crate::{Body, DecodeError, Point, RecordHead, encoded_len, envelope};
+
+const MAGIC: [u8; 4] = *b"LFIX";
+/// 1: the first.
+const VERSION: u16 = 1;
+
+/// One of the two logs of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Log {
+    /// What was written, in order.
+    Redo,
+    /// What was there before.
+    Undo,
+}
+
+/// One extent of a log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IndexEntry {
+    /// Where on which disk, and how its payload is encoded.
+    pub extent: Extent,
+    /// Which log holds the payload.
+    pub log: Log,
+    /// The sequence of its batch; for an undo extent that of its round.
+    pub sequence: Sequence,
+    /// Where in the log the payload starts.
+    pub payload_at: ByteOffset,
+}
+
+/// What an epoch holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochIndex {
+    /// Whose journal.
+    pub machine: MachineId,
+    /// The generation that wrote it.
+    pub generation: Generation,
+    /// Which epoch.
+    pub epoch: EpochNumber,
+    /// The sequence of the first record; the epoch before ends with the one before it.
+    pub first: Sequence,
+    /// The sequence of the last record; below `first` if there is none.
+    pub last: Sequence,
+    /// When the last record was received.
+    pub closed: Timestamp,
+    /// The checksum of the last redo record: what the first of the next epoch names as its predecessor.
+    pub last_checksum: Hash,
+    /// Bytes of the redo log in use.
+    pub redo_len: ByteOffset,
+    /// Bytes of the undo log in use.
+    pub undo_len: ByteOffset,
+    /// Every extent, sorted by disk, position, log and sequence.
+    pub entries: Vec<IndexEntry>,
+    /// The recovery points, oldest first.
+    pub points: Vec<Point>,
+}
+
+impl IndexEntry {
+    /// Returns the bytes of the disk that the entry is about.
+    pub fn span(&self) -> Span {
+        Span { disk: self.extent.disk, start: self.extent.start, len: self.extent.len }
+    }
+}
+
+impl EpochIndex {
+    /// Returns the index of an epoch without records whose first will be `first`.
+    pub fn empty(machine: MachineId, generation: Generation, epoch: EpochNumber, first: Sequence) -> Self {
+        assert!(first.0 > 0, "sequences begin at 1");
+        Self {
+            machine,
+            generation,
+            epoch,
+            first,
+            last: Sequence(first.0 - 1),
+            closed: Timestamp(0),
+            last_checksum: Hash::default(),
+            redo_len: ByteOffset(0),
+            undo_len: ByteOffset(0),
+            entries: Vec::new(),
+            points: Vec::new(),
+        }
+    }
+
+    /// Adds a record of the redo or undo log, in the order they lie there.
+    pub fn add(&mut self, log: Log, head: &RecordHead, body: &Body) {
+        let extents: &[Extent] = match body {
+            Body::Batch(batch) => &batch.extents,
+            Body::Before(before) => &before.extents,
+            Body::Marker(marker) => {
+                self.points.push(Point::from(marker.as_ref()));
+                &[]
+            }
+        };
+        let mut payload_at = head.payload_at();
+        for extent in extents {
+            let entry = IndexEntry { extent: extent.clone(), log, sequence: head.sequence, payload_at };
+            payload_at = ByteOffset(payload_at.0 + encoded_len(extent) as u64);
+            self.entries.push(entry);
+        }
+        match log {
+            Log::Undo => self.undo_len = head.end(),
+            Log::Redo => {
+                self.redo_len = head.end();
+                self.last = head.sequence;
+                self.closed = self.closed.max(head.received);
+                self.last_checksum = head.checksum;
+            }
+        }
+    }
+
+    /// Sorts the entries; call it after the last [`add`](Self::add).
+    pub fn sort(&mut self) {
+        self.entries.sort_by_key(|entry| (entry.extent.disk, entry.extent.start, entry.log, entry.sequence));
+    }
+
+    /// Returns the index as a file's bytes, not padded.
+    pub fn encode(&self) -> Vec<u8> {
+        envelope::seal(MAGIC, VERSION, &postcard::to_stdvec(self).expect("an index always encodes"))
+    }
+
+    /// Decodes an index file; bytes may follow the index.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        envelope::whole(envelope::open(MAGIC, VERSION, bytes)?)
+    }
+}

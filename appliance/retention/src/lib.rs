@@ -1,0 +1,63 @@
+//! core: the journal of one protected machine; no file, clock, socket or thread.
+//!
+//! A journal is cut into epochs. An epoch holds a redo log (every batch and marker, in sequence order, as it
+//! came over the wire) and an undo log (the content each granule had when the epoch first touched it). From
+//! both, and the target disk that always holds the latest state, any moment can be had again.
+//!
+//! *Invariants:* a record that decodes is at the place, in the epoch and of the machine it was written for;
+//! a plan is a value, complete before anything is touched; a point that can't be resolved is refused.
+//! What this crate does not do: it never sees a device path, never reads a clock, never performs a step of a
+//! plan. `target` does, in the order listed there.
+
+/// The form of every small file.
+mod envelope;
+/// Why bytes are not taken and plans not made.
+mod error;
+/// Which whole epochs may go, and why.
+mod expiry;
+/// How an extent's payload becomes bytes, and bytes a payload.
+mod extent;
+/// The small file that says what a machine's replica is doing.
+mod head;
+/// What an epoch holds, sorted, written when it is sealed.
+mod index;
+/// The fixed header of a record.
+mod layout;
+/// Records: what a log is made of.
+mod record;
+/// Version lookup for many granules at once: the plan of a rewind.
+mod rewind;
+/// One destage round: what to capture and what to write.
+mod round;
+/// Where a log ends, and whether what follows is a torn tail or damage.
+mod tail;
+/// The recovery points of a machine.
+mod timeline;
+/// Sets of granules, by disk.
+mod touched;
+
+pub use error::{DecodeError, PlanError};
+pub use expiry::{EpochSummary, Expired, ExpiryReason, RetentionPolicy, plan_expiry};
+pub use extent::{ExtentDecoder, ExtentEncoder, encoded_len, payload_hash};
+pub use head::{HEAD_COPIES, HEAD_LEN_MAX, Head, HeadDisk, Lifecycle, choose_head, head_slots};
+pub use index::{EpochIndex, IndexEntry, Log};
+pub use layout::{BLOCK_LEN, RECORD_ALIGN, RECORD_HEADER_LEN, RECORD_LEN_MAX};
+pub use record::{
+    BatchBody, BeforeBody, Body, Placement, Record, RecordHead, decode_body, decode_head, encode, record_len,
+};
+pub use rewind::{Piece, PointRange, RewindPlan, plan_rewind};
+pub use round::{RoundPlan, Write, plan_round};
+pub use tail::{Tail, TailScan};
+pub use timeline::{Point, Timeline};
+pub use touched::GranuleSet;
+
+/// A decoder that is given any bytes: it may refuse, and must not panic.
+pub type Decoder = fn(&[u8]);
+
+/// Every decoder of this crate, by name: each must have golden bytes and a fuzz target.
+pub const DECODERS: &[(&str, Decoder)] = &[
+    ("record_head", |bytes| drop(decode_head(bytes))),
+    ("record_body", |bytes| drop(record::decode_any_body(bytes))),
+    ("journal_head", |bytes| drop(Head::decode(bytes))),
+    ("epoch_index", |bytes| drop(EpochIndex::decode(bytes))),
+];

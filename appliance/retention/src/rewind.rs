@@ -1,0 +1,120 @@
+//! Version lookup for many granules at once: the plan of a rewind, in either direction.
+//!
+//! The content of a granule at sequence S, for a granule that was written after the lowest state the disks may
+//! hold: the newest redo extent at or before S, of the epoch S lies in or of any later one; else what the first
+//! epoch from S's on captured before it first wrote the granule.
+
+use units::{EpochNumber, Sequence};
+use wire::Span;
+
+use crate::{EpochIndex, GranuleSet, IndexEntry, Log, PlanError};
+
+/// What the target disks hold now, and what they are to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PointRange {
+    /// The lowest sequence whose state may be on the disks.
+    pub low: Sequence,
+    /// The highest.
+    pub high: Sequence,
+    /// The point that is wanted.
+    pub to: Sequence,
+}
+
+/// One part of a disk, and where its content at the point is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Piece {
+    /// The part.
+    pub span: Span,
+    /// The epoch that holds the content.
+    pub epoch: EpochNumber,
+    /// The extent that holds it; the span lies inside it.
+    pub entry: IndexEntry,
+}
+
+/// Everything that must be written to bring the disks to the point; nothing else differs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RewindPlan {
+    /// Sorted by disk and position; no byte twice.
+    pub pieces: Vec<Piece>,
+}
+
+/// Plans to bring the disks to `range.to`. `epochs` is the whole history, oldest first, each with its undo up to the last
+/// applied round. Errors: the point is outside the history, or some content is not in it.
+pub fn plan_rewind(epochs: &[EpochIndex], range: PointRange, disks: usize) -> Result<RewindPlan, PlanError> {
+    let oldest = epochs.first().map_or(Sequence(0), |epoch| Sequence(epoch.first.0 - 1));
+    let newest = epochs.last().map_or(oldest, |epoch| epoch.last);
+    let PointRange { low, high, to } = range;
+    if to < oldest || to > newest {
+        return Err(PlanError::OutOfWindow { wanted: to, oldest, newest });
+    }
+    assert!(low <= high && high <= newest && low >= oldest, "the disks hold a state of the history");
+    let (low, high) = (low.min(to), high.max(to));
+    let touched = touched_between(epochs, low, high, disks);
+    let mut search = Search { unclaimed: touched, plan: RewindPlan::default(), disks };
+    // Newest first, each granule goes to the first that claims it.
+    for epoch in epochs[epoch_of(epochs, low)..].iter().rev() {
+        let mut redo: Vec<_> =
+            epoch.entries.iter().filter(|e| e.log == Log::Redo && e.sequence <= to).collect();
+        redo.sort_by_key(|entry| std::cmp::Reverse(entry.sequence));
+        redo.into_iter().for_each(|entry| search.claim(epoch.epoch, entry));
+    }
+    let from = epoch_of(epochs, to);
+    for epoch in &epochs[from..] {
+        let undo = epoch.entries.iter().filter(|entry| entry.log == Log::Undo);
+        undo.for_each(|entry| search.claim(epoch.epoch, entry));
+    }
+    search.finish(to, epochs.get(from).map_or(EpochNumber(0), |epoch| epoch.epoch))
+}
+
+/// Returns the index of the epoch a sequence lies in; the oldest for the state before it.
+fn epoch_of(epochs: &[EpochIndex], sequence: Sequence) -> usize {
+    epochs.partition_point(|epoch| epoch.first <= sequence).saturating_sub(1)
+}
+
+fn touched_between(epochs: &[EpochIndex], low: Sequence, high: Sequence, disks: usize) -> GranuleSet {
+    let mut touched = GranuleSet::new(disks);
+    for epoch in &epochs[epoch_of(epochs, low)..] {
+        let inside =
+            |entry: &&IndexEntry| entry.log == Log::Redo && entry.sequence > low && entry.sequence <= high;
+        epoch.entries.iter().filter(inside).for_each(|entry| touched.insert(&entry.span()));
+    }
+    touched
+}
+
+struct Search {
+    unclaimed: GranuleSet,
+    plan: RewindPlan,
+    disks: usize,
+}
+
+impl Search {
+    fn claim(&mut self, epoch: EpochNumber, entry: &IndexEntry) {
+        for span in self.unclaimed.present(&entry.span()) {
+            self.unclaimed.remove(&span);
+            self.plan.pieces.push(Piece { span, epoch, entry: entry.clone() });
+        }
+    }
+
+    fn finish(mut self, wanted: Sequence, from: EpochNumber) -> Result<RewindPlan, PlanError> {
+        if let Some((disk, start)) = self.unclaimed.first_not_in(&GranuleSet::new(self.disks)) {
+            return Err(PlanError::Unresolved { disk, start, wanted, from });
+        }
+        self.plan.pieces.sort_by_key(|piece| (piece.span.disk, piece.span.start));
+        let apart = |a: &Span, b: &Span| a.disk < b.disk || a.start.0 + a.len.0 <= b.start.0;
+        let disjoint = self.plan.pieces.windows(2).all(|pair| apart(&pair[0].span, &pair[1].span));
+        assert!(disjoint, "a plan writes no byte twice");
+        Ok(self.plan)
+    }
+}
+
+impl RewindPlan {
+    /// Returns how many bytes of target disk the plan writes.
+    pub fn len(&self) -> units::ByteLen {
+        self.pieces.iter().map(|piece| piece.span.len).sum()
+    }
+
+    /// Tells whether the disks hold the point already.
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+}

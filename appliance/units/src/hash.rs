@@ -1,0 +1,54 @@
+//! A blake3 hash and what it stands for.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A blake3 hash, 32 bytes.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Hash(pub [u8; 32]);
+
+impl fmt::Display for Hash {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
+
+impl From<blake3::Hash> for Hash {
+    fn from(hash: blake3::Hash) -> Self {
+        Self(*hash.as_bytes())
+    }
+}
+
+/// Returns the root of a disk: the hash, under its own context, of the disk's length and of the blake3 hashes
+/// of its 64 KiB leaves in order. Two disks have one root exactly if they have the same bytes (FORMAT.md).
+pub fn disk_root(disk_len: crate::ByteLen, leaves: &[Hash]) -> Hash {
+    assert_eq!(disk_len.leaves(), leaves.len() as u64, "a root covers every leaf of the disk");
+    let mut hasher = blake3::Hasher::new_derive_key("landfall 2026 disk root");
+    hasher.update(&disk_len.0.to_le_bytes());
+    for leaf in leaves {
+        hasher.update(&leaf.0);
+    }
+    hasher.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ByteLen;
+
+    #[test]
+    fn a_root_depends_on_length_content_and_order() {
+        let (a, b) = (Hash([1; 32]), Hash([2; 32]));
+        let root = disk_root(ByteLen(65537), &[a, b]);
+        assert_ne!(root, disk_root(ByteLen(65538), &[a, b]));
+        assert_ne!(root, disk_root(ByteLen(65537), &[b, a]));
+        assert_eq!(root, disk_root(ByteLen(65537), &[a, b]));
+    }
+}

@@ -1,0 +1,23 @@
+//! core: the quantities and names every crate shares; no I/O.
+//!
+//! A position, a count and a size are different types, so that only lawful sums compile, and each sum is
+//! checked. Nothing here reads a clock or a file.
+//!
+//! *Invariant:* a value that exists is valid: constructors refuse, arithmetic never wraps.
+
+mod address;
+mod hash;
+mod identity;
+mod stream;
+mod time;
+
+/// Positions, lengths and indexes on a disk.
+pub use address::{ByteLen, ByteOffset, GRANULE_LEN, GranuleIndex, LEAF_LEN, LeafIndex, SECTOR_LEN};
+/// A blake3 hash and the root of a disk.
+pub use hash::{Hash, disk_root};
+/// Names and ids of machines and disks.
+pub use identity::{DISKS_MAX, DiskIndex, MachineId, MachineName, NameError};
+/// Positions in a machine's stream and in its history.
+pub use stream::{EpochNumber, Generation, Sequence};
+/// Times, as the microsecond since 1970-01-01T00:00:00Z.
+pub use time::{ParseTimestampError, Timestamp};
