@@ -1,0 +1,56 @@
+//! Every decoder of this crate by name: a test elsewhere demands a fuzz target for each.
+
+use crate::{
+    DiskShape, HEADER_LEN, Identity, Message, check_message, decode_body, decode_header, decode_message,
+    extent_payloads, verify_payload,
+};
+use units::ByteLen;
+
+/// A function that takes any bytes and must neither panic nor allocate without bound.
+pub type Decoder = fn(&[u8]);
+
+/// The decoders of this crate.
+pub const DECODERS: &[(&str, Decoder)] = &[
+    ("wire_header", |bytes| drop(decode_header(bytes))),
+    ("wire_message", decode_and_check_message),
+    ("wire_frame", decode_frame),
+    ("wire_identity", decode_identity),
+];
+
+/// The disks the messages are checked against: an even one, one of odd length, one of a single sector.
+const DISKS: [DiskShape; 3] = [
+    DiskShape { len: ByteLen::gib(1) },
+    DiskShape { len: ByteLen((1 << 20) + 512) },
+    DiskShape { len: ByteLen(512) },
+];
+
+fn decode_and_check_message(bytes: &[u8]) {
+    if let Ok(message) = decode_message(bytes) {
+        drop(check_message(&message, &DISKS, 0));
+    }
+}
+
+/// Takes the bytes as one frame: header, body, and all that is left as payload.
+fn decode_frame(bytes: &[u8]) {
+    let Some((header, rest)) = bytes.split_at_checked(HEADER_LEN) else { return };
+    let Ok(header) = decode_header(header) else { return };
+    let Some((body, payload)) = rest.split_at_checked(header.body_len) else { return };
+    let Ok(message) = decode_body(&header, body) else { return };
+    let checked = check_message(&message, &DISKS, payload.len());
+    let extents = match &message {
+        Message::Batch(batch) => &batch.extents,
+        Message::Seed(seed) => &seed.extents,
+        _ => return,
+    };
+    if checked.is_ok() {
+        let cut = extent_payloads(extents, payload).map(|(_, part)| part.len()).sum::<usize>();
+        assert_eq!(cut, payload.len(), "a checked payload is cut without a rest");
+    }
+    drop(verify_payload(extents, payload));
+}
+
+fn decode_identity(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        drop(text.parse::<Identity>());
+    }
+}

@@ -1,0 +1,34 @@
+//! core: the replication protocol: messages, frames and the rules they must keep; no I/O.
+//!
+//! A frame is a header of 32 bytes, a body (one [`Message`], postcard) and a payload (raw bytes). Decoding is in three
+//! steps, so that nothing is allocated for a length not yet checked: [`decode_header`], [`decode_body`], then the
+//! meaning with [`check_message`] and [`verify_payload`]. The bytes are drawn in FORMAT.md, chapter 1.
+//!
+//! Not here: sockets and TLS (`link`), the order of messages in a session (`target`, `source`), zstd.
+//!
+//! *Invariants:* no decoder panics on any bytes; a message that passed its checks names only bytes inside the disks of
+//! its machine; every message this crate can hold fits [`BODY_LEN_MAX`].
+
+mod check;
+mod decoders;
+mod error;
+mod extent;
+mod frame;
+mod identity;
+mod message;
+
+/// The rules each message must keep before anything is done with it.
+pub use check::{check_extents, check_message};
+/// Every decoder by name, for tests that feed them any bytes.
+pub use decoders::{DECODERS, Decoder};
+/// Why bytes are not a frame, and why a message is not lawful.
+pub use error::{CheckError, FrameError};
+/// The payload of a batch or seed, cut into its extents.
+pub use extent::{EXTENT_LEN_MAX, extent_payloads, verify_payload};
+/// The header and the body of a frame.
+pub use frame::{
+    BODY_LEN_MAX, HEADER_LEN, Header, MAGIC, VERSION, decode_body, decode_header, decode_message, encode,
+};
+/// Who a certificate speaks for.
+pub use identity::{ALPN, Identity, IdentityError, Role};
+pub use message::*;
