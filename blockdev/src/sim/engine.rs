@@ -1,0 +1,181 @@
+//! The engine of a simulated world: operations in flight end in a seeded order.
+
+use std::sync::Arc;
+
+use rustix::io::Errno;
+use units::{ByteLen, ByteOffset};
+
+use super::world::{DiskId, Queued, Undecided};
+use super::{Shared, lock};
+use crate::slots::{Attached, Slots};
+use crate::{
+    Completion, DeviceError, DeviceSlot, Engine, EngineError, Geometry, OperationKind, Request,
+};
+
+/// Devices one simulated engine can hold.
+const DEVICES_MAX: usize = 1024;
+
+/// An open disk or file of a simulated world.
+pub struct SimDevice {
+    pub(super) world: Shared,
+    pub(super) id: DiskId,
+    pub(super) name: Arc<str>,
+    pub(super) is_file: bool,
+    pub(super) failure: Option<Arc<str>>,
+    /// Keeps the contents of a removed file while it is open.
+    pub(super) _handle: Arc<()>,
+}
+
+impl std::fmt::Debug for SimDevice {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "SimDevice({})", self.name)
+    }
+}
+
+impl Attached for SimDevice {
+    fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    fn geometry(&self) -> Geometry {
+        let world = lock(&self.world);
+        Geometry { len: ByteLen(world.store(self.id).disk.len), alignment: world.alignment }
+    }
+
+    fn writable(&self) -> bool {
+        true
+    }
+
+    fn failure(&self) -> Option<&Arc<str>> {
+        self.failure.as_ref()
+    }
+
+    fn set_failure(&mut self, first: Arc<str>) {
+        self.failure = Some(first);
+    }
+}
+
+/// An engine over the disks of one simulated world.
+pub struct SimEngine {
+    world: Shared,
+    queue: u32,
+    depth: usize,
+    queued: usize,
+    slots: Slots<SimDevice>,
+    refused: Vec<Completion>,
+}
+
+impl SimEngine {
+    /// Makes an engine that has at most `depth` operations in flight. Panics if `depth` is 0.
+    pub(super) fn new(world: &Shared, depth: usize) -> Self {
+        assert!(depth > 0, "an engine has room for an operation");
+        let queue = lock(world).fresh_id();
+        let world = Arc::clone(world);
+        Self { world, queue, depth, queued: 0, slots: Slots::new(DEVICES_MAX), refused: Vec::new() }
+    }
+
+    /// Ends one operation in flight, chosen by the world's seed. Errors: the world crashed.
+    fn end_one(&mut self) -> Result<Completion, u64> {
+        let mut world = lock(&self.world);
+        world.alive()?;
+        let count = world.queues.get(&self.queue).map_or(0, Vec::len);
+        assert_eq!(count, self.queued, "engine and world agree on what is in flight");
+        let chosen = world.random.index(count);
+        let queued = world.queues.get_mut(&self.queue).expect("the queue has an operation").swap_remove(chosen);
+        let (slot, kind) = (queued.request.slot, queued.request.operation.kind());
+        let performed = world.perform(queued, &self.slots.device(slot).name)?;
+        drop(world);
+        self.queued -= 1;
+        let outcome = self.slots.end(slot, kind, performed.outcome);
+        Ok(Completion { slot, tag: performed.request.tag, operation: performed.request.operation, outcome })
+    }
+}
+
+impl Engine for SimEngine {
+    type Device = SimDevice;
+
+    fn attach(&mut self, device: SimDevice) -> Result<DeviceSlot, EngineError> {
+        assert!(Arc::ptr_eq(&self.world, &device.world), "a device belongs to its own world");
+        self.slots.attach(device)
+    }
+
+    fn detach(&mut self, slot: DeviceSlot) -> SimDevice {
+        self.slots.detach(slot)
+    }
+
+    fn geometry(&self, slot: DeviceSlot) -> Geometry {
+        self.slots.device(slot).geometry()
+    }
+
+    fn grow(&mut self, slot: DeviceSlot, len: ByteLen) -> Result<(), DeviceError> {
+        let device = self.slots.device(slot);
+        let name = || Arc::clone(&device.name);
+        if let Some(first) = &device.failure {
+            return Err(DeviceError::FailedStop { device: name(), first: Arc::clone(first) });
+        }
+        let mut world = lock(&self.world);
+        let now = world.store(device.id).disk.len;
+        if !device.is_file || len.0 < now || !len.0.is_multiple_of(u64::from(world.alignment)) {
+            let reason = "only a file grows, and in whole sectors";
+            return Err(DeviceError::NotGrowable { device: name(), len, reason });
+        }
+        if len.0 - now > world.free().0 {
+            return Err(DeviceError::NoSpace { device: name(), len });
+        }
+        if world.due_fault(OperationKind::Grow).is_some() {
+            let (kind, at) = (OperationKind::Grow, ByteOffset(now));
+            return Err(DeviceError::Failed { device: name(), kind, at, len, source: Errno::IO });
+        }
+        if world.alive().is_ok() && world.step().is_err() {
+            world.undecided.push(Undecided::Grow { id: device.id, len: len.0 });
+        }
+        world.alive().map_err(|step| DeviceError::Crashed { step })?;
+        world.disk_mut(device.id).len = len.0;
+        Ok(())
+    }
+
+    fn submit(&mut self, request: Request) -> Result<(), Request> {
+        if self.in_flight() >= self.depth {
+            return Err(request);
+        }
+        let (slot, kind) = (request.slot, request.operation.kind());
+        if let Err(refusal) = self.slots.begin(slot, &request.operation) {
+            let outcome = self.slots.end(slot, kind, Err(refusal));
+            self.refused.push(Completion { slot, tag: request.tag, operation: request.operation, outcome });
+            return Ok(());
+        }
+        let id = self.slots.device(slot).id;
+        let mut world = lock(&self.world);
+        let completed_before = world.store(id).disk.completed();
+        world.queues.entry(self.queue).or_default().push(Queued { id, request, completed_before });
+        self.queued += 1;
+        Ok(())
+    }
+
+    fn wait(&mut self, at_least: usize, done: &mut Vec<Completion>) -> Result<(), EngineError> {
+        let least = at_least.saturating_sub(self.refused.len()).min(self.queued);
+        done.append(&mut self.refused);
+        let more = lock(&self.world).random.index(self.queued - least + 1);
+        for _ in 0..least + more {
+            match self.end_one() {
+                Ok(completion) => done.push(completion),
+                Err(step) => {
+                    self.queued = 0;
+                    return Err(EngineError::Crashed { step });
+                }
+            }
+        }
+        lock(&self.world).alive().map_err(|step| EngineError::Crashed { step })
+    }
+
+    fn in_flight(&self) -> usize {
+        self.queued + self.refused.len()
+    }
+}
+
+impl Drop for SimEngine {
+    /// Lets everything in flight end, as the kernel does for a ring that is closed.
+    fn drop(&mut self) {
+        while self.queued > 0 && self.end_one().is_ok() {}
+    }
+}

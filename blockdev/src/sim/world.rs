@@ -1,0 +1,346 @@
+//! The state behind every handle of one simulated world.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rustix::io::Errno;
+use units::ByteLen;
+
+use super::disk::{Change, Disk, mix};
+use super::random::Random;
+use super::{CrashChoice, Fault};
+use crate::{DeviceError, Operation, OperationKind, Request};
+
+/// The number of a disk or file in its world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct DiskId(pub(super) u32);
+
+/// What a disk is called; disks and files of the volume have names of their own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Name {
+    Disk(String),
+    File(String),
+}
+
+/// A disk or file together with the count of its open handles.
+#[derive(Clone)]
+pub(super) struct Store {
+    pub(super) disk: Disk,
+    pub(super) handles: Arc<()>,
+}
+
+/// An operation under way.
+pub(super) struct Queued {
+    pub(super) id: DiskId,
+    pub(super) request: Request,
+    /// How many changes of the disk were complete when this was submitted.
+    pub(super) completed_before: u64,
+}
+
+/// A change of a name or a size that a crash cut through: either it happened or it did not.
+#[derive(Clone)]
+pub(super) enum Undecided {
+    Create { path: String, len: u64 },
+    Remove { path: String },
+    Grow { id: DiskId, len: u64 },
+}
+
+/// The state of one world.
+///
+/// *Invariant:* once `crashed` is set nothing changes any more, and nothing is under way.
+pub(super) struct World {
+    pub(super) random: Random,
+    pub(super) alignment: u32,
+    pub(super) stores: BTreeMap<DiskId, Store>,
+    pub(super) names: BTreeMap<Name, DiskId>,
+    pub(super) directories: BTreeSet<String>,
+    pub(super) capacity: u64,
+    pub(super) queues: BTreeMap<u32, Vec<Queued>>,
+    pub(super) steps: u64,
+    pub(super) crash_at: Option<u64>,
+    pub(super) crashed: Option<u64>,
+    /// The changes that were under way when the world stopped.
+    cut: Vec<(DiskId, Change)>,
+    pub(super) undecided: Vec<Undecided>,
+    pub(super) faults: Vec<Fault>,
+    next_id: u32,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, alignment: u32) -> Self {
+        assert!(alignment == 512 || alignment == 4096, "sectors are 512 or 4096 bytes");
+        Self {
+            random: Random::new(seed),
+            alignment,
+            stores: BTreeMap::new(),
+            names: BTreeMap::new(),
+            directories: BTreeSet::new(),
+            capacity: 1 << 40,
+            queues: BTreeMap::new(),
+            steps: 0,
+            crash_at: None,
+            crashed: None,
+            cut: Vec::new(),
+            undecided: Vec::new(),
+            faults: Vec::new(),
+            next_id: 0,
+        }
+    }
+
+    /// Returns a number nobody in this world has yet.
+    pub(super) fn fresh_id(&mut self) -> u32 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    pub(super) fn store(&self, id: DiskId) -> &Store {
+        self.stores.get(&id).expect("a disk exists while a handle of it does")
+    }
+
+    pub(super) fn disk_mut(&mut self, id: DiskId) -> &mut Disk {
+        &mut self.stores.get_mut(&id).expect("a disk exists while a handle of it does").disk
+    }
+
+    /// Adds a disk or file that reads as zero.
+    pub(super) fn add(&mut self, name: Name, len: u64) -> DiskId {
+        self.forget_unreachable();
+        let id = DiskId(self.fresh_id());
+        let taken = self.names.insert(name, id);
+        assert!(taken.is_none(), "a name is given once");
+        self.stores.insert(id, Store { disk: Disk::new(len), handles: Arc::new(()) });
+        id
+    }
+
+    /// Drops the contents of files that were removed and are not open.
+    fn forget_unreachable(&mut self) {
+        if self.stores.len() > self.names.len() {
+            let named: BTreeSet<DiskId> = self.names.values().copied().collect();
+            self.stores.retain(|id, store| named.contains(id) || Arc::strong_count(&store.handles) > 1);
+        }
+    }
+
+    /// Returns how many bytes the volume's files take.
+    pub(super) fn used(&self) -> u64 {
+        let files = self.names.iter().filter(|(name, _)| matches!(name, Name::File(_)));
+        files.map(|(_, id)| self.store(*id).disk.len).sum()
+    }
+
+    /// Tells whether the next change still happens; if not, the world has just stopped.
+    pub(super) fn step(&mut self) -> Result<(), u64> {
+        self.alive()?;
+        if self.crash_at.is_some_and(|at| self.steps + 1 >= at) {
+            self.crash();
+            return self.alive();
+        }
+        self.steps += 1;
+        Ok(())
+    }
+
+    /// Says at which step the world stopped, if it did.
+    pub(super) fn alive(&self) -> Result<(), u64> {
+        self.crashed.map_or(Ok(()), Err)
+    }
+
+    fn crash(&mut self) {
+        self.crashed = Some(self.steps + 1);
+        self.cut = self.under_way();
+        self.queues.clear();
+        assert!(self.alive().is_err(), "a crashed world stays so");
+    }
+
+    /// Returns the changes under way, in a seeded order: any of them may have reached its disk.
+    fn under_way(&mut self) -> Vec<(DiskId, Change)> {
+        let queued = self.queues.values().flatten();
+        let mut changes = self.cut.clone();
+        changes.extend(queued.filter_map(|one| Some((one.id, change_of(&one.request.operation)?))));
+        for last in (1..changes.len()).rev() {
+            let other = self.random.index(last + 1);
+            changes.swap(last, other);
+        }
+        changes
+    }
+
+    /// Returns a copy with the same contents, durable or not, in which nothing is under way.
+    fn copy(&self, seed: u64) -> Self {
+        let named: BTreeSet<DiskId> = self.names.values().copied().collect();
+        let stores = self.stores.iter().filter(|(id, _)| named.contains(*id));
+        let stores = stores.map(|(id, store)| (*id, Store { disk: store.disk.clone(), handles: Arc::new(()) }));
+        Self {
+            stores: stores.collect(),
+            names: self.names.clone(),
+            directories: self.directories.clone(),
+            capacity: self.capacity,
+            next_id: self.next_id,
+            ..Self::new(seed, self.alignment)
+        }
+    }
+
+    /// Returns the world as it is found after the machine lost power now.
+    pub(super) fn after_crash(&mut self, choice: CrashChoice) -> Self {
+        let seed = match choice {
+            CrashChoice::Seeded(seed) => seed,
+            CrashChoice::None | CrashChoice::All => 0,
+        };
+        let mut found = self.copy(seed);
+        let mut random = Random::new(mix(seed, 1));
+        for (id, change) in self.under_way() {
+            if let Some(store) = found.stores.get_mut(&id) {
+                store.disk.change(change);
+            }
+        }
+        for store in found.stores.values_mut() {
+            store.disk.crash(choice, &mut random);
+        }
+        self.decide(&mut found, choice, &mut random);
+        found
+    }
+
+    /// Returns the world as it is found after our process was killed now: what was complete is there, but not durable; what was
+    /// under way, each wholly or not at all.
+    pub(super) fn after_kill(&mut self) -> Self {
+        let mut random = self.random.clone();
+        let mut found = self.copy(random.next());
+        for (id, change) in self.under_way() {
+            if let Some(store) = found.stores.get_mut(&id).filter(|_| random.one_in(2)) {
+                store.disk.change(change);
+            }
+        }
+        let choice = CrashChoice::Seeded(0);
+        self.decide(&mut found, choice, &mut random);
+        found
+    }
+
+    /// Settles in `found` what the crash cut through.
+    fn decide(&self, found: &mut Self, choice: CrashChoice, random: &mut Random) {
+        for undecided in self.undecided.iter().cloned() {
+            let happened = match choice {
+                CrashChoice::All => true,
+                CrashChoice::None => false,
+                CrashChoice::Seeded(_) => random.one_in(2),
+            };
+            match undecided {
+                Undecided::Create { path, len } if happened => found.create(path, len),
+                Undecided::Remove { path } if happened => found.remove(&path),
+                Undecided::Grow { id, len } if happened => {
+                    if let Some(store) = found.stores.get_mut(&id) {
+                        store.disk.len = len;
+                    }
+                }
+                Undecided::Create { .. } | Undecided::Remove { .. } | Undecided::Grow { .. } => {}
+            }
+        }
+    }
+
+    /// Adds a file and its directories.
+    pub(super) fn create(&mut self, path: String, len: u64) {
+        let parents = path.match_indices('/').map(|(end, _)| path[..end].to_owned());
+        self.directories.extend(parents);
+        self.add(Name::File(path), len);
+    }
+
+    /// Removes a file or an empty directory.
+    pub(super) fn remove(&mut self, path: &str) {
+        self.names.remove(&Name::File(path.to_owned()));
+        self.directories.remove(path);
+        self.forget_unreachable();
+    }
+
+    /// Performs one operation whose turn has come. Errors: the world crashed inside it.
+    pub(super) fn perform(&mut self, queued: Queued, device: &Arc<str>) -> Result<Performed, u64> {
+        let kind = queued.request.operation.kind();
+        if kind == OperationKind::Read {
+            self.alive()?;
+        } else {
+            self.step_with(&queued)?;
+        }
+        let Queued { id, mut request, completed_before } = queued;
+        let outcome = match self.due_fault(kind) {
+            Some(fault) => self.perform_badly(id, &request.operation, fault, device),
+            None => {
+                self.perform_well(id, &mut request.operation, completed_before);
+                Ok(())
+            }
+        };
+        Ok(Performed { request, outcome })
+    }
+
+    /// Takes a step; if the world stops inside it, the operation is one of those that may have happened.
+    fn step_with(&mut self, queued: &Queued) -> Result<(), u64> {
+        self.step().inspect_err(|_| {
+            if let Some(change) = change_of(&queued.request.operation) {
+                self.cut.push((queued.id, change));
+            }
+        })
+    }
+
+    fn perform_well(&mut self, id: DiskId, operation: &mut Operation, completed_before: u64) {
+        let ignored = self.faults.contains(&Fault::IgnoreFlush);
+        let disk = self.disk_mut(id);
+        match operation {
+            Operation::Read { at, into } => disk.read(at.0, into),
+            Operation::Flush if ignored => {}
+            Operation::Flush => disk.flush(completed_before),
+            Operation::Write { .. } | Operation::WriteZeroes { .. } | Operation::Discard { .. } => {
+                disk.change(change_of(operation).expect("these operations change something"));
+            }
+        }
+    }
+
+    fn perform_badly(
+        &mut self,
+        id: DiskId,
+        operation: &Operation,
+        fault: Fault,
+        device: &Arc<str>,
+    ) -> Result<(), DeviceError> {
+        let change = change_of(operation);
+        let mut random = Random::new(self.random.next());
+        let disk = self.disk_mut(id);
+        match (fault, change) {
+            (Fault::LoseWrite { .. }, _) => return Ok(()),
+            (Fault::MisdirectWrite { to, .. }, Some(change)) => {
+                let last = disk.len - change.len;
+                disk.change(Change { at: to.0.min(last), ..change });
+                return Ok(());
+            }
+            (_, Some(change)) => disk.change_in_part(&change, &mut random),
+            (_, None) if operation.kind() == OperationKind::Flush => disk.forget_flushes(),
+            (_, None) => {}
+        }
+        let (at, len) = operation.range();
+        Err(DeviceError::Failed { device: Arc::clone(device), kind: operation.kind(), at, len, source: Errno::IO })
+    }
+
+    /// Counts an operation against the planted faults and returns the one that is due, which is then spent.
+    pub(super) fn due_fault(&mut self, kind: OperationKind) -> Option<Fault> {
+        let mut due = None;
+        self.faults.retain_mut(|fault| {
+            let is_due = fault.counts_down(kind);
+            if is_due {
+                due.get_or_insert(*fault);
+            }
+            !is_due
+        });
+        due
+    }
+
+    /// Returns the number of bytes free on the volume.
+    pub(super) fn free(&self) -> ByteLen {
+        ByteLen(self.capacity.saturating_sub(self.used()))
+    }
+}
+
+/// An operation that has had its turn.
+pub(super) struct Performed {
+    pub(super) request: Request,
+    pub(super) outcome: Result<(), DeviceError>,
+}
+
+/// Returns what an operation puts on its disk. What was discarded reads as zero here.
+fn change_of(operation: &Operation) -> Option<Change> {
+    match operation {
+        Operation::Write { at, from } => Some(Change::bytes(at.0, from)),
+        Operation::WriteZeroes { at, len } | Operation::Discard { at, len } => Some(Change::zeroes(at.0, len.0)),
+        Operation::Read { .. } | Operation::Flush => None,
+    }
+}
