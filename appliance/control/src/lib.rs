@@ -8,14 +8,29 @@
 
 /// What may be asked and what is told.
 pub mod api;
+mod client;
 mod code;
+mod conversation;
+mod dispatch;
 mod error;
 mod hint;
+mod line;
+mod meter;
+mod server;
 mod service;
+mod socket;
 
+/// The client: one blocking socket.
+pub use client::Client;
 /// Every error code, in one table.
 pub use code::{Code, Entry, Exit, TABLE};
 /// Errors as a person reads them.
 pub use error::{ApiError, ErrorReply};
+/// The lines of a reply, and the decoders of both directions.
+pub use line::{DECODERS, Decoder, Line, REQUEST_LEN_MAX, decode_reply, decode_request};
+/// The server and its limits.
+pub use server::{Config, Server, Stop};
 /// What the server serves.
 pub use service::Service;
+/// Why a server can't serve.
+pub use socket::ServerError;

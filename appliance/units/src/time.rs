@@ -75,8 +75,11 @@ fn parse(text: &str) -> Option<Timestamp> {
     let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
     let lawful =
         (1970..=9999).contains(&year) && (1..=12).contains(&month) && hour < 24 && minute < 60 && second < 60;
+    if !marks || !lawful {
+        return None;
+    }
     let days = days_from_civil(year, month, day);
-    if !marks || !lawful || civil_date(days) != (year, month, day) {
+    if civil_date(days) != (year, month, day) {
         return None;
     }
     let (micros, zone_at) = fraction(text, 19)?;
@@ -151,6 +154,8 @@ mod tests {
             "2026-11-20T00:00:00",
             "2026-11-20T00:00:00+25:00",
             "2026-00-01T00:00:00Z",
+            "1969-12-31T23:59:59Z",
+            "0000-00-00T00:00:00Z",
             "2026-11-00T00:00:00Z",
             "1970-01-01T00:00:00+01:00",
             "é026-11-20T00:00:00Z",

@@ -1,0 +1,153 @@
+//! The server: bounded clients on one thread, the service on others.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{UnixListener, UnixStream};
+use tokio::runtime;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::code::Code;
+use crate::conversation::Conversation;
+use crate::error::ApiError;
+use crate::line::{Line, encode};
+use crate::service::Service;
+use crate::socket::{ServerError, Socket};
+
+/// Where the server listens, and its limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The control socket.
+    pub socket: PathBuf,
+    /// Clients at once; one more is refused.
+    pub clients_max: usize,
+    /// How long a whole request may take to arrive.
+    pub request_wait: Duration,
+    /// How long a client may take to accept a reply.
+    pub reply_wait: Duration,
+}
+
+/// How long clients are given to hear that the server stops.
+const STOP_WAIT: Duration = Duration::from_secs(2);
+/// How long to wait after the system refused a connection, such as for want of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A server that has its socket and is ready to run.
+#[derive(Debug)]
+pub struct Server {
+    config: Config,
+    socket: Socket,
+    stop: Stop,
+}
+
+/// Ends a running server, from any thread. Clones end the same one.
+#[derive(Clone, Debug)]
+pub struct Stop(watch::Sender<bool>);
+
+impl Config {
+    /// Returns the usual limits for a server at `socket`: 32 clients, 30 s for a request and for a reply.
+    pub fn at(socket: impl Into<PathBuf>) -> Self {
+        let wait = Duration::from_secs(30);
+        Self { socket: socket.into(), clients_max: 32, request_wait: wait, reply_wait: wait }
+    }
+}
+
+impl Stop {
+    /// Ends the server, at once or as soon as it runs.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl Server {
+    /// Takes the socket. Errors: another server has it, something else is there, the system refuses.
+    pub fn bind(config: Config) -> Result<Self, ServerError> {
+        assert!(config.clients_max > 0, "a server has room for a client");
+        let socket = Socket::take(&config.socket)?;
+        Ok(Self { config, socket, stop: Stop(watch::Sender::new(false)) })
+    }
+
+    /// Returns what ends this server.
+    pub fn stop_handle(&self) -> Stop {
+        self.stop.clone()
+    }
+
+    /// Serves until stopped, on the calling thread; the service runs on up to `clients_max` further ones. Errors: the system
+    /// refuses a descriptor at the start; later refusals are waited out.
+    pub fn run(self, service: Arc<dyn Service>) -> Result<(), ServerError> {
+        let failed =
+            |source| ServerError::Io { operation: "served", path: self.config.socket.clone(), source };
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .max_blocking_threads(self.config.clients_max)
+            .thread_name("control")
+            .build()
+            .map_err(failed)?;
+        runtime.block_on(async {
+            let listener = self.socket.listener().and_then(UnixListener::from_std).map_err(failed)?;
+            self.accept(listener, service).await;
+            Ok(())
+        })?;
+        runtime.shutdown_timeout(STOP_WAIT);
+        Ok(())
+    }
+
+    async fn accept(&self, listener: UnixListener, service: Arc<dyn Service>) {
+        let places = Arc::new(Semaphore::new(self.config.clients_max));
+        let mut stopping = self.stop.0.subscribe();
+        let mut clients = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                _ = stopping.wait_for(|stopping| *stopping) => break,
+                Some(_) = clients.join_next() => continue,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, _)) => match self.admit(&stream, &places) {
+                    Ok(place) => {
+                        let conversation = Conversation::new(stream, service.clone(), self.config.clone());
+                        let stopping = self.stop.0.subscribe();
+                        clients.spawn(async move {
+                            conversation.hold(stopping).await;
+                            drop(place);
+                        });
+                    }
+                    Err(error) => refuse(&stream, error),
+                },
+                Err(error) => {
+                    tracing::warn!(%error, "control client not accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        let _ = tokio::time::timeout(STOP_WAIT, clients.join_all()).await;
+    }
+
+    fn admit(
+        &self,
+        stream: &UnixStream,
+        places: &Arc<Semaphore>,
+    ) -> Result<tokio::sync::OwnedSemaphorePermit, ApiError> {
+        let refused = |code| ApiError::new(code, "the connection was refused");
+        let own = rustix::process::geteuid().as_raw();
+        match stream.peer_cred() {
+            Ok(peer) if peer.uid() == 0 || peer.uid() == own => {}
+            Ok(peer) => {
+                tracing::warn!(uid = peer.uid(), "control client refused");
+                return Err(refused(Code::NotAuthorised));
+            }
+            Err(error) => return Err(refused(Code::NotAuthorised).because(error)),
+        }
+        places.clone().try_acquire_owned().map_err(|_| refused(Code::TooManyClients))
+    }
+}
+
+/// Says why and closes. A new connection's buffer is empty, so that the line fits without waiting.
+fn refuse(stream: &UnixStream, error: ApiError) {
+    if let Err(error) = stream.try_write(&encode(&Line::<()>::Error(error.into()))) {
+        tracing::debug!(%error, "refused control client not told");
+    }
+}

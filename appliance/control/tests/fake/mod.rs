@@ -1,0 +1,100 @@
+//! A service that answers a little: enough to see what the server makes of it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use landfall_control::api::{
+    Cancel, Commit, Disks, Failback, FailbackStarted, Job, JobId, JobKind, JobOutcome, JobStarted, JobState,
+    Jobs, Machine, MachineAdd, MachineRemove, MachineRemoved, Machines, PointList, PointVerify, Points,
+    Retention, Rfc3339, Status,
+};
+use landfall_control::{ApiError, Code, Service};
+use units::{MachineName, Timestamp};
+
+/// Looks at the job it takes until it is done.
+pub(crate) const LOOKS: u64 = 8;
+
+/// The service; counts what it was asked to remove.
+#[derive(Default)]
+pub(crate) struct Fake {
+    pub(crate) removed: AtomicU64,
+    looks: AtomicU64,
+}
+
+fn unknown() -> ApiError {
+    ApiError::new(Code::MachineUnknown, "machine web-99 is unknown")
+}
+
+impl Service for Fake {
+    fn status(&self) -> Result<Status, ApiError> {
+        std::thread::sleep(Duration::from_secs(1));
+        Err(ApiError::new(Code::VolumeFailed, "the retention volume is gone"))
+    }
+
+    fn machine_add(&self, _: MachineAdd) -> Result<Machine, ApiError> {
+        panic!("a mistake of our own");
+    }
+
+    fn machine_list(&self) -> Result<Machines, ApiError> {
+        Ok(Machines { time: Rfc3339(Timestamp(1_700_000_000_000_000)), machines: Vec::new() })
+    }
+
+    fn machine_show(&self, _: &MachineName) -> Result<Machine, ApiError> {
+        Err(unknown())
+    }
+
+    fn machine_remove(&self, request: MachineRemove) -> Result<MachineRemoved, ApiError> {
+        self.removed.fetch_add(1, Ordering::SeqCst);
+        Ok(MachineRemoved { name: request.name, released: Vec::new(), freed_bytes: 0 })
+    }
+
+    fn disk_list(&self) -> Result<Disks, ApiError> {
+        Err(unknown())
+    }
+
+    fn point_list(&self, _: PointList) -> Result<Points, ApiError> {
+        Err(unknown())
+    }
+
+    fn failback(&self, _: Failback) -> Result<FailbackStarted, ApiError> {
+        Err(unknown())
+    }
+
+    fn commit(&self, _: Commit) -> Result<Machine, ApiError> {
+        Err(unknown())
+    }
+
+    fn cancel(&self, _: Cancel) -> Result<JobStarted, ApiError> {
+        Err(unknown())
+    }
+
+    fn point_verify(&self, _: PointVerify) -> Result<JobStarted, ApiError> {
+        Err(unknown())
+    }
+
+    fn job_list(&self) -> Result<Jobs, ApiError> {
+        Err(unknown())
+    }
+
+    fn job_show(&self, id: JobId) -> Result<Job, ApiError> {
+        let looks = self.looks.fetch_add(1, Ordering::SeqCst).min(LOOKS);
+        let done = looks == LOOKS;
+        Ok(Job {
+            id,
+            kind: JobKind::Failback,
+            machine: "web-01".parse().expect("a name"),
+            point: None,
+            state: if done { JobState::Done } else { JobState::Running },
+            started: Rfc3339(Timestamp(1_700_000_000_000_000)),
+            ended: None,
+            done_bytes: looks << 20,
+            total_bytes: LOOKS << 20,
+            error: None,
+            outcome: done.then_some(JobOutcome::Failback { written_bytes: LOOKS << 20 }),
+        })
+    }
+
+    fn retention_show(&self, _: Option<&MachineName>) -> Result<Retention, ApiError> {
+        Err(unknown())
+    }
+}
