@@ -1,0 +1,217 @@
+//! `landfalld` as a child process, and `landfall` to talk to it.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use control::api;
+use serde::de::DeserializeOwned;
+use units::Sequence;
+
+use crate::binaries::Binaries;
+use crate::command::{command, output, run};
+use crate::disk::Disk;
+use crate::lab::{Lab, free_port};
+use crate::process::{Process, Usage};
+
+/// How long a start may take before the lab gives up.
+const START_MAX: Duration = Duration::from_secs(60);
+/// How long a job may take before the lab gives up.
+const JOB_MAX: Duration = Duration::from_secs(600);
+
+/// One appliance: a retention directory, an identity, a port and a socket that stay the same over restarts.
+#[derive(Debug)]
+pub struct Appliance {
+    binaries: Binaries,
+    retention: PathBuf,
+    identity: PathBuf,
+    logs: PathBuf,
+    socket: PathBuf,
+    port: u16,
+    extra: Vec<OsString>,
+    process: Option<Process>,
+}
+
+impl Appliance {
+    /// Prepares an appliance that does not run yet. `identity` is a directory of certificates for the role `master-target`.
+    /// Errors: no directory, no free port.
+    pub fn new(lab: &Lab, binaries: &Binaries, identity: &Path) -> Result<Self> {
+        Ok(Self {
+            binaries: binaries.clone(),
+            retention: lab.directory("retention")?,
+            identity: identity.to_owned(),
+            logs: lab.path().to_owned(),
+            socket: lab.file("control.sock"),
+            port: free_port()?,
+            extra: Vec::new(),
+            process: None,
+        })
+    }
+
+    /// Adds arguments to those `landfalld` is started with.
+    #[must_use]
+    pub fn with(mut self, arguments: &[&str]) -> Self {
+        self.extra.extend(arguments.iter().map(OsString::from));
+        self
+    }
+
+    /// Starts `landfalld`, or starts it again, and returns the time until it answered. Errors: it ended, or gave no answer for a
+    /// minute.
+    pub fn start(&mut self) -> Result<Duration> {
+        assert!(self.process.is_none(), "an appliance runs once");
+        let begin = Instant::now();
+        let mut process =
+            Process::start("landfalld", &self.binaries.landfalld, self.arguments(), &self.logs)?;
+        loop {
+            if !process.is_running()? {
+                bail!("landfalld ended at its start: {}", process.last_words());
+            }
+            if self.socket.exists()
+                && output(self.landfall_command(["status"]).arg("--output=json"))?.status.success()
+            {
+                break;
+            }
+            ensure!(begin.elapsed() < START_MAX, "landfalld does not answer: {}", process.last_words());
+            thread::sleep(Duration::from_millis(5));
+        }
+        self.process = Some(process);
+        Ok(begin.elapsed())
+    }
+
+    /// Returns the arguments `landfalld` is started with.
+    pub fn arguments(&self) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = vec!["--retention".into(), self.retention.clone().into()];
+        arguments.extend(["--identity".into(), self.identity.clone().into()]);
+        arguments.extend(["--listen".into(), self.address().into()]);
+        arguments.extend(["--socket".into(), self.socket.clone().into()]);
+        arguments.extend(self.extra.iter().cloned());
+        arguments
+    }
+
+    /// Ends it with SIGKILL. Errors: it does not run.
+    pub fn kill(&mut self) -> Result<Usage> {
+        self.process.take().context("landfalld runs")?.kill()
+    }
+
+    /// Ends it with SIGTERM, and expects code 0. Errors: it does not run, or ends otherwise.
+    pub fn stop(&mut self) -> Result<Usage> {
+        let ended = self.process.take().context("landfalld runs")?.stop(Duration::from_secs(30))?;
+        ensure!(ended.status.success(), "landfalld ended with {}", ended.status);
+        Ok(ended.usage)
+    }
+
+    /// Returns the process. Errors: it does not run.
+    pub fn process(&mut self) -> Result<&mut Process> {
+        self.process.as_mut().context("landfalld runs")
+    }
+
+    /// Returns where sources connect to.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Returns the retention directory.
+    pub fn retention(&self) -> &Path {
+        &self.retention
+    }
+
+    /// Returns the control socket.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Runs `landfall` and returns the last line of its JSON. Errors: it fails, or the JSON is something else.
+    pub fn landfall<T: DeserializeOwned>(
+        &self,
+        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> Result<T> {
+        let mut command = self.landfall_command(arguments);
+        let text = run(command.arg("--output=json"))?;
+        read_reply(&text).with_context(|| format!("reading the answer to {command:?}: {text}"))
+    }
+
+    /// Runs a `landfall` that must fail and returns its exit code and what it complained. Errors: it succeeds.
+    pub fn landfall_refused(
+        &self,
+        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> Result<(i32, String)> {
+        let mut command = self.landfall_command(arguments);
+        let output = output(&mut command)?;
+        ensure!(!output.status.success(), "{command:?} was expected to fail");
+        Ok((
+            output.status.code().context("an exit code")?,
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        ))
+    }
+
+    /// Registers a machine with its target disks.
+    pub fn add_machine(&self, name: &str, disks: &[&Disk]) -> Result<api::Machine> {
+        let mut arguments: Vec<OsString> = ["machine", "add", name].map(OsString::from).to_vec();
+        for disk in disks {
+            arguments.extend(["--disk".into(), disk.path().into()]);
+        }
+        if disks.iter().any(|disk| !disk.is_device()) {
+            arguments.push("--allow-file".into());
+        }
+        self.landfall(arguments)
+    }
+
+    /// Returns everything at a glance.
+    pub fn status(&self) -> Result<api::Status> {
+        self.landfall(["status"])
+    }
+
+    /// Returns where a machine stands.
+    pub fn machine(&self, name: &str) -> Result<api::Machine> {
+        self.landfall(["machine", "show", name])
+    }
+
+    /// Returns a machine's recovery points, oldest first.
+    pub fn points(&self, name: &str) -> Result<api::Points> {
+        self.landfall(["point", "list", name])
+    }
+
+    /// Polls until something holds of a machine, and returns it. Errors: not within `limit`.
+    pub fn wait_until(
+        &self,
+        name: &str,
+        limit: Duration,
+        mut holds: impl FnMut(&api::Machine) -> bool,
+    ) -> Result<api::Machine> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let machine = self.machine(name)?;
+            if holds(&machine) {
+                return Ok(machine);
+            }
+            ensure!(Instant::now() < deadline, "still not so after {} s: {machine:?}", limit.as_secs());
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Waits until the target disks are at the last durable sequence, and returns it.
+    pub fn wait_applied(&self, name: &str) -> Result<Sequence> {
+        let machine = self.wait_until(name, JOB_MAX, |machine| machine.applied == machine.durable)?;
+        Ok(machine.applied)
+    }
+
+    fn landfall_command(
+        &self,
+        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> std::process::Command {
+        let mut command = command(&self.binaries.landfall);
+        command.arg("--socket").arg(&self.socket).args(arguments);
+        command
+    }
+}
+
+/// Reads the answer: the whole text if it is one value, else the last line of JSON lines, where a summary names itself.
+fn read_reply<T: DeserializeOwned>(text: &str) -> Result<T> {
+    if let Ok(reply) = serde_json::from_str(text) {
+        return Ok(reply);
+    }
+    let last = text.lines().rev().find(|line| !line.trim().is_empty()).context("an answer")?;
+    Ok(serde_json::from_str(last)?)
+}
