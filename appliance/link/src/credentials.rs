@@ -1,0 +1,90 @@
+//! A certificate, its key and the authority, read from a directory.
+
+use std::fmt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use zeroize::Zeroizing;
+
+use crate::{LinkError, Peer, identity_of};
+
+/// The file with the authority's certificate.
+pub const CA_FILE: &str = "ca.pem";
+/// The file with our certificate, and those between it and the authority if there are any.
+pub const CERTIFICATE_FILE: &str = "cert.pem";
+/// The file with our key.
+pub const KEY_FILE: &str = "key.pem";
+
+/// Who we are and whom we trust.
+#[derive(Clone)]
+pub struct Credentials {
+    identity: Peer,
+    pub(crate) authority: Arc<RootCertStore>,
+    pub(crate) certified: Arc<SingleCertAndKey>,
+    pub(crate) provider: Arc<CryptoProvider>,
+}
+
+impl Credentials {
+    /// Reads `ca.pem`, `cert.pem` and `key.pem` of a directory, as `landfall pki issue` writes them.
+    ///
+    /// # Errors
+    /// A file is missing, holds something else, the key may be read by everyone, or key and certificate don't fit.
+    pub fn read(directory: &Path) -> Result<Self, LinkError> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut authority = RootCertStore::empty();
+        for certificate in read_certificates(&directory.join(CA_FILE))? {
+            authority.add(certificate).map_err(|source| LinkError::Credentials { source })?;
+        }
+        let path = directory.join(CERTIFICATE_FILE);
+        let chain = read_certificates(&path)?;
+        let identity = identity_of(&chain[0]).map_err(|source| LinkError::OwnIdentity { path, source })?;
+        let key = read_key(&directory.join(KEY_FILE))?;
+        let certified = CertifiedKey::from_der(chain, key, &provider)
+            .map_err(|source| LinkError::Credentials { source })?;
+        let (authority, certified) = (Arc::new(authority), Arc::new(SingleCertAndKey::from(certified)));
+        Ok(Self { identity, authority, certified, provider })
+    }
+
+    /// Returns the role and name our own certificate speaks for.
+    pub fn identity(&self) -> &Peer {
+        &self.identity
+    }
+}
+
+impl fmt::Debug for Credentials {
+    /// Writes whom the credentials are of; never the key.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Credentials").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+/// Reads at least one certificate.
+fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, LinkError> {
+    let bytes = std::fs::read(path).map_err(read_error(path))?;
+    match CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>() {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        _ => Err(LinkError::CredentialsContent { path: path.to_owned(), expected: "certificates in PEM" }),
+    }
+}
+
+fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, LinkError> {
+    let mode = std::fs::metadata(path).map_err(read_error(path))?.permissions().mode() & 0o7777;
+    if mode & 0o007 != 0 {
+        return Err(LinkError::KeyExposed { path: path.to_owned(), mode });
+    }
+    let bytes = Zeroizing::new(std::fs::read(path).map_err(read_error(path))?);
+    let content =
+        |_| LinkError::CredentialsContent { path: path.to_owned(), expected: "a private key in PEM" };
+    PrivateKeyDer::from_pem_slice(&bytes).map_err(content)
+}
+
+fn read_error(path: &Path) -> impl FnOnce(std::io::Error) -> LinkError {
+    let path = path.to_owned();
+    move |source| LinkError::CredentialsRead { path, source }
+}

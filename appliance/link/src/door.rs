@@ -1,0 +1,199 @@
+//! The two ways to get a link: accept a socket, or connect one.
+
+use std::fmt;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::client::{Resumption, UnbufferedClientConnection};
+use rustls::pki_types::ServerName;
+use rustls::server::{NoServerSessionStorage, UnbufferedServerConnection};
+use rustls::version::TLS13;
+use rustls::{ClientConfig, ServerConfig};
+use wire::ALPN;
+
+use crate::channel::Channel;
+use crate::session::{Progress, Session};
+use crate::verifier::Verifier;
+use crate::{Credentials, HandshakeCause, Limits, Link, LinkError, Peer, Role, identity_of};
+
+/// The TCP port of the replication door.
+pub const PORT: u16 = 9443;
+
+/// How long a refused peer is given to read why.
+const REFUSED_LINGER: Duration = Duration::from_millis(500);
+
+/// Takes connections from source agents, as a master target.
+#[derive(Clone)]
+pub struct Acceptor {
+    config: Arc<ServerConfig>,
+}
+
+/// Makes connections to a master target, as a source agent.
+#[derive(Clone)]
+pub struct Connector {
+    config: Arc<ClientConfig>,
+}
+
+impl Acceptor {
+    /// Makes an acceptor for peers of role `source` with a certificate of our authority.
+    ///
+    /// # Errors
+    /// [`LinkError::Credentials`].
+    pub fn new(credentials: &Credentials) -> Result<Self, LinkError> {
+        let Credentials { authority, certified, provider, .. } = credentials;
+        let verifier = Verifier::new(Arc::clone(authority), provider, Role::Source)?;
+        let builder =
+            ServerConfig::builder_with_provider(Arc::clone(provider)).with_protocol_versions(&[&TLS13]);
+        let mut config = builder
+            .map_err(|source| LinkError::Credentials { source })?
+            .with_client_cert_verifier(Arc::new(verifier))
+            .with_cert_resolver(Arc::clone(certified) as _);
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.send_tls13_tickets = 0;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        Ok(Self { config: Arc::new(config) })
+    }
+
+    /// Takes a connected socket through the handshake, within [`Limits::handshake`].
+    ///
+    /// # Errors
+    /// [`LinkError::Handshake`], [`LinkError::HandshakeTimeout`] or a failed socket; the peer was told why where TLS
+    /// has a word for it, and the socket is closed.
+    pub fn accept(&self, socket: TcpStream, limits: &Limits) -> Result<Link, LinkError> {
+        let deadline = Instant::now() + limits.handshake;
+        let session = UnbufferedServerConnection::new(Arc::clone(&self.config)).map_err(LinkError::Tls)?;
+        shake_hands(socket, Session::Server(session), deadline, limits)
+    }
+}
+
+impl Connector {
+    /// Makes a connector to peers of role `master-target` with a certificate of our authority.
+    ///
+    /// # Errors
+    /// [`LinkError::Credentials`].
+    pub fn new(credentials: &Credentials) -> Result<Self, LinkError> {
+        let Credentials { authority, certified, provider, .. } = credentials;
+        let verifier = Verifier::new(Arc::clone(authority), provider, Role::MasterTarget)?;
+        let builder =
+            ClientConfig::builder_with_provider(Arc::clone(provider)).with_protocol_versions(&[&TLS13]);
+        let mut config = builder
+            .map_err(|source| LinkError::Credentials { source })?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_client_cert_resolver(Arc::clone(certified) as _);
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.resumption = Resumption::disabled();
+        config.enable_sni = false;
+        Ok(Self { config: Arc::new(config) })
+    }
+
+    /// Connects to `host:port` and shakes hands, all within [`Limits::handshake`] but for the look-up of the name.
+    ///
+    /// The target may refuse us after this has returned: the first `receive` then tells why.
+    ///
+    /// # Errors
+    /// [`LinkError::Address`], [`LinkError::Connect`], [`LinkError::Handshake`], [`LinkError::HandshakeTimeout`] or a
+    /// failed socket.
+    pub fn connect(&self, address: &str, limits: &Limits) -> Result<Link, LinkError> {
+        let found = address.to_socket_addrs().map(Vec::from_iter);
+        let found = found.map_err(|source| LinkError::Address { address: address.to_owned(), source })?;
+        let deadline = Instant::now() + limits.handshake;
+        let socket = connect_any(&found, deadline)
+            .map_err(|source| LinkError::Connect { address: address.to_owned(), source })?;
+        // Any name will do: peers are known by their certificate's role, and no name is sent.
+        let name = ServerName::try_from("landfall").expect("a lawful name");
+        let session =
+            UnbufferedClientConnection::new(Arc::clone(&self.config), name).map_err(LinkError::Tls)?;
+        shake_hands(socket, Session::Client(session), deadline, limits)
+    }
+}
+
+/// Connects to the first address that answers.
+fn connect_any(addresses: &[SocketAddr], deadline: Instant) -> std::io::Result<TcpStream> {
+    let mut failure = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
+    for (tried, address) in addresses.iter().enumerate() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let share = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+        match TcpStream::connect_timeout(address, share.max(Duration::from_millis(1))) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+fn shake_hands(
+    socket: TcpStream,
+    session: Session,
+    deadline: Instant,
+    limits: &Limits,
+) -> Result<Link, LinkError> {
+    let address = socket.peer_addr().map_or_else(|_| "a peer".to_owned(), |address| address.to_string());
+    let mut channel = Channel::new(socket, session)?;
+    let mut early = Vec::new();
+    let outcome = handshake(&mut channel, &mut early, deadline).and_then(|()| peer_of(channel.session()));
+    match outcome {
+        Ok(peer) => Link::new(channel, peer, early, *limits),
+        Err(error) => {
+            channel.wind_up(REFUSED_LINGER);
+            Err(match error {
+                LinkError::HandshakeTimeout { .. } => {
+                    LinkError::HandshakeTimeout { peer: address, after: limits.handshake }
+                }
+                LinkError::Lost => LinkError::Handshake { cause: HandshakeCause::Closed },
+                error => error,
+            })
+        }
+    }
+}
+
+/// Exchanges messages until both sides may send data and ours are written. Data that comes early is kept in `early`.
+fn handshake(channel: &mut Channel, early: &mut Vec<u8>, deadline: Instant) -> Result<(), LinkError> {
+    loop {
+        let progress = channel.step(&mut |plain| early.extend_from_slice(plain))?;
+        let shaking = channel.session().is_handshaking();
+        match progress {
+            Progress::Stepped => continue,
+            Progress::Closed => return Err(LinkError::Lost),
+            Progress::Plain | Progress::Starved if !shaking => {
+                return channel.write_down_to(0, deadline.saturating_duration_since(Instant::now()));
+            }
+            Progress::Plain | Progress::Starved => {}
+        }
+        if channel.is_full() {
+            let reason = "a handshake message is longer than any of ours".to_owned();
+            return Err(LinkError::Handshake { cause: HandshakeCause::NotTls { reason } });
+        }
+        channel.write()?;
+        let ready = channel.wait(None, deadline)?;
+        if Instant::now() >= deadline {
+            return Err(LinkError::HandshakeTimeout { peer: String::new(), after: Duration::ZERO });
+        }
+        if ready.read {
+            channel.read()?;
+        }
+    }
+}
+
+/// Returns who the peer is, once the handshake has checked its certificate.
+fn peer_of(session: &Session) -> Result<Peer, LinkError> {
+    let refused = |cause| LinkError::Handshake { cause };
+    if session.alpn_protocol() != Some(ALPN) {
+        return Err(refused(HandshakeCause::WrongProtocol));
+    }
+    let certificate = session.peer_certificates().and_then(<[_]>::first);
+    identity_of(certificate.ok_or(refused(HandshakeCause::NoCertificate))?).map_err(refused)
+}
+
+impl fmt::Debug for Acceptor {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Acceptor").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Connector").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,135 @@
+//! The certificate of one server or source.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType,
+};
+use units::{MachineName, Timestamp};
+use wire::{Identity, Role};
+use zeroize::Zeroizing;
+
+use crate::PkiError;
+use crate::authority::{CA_CERTIFICATE_FILE, Signer, new_key};
+use crate::file::{Readers, make_directory, refuse_existing, write_new};
+
+/// The file with the certificate.
+pub const CERTIFICATE_FILE: &str = "cert.pem";
+/// The file with its key.
+pub const KEY_FILE: &str = "key.pem";
+/// Days a certificate may last.
+pub const DAYS_MAX: u32 = 3650;
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// A certificate begins this much before it is made, for machines whose clocks are behind.
+const CLOCK_SLACK: Duration = Duration::from_secs(300);
+
+/// From when to when a certificate is good, by the clock of whoever checks it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// The first moment, in whole seconds.
+    pub not_before: Timestamp,
+    /// The last moment, in whole seconds.
+    pub not_after: Timestamp,
+}
+
+impl Validity {
+    /// Returns a span that begins five minutes ago and ends `days` from now.
+    pub fn days_from_now(days: u32) -> Self {
+        let now = SystemTime::now();
+        Self {
+            not_before: Timestamp::from_system(now).before(CLOCK_SLACK),
+            not_after: Timestamp::from_system(now + DAY * days),
+        }
+    }
+
+    /// Writes the span into a certificate, in whole seconds.
+    pub(crate) fn apply(self, params: &mut CertificateParams) {
+        let seconds = |time: Timestamp| Duration::from_secs(time.since(Timestamp(0)).as_secs());
+        let epoch = rcgen::date_time_ymd(1970, 1, 1);
+        (params.not_before, params.not_after) =
+            (epoch + seconds(self.not_before), epoch + seconds(self.not_after));
+    }
+}
+
+/// What certificate is wanted.
+#[derive(Clone, Debug)]
+pub struct IssueRequest<'a> {
+    /// Where the authority is (see [`crate::init`]).
+    pub ca_directory: &'a Path,
+    /// What its holder may be.
+    pub role: Role,
+    /// Who its holder is; for a source, the machine it speaks for.
+    pub name: MachineName,
+    /// From when to when it is good.
+    pub validity: Validity,
+    /// Where `ca.pem`, `cert.pem` and `key.pem` go; made if need be.
+    pub out_directory: &'a Path,
+}
+
+/// A certificate that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issued {
+    /// Who it speaks for.
+    pub identity: Identity,
+    /// From when to when it is good.
+    pub validity: Validity,
+    /// The directory with `ca.pem`, `cert.pem` and `key.pem`, as `link::Credentials` reads it.
+    pub directory: PathBuf,
+}
+
+impl<'a> IssueRequest<'a> {
+    /// Returns a request for a certificate that is good from now for `days` days.
+    ///
+    /// # Errors
+    /// [`PkiError::Days`] unless `days` is 1 to [`DAYS_MAX`].
+    pub fn for_days(
+        ca_directory: &'a Path,
+        identity: Identity,
+        days: u32,
+        out_directory: &'a Path,
+    ) -> Result<Self, PkiError> {
+        if !(1..=DAYS_MAX).contains(&days) {
+            return Err(PkiError::Days { found: days, max: DAYS_MAX });
+        }
+        let Identity { role, name } = identity;
+        Ok(Self { ca_directory, role, name, validity: Validity::days_from_now(days), out_directory })
+    }
+}
+
+/// Makes a key and a certificate and writes them with a copy of the authority's certificate; the key has mode 0600.
+/// All three are on disk when the call returns.
+///
+/// # Errors
+/// The authority can't be read, or one of the files exists (nothing was changed), or can't be written.
+pub fn issue(request: &IssueRequest<'_>) -> Result<Issued, PkiError> {
+    let directory = request.out_directory;
+    let signer = Signer::read(request.ca_directory)?;
+    make_directory(directory)?;
+    refuse_existing(directory, &[CA_CERTIFICATE_FILE, CERTIFICATE_FILE, KEY_FILE])?;
+    let identity = Identity { role: request.role, name: request.name.clone() };
+    let sign = |what: &'static str| move |source| PkiError::Sign { what, source };
+    let key = new_key()?;
+    let params = leaf_params(&identity, request.validity).map_err(sign("certificate"))?;
+    let certificate = params.signed_by(&key, &signer.issuer).map_err(sign("certificate"))?;
+    write_new(directory, KEY_FILE, &Zeroizing::new(key.serialize_pem()), Readers::Owner)?;
+    write_new(directory, CA_CERTIFICATE_FILE, &signer.certificate_pem, Readers::All)?;
+    write_new(directory, CERTIFICATE_FILE, &certificate.pem(), Readers::All)?;
+    Ok(Issued { identity, validity: request.validity, directory: directory.to_owned() })
+}
+
+fn leaf_params(identity: &Identity, validity: Validity) -> Result<CertificateParams, rcgen::Error> {
+    let mut params = CertificateParams::default();
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, identity.name.as_str());
+    params.distinguished_name = name;
+    params.subject_alt_names = vec![SanType::URI(identity.to_string().try_into()?)];
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    validity.apply(&mut params);
+    Ok(params)
+}
