@@ -69,12 +69,14 @@ pub enum Lifecycle {
     },
     /// Batches and markers are kept and applied.
     Protected,
-    /// The target disks are being brought to a point; they hold something between the ends of `range`.
+    /// The target disks are being brought to a point; each granule holds its state at some sequence between `low` and the newest.
     Rewinding {
         /// The lowest sequence whose state may be on the disks.
         low: Sequence,
         /// The point that is wanted.
         to: Sequence,
+        /// What happens when it is reached.
+        then: Afterwards,
     },
     /// The target disks hold exactly the state at `at`.
     Rewound {
@@ -86,6 +88,15 @@ pub enum Lifecycle {
         /// The point.
         at: Sequence,
     },
+}
+
+/// What happens when a rewind has reached its point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Afterwards {
+    /// The disks stand at the point until commit or cancel.
+    Stand,
+    /// The point is the newest, and replication goes on.
+    Replicate,
 }
 
 impl Head {

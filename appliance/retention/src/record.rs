@@ -124,6 +124,19 @@ impl Body {
         }
     }
 
+    /// Returns a length no record with this body and payload is longer than, padded to [`RECORD_ALIGN`].
+    pub fn record_len_bound(&self, payload_len: usize) -> usize {
+        const EXTENT_BOUND: usize = 64;
+        let body = match self {
+            Self::Batch(batch) => 32 + batch.extents.len() * EXTENT_BOUND,
+            Self::Before(before) => 32 + before.extents.len() * EXTENT_BOUND,
+            Self::Marker(marker) => {
+                32 + 2 * marker.label.capacity() + (marker.roots.len() + 1) * size_of::<Hash>()
+            }
+        };
+        record_len(body, payload_len, RECORD_ALIGN)
+    }
+
     fn bytes(&self) -> Vec<u8> {
         match self {
             Self::Batch(body) => postcard::to_stdvec(body),
@@ -146,6 +159,7 @@ pub fn encode(record: &Record<'_>, align: usize, mut put: impl FnMut(&[u8])) -> 
     assert!(body.len() <= BODY_LEN_MAX, "a body is bounded by its parts");
     let len = record_len(body.len(), record.payload.len(), align);
     assert!(len <= RECORD_LEN_MAX, "a record is bounded by its parts");
+    assert!(len < record.body.record_len_bound(record.payload.len()) + align, "the bound of a record holds");
     let mut header = header_of(record, &body, len);
     let checksum = checksum_of(header.as_bytes());
     header.checksum = checksum.0;

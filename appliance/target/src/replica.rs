@@ -1,0 +1,35 @@
+//! One machine's replica: its journal on the retention volume and its target disks.
+//!
+//! Two halves that never wait for one another: the appender makes what is received durable, the applier brings the
+//! target disks up to it and to any point of it. Both work through `blockdev`'s traits alone, so that the
+//! simulator runs this very code.
+
+mod append;
+mod apply;
+mod budget;
+mod destage;
+mod epochs;
+mod error;
+mod head_file;
+mod limits;
+mod log_reader;
+mod log_writer;
+mod paths;
+mod progress;
+mod recover;
+mod rewind;
+mod seed;
+mod shared;
+mod transfer;
+mod verify;
+mod work;
+
+pub use append::{Appender, commit_all};
+pub use apply::{Applier, Step};
+pub use budget::ResidentBudget;
+pub use error::{FailureKind, ReplicaError};
+pub use limits::ReplicaLimits;
+pub use progress::Progress;
+pub use recover::{Replica, Setup, Unrecovered, list_machines, remove_machine};
+pub use shared::{Bell, EpochInfo, NotTaken, Received, Shared, State, Watcher, chain};
+pub use work::{Then, Work};

@@ -1,0 +1,278 @@
+//! The appending half of a replica, and the group commit that serves all machines at once.
+//!
+//! The order that makes an ack true:
+//! 1. the group is written behind the last durable one;
+//! 2. the redo log is flushed;
+//! 3. only then `durable` moves, and with it the ack.
+//!
+//! *Invariant:* nothing is acked before its redo record is durable (I1).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use blockdev::{
+    Completion, DeviceError, DeviceSlot, Engine, Operation, PagePool, Request, Volume, VolumeError,
+};
+use retention::{Body, Lifecycle, Point};
+use units::{ByteLen, ByteOffset, EpochNumber, Sequence, Timestamp};
+
+use super::budget::ResidentBudget;
+use super::error::ReplicaError;
+use super::limits::ReplicaLimits;
+use super::log_writer::{Entry, LogPosition, LogWriter};
+use super::paths;
+use super::shared::{AppendStart, EpochInfo, Queued, Received, Shared};
+
+/// Appends what one machine sends to its redo log.
+pub struct Appender {
+    shared: Arc<Shared>,
+    limits: ReplicaLimits,
+    budget: ResidentBudget,
+    log: Option<LogWriter>,
+    opened: Timestamp,
+}
+
+impl<'a> From<&'a Received> for Entry<'a> {
+    fn from(item: &'a Received) -> Self {
+        Self { sequence: item.sequence, received: item.time, body: &item.body, payload: &item.payload }
+    }
+}
+
+/// A group on its way to the volume.
+struct Group {
+    items: Vec<Received>,
+    starts: Vec<ByteOffset>,
+    slot: DeviceSlot,
+}
+
+impl Appender {
+    pub(crate) fn new(shared: Arc<Shared>, limits: ReplicaLimits, budget: ResidentBudget) -> Self {
+        Self { shared, limits, budget, log: None, opened: Timestamp(0) }
+    }
+
+    /// Returns the state this appender moves.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Closes the log, for instance because the machine is removed.
+    pub fn close<E: Engine>(&mut self, engine: &mut E) {
+        if let Some(log) = self.log.take() {
+            drop(engine.detach(log.slot()));
+        }
+    }
+
+    fn stage<E: Engine, V: Volume<Device = E::Device>>(
+        &mut self,
+        engine: &mut E,
+        pool: &PagePool,
+        volume: &V,
+        now: Timestamp,
+    ) -> Result<Option<(Group, Vec<Request>)>, ReplicaError> {
+        let items = self.next_items();
+        if items.is_empty() {
+            return Ok(None);
+        }
+        match self.stage_items(engine, pool, volume, now, &items) {
+            Ok((writes, starts, slot)) => Ok(Some((Group { items, starts, slot }, writes))),
+            Err(error) => {
+                // Nothing was written: the items wait for room, or for the machine to be put out.
+                let mut state = self.shared.lock();
+                items.into_iter().rev().for_each(|item| state.inbox.push_front(item));
+                Err(error)
+            }
+        }
+    }
+
+    fn next_items(&self) -> Vec<Received> {
+        let mut state = self.shared.lock();
+        if state.failure.is_some() || state.full.is_some() || state.lag >= self.limits.lag_len {
+            return Vec::new();
+        }
+        let mut payload = 0;
+        let mut items = Vec::new();
+        while let Some(item) = state.inbox.pop_front_if(|item| {
+            payload += item.payload.len() as u64;
+            items.is_empty() || payload <= self.limits.group_len.0
+        }) {
+            items.push(item);
+        }
+        assert!(
+            items.is_empty() || state.lifecycle == Lifecycle::Protected || state.closed,
+            "only a stream is appended"
+        );
+        items
+    }
+
+    fn stage_items<E: Engine, V: Volume<Device = E::Device>>(
+        &mut self,
+        engine: &mut E,
+        pool: &PagePool,
+        volume: &V,
+        now: Timestamp,
+        items: &[Received],
+    ) -> Result<(Vec<Request>, Vec<ByteOffset>, DeviceSlot), ReplicaError> {
+        self.open_log(engine, volume, now, items[0].sequence)?;
+        let log = self.log.as_mut().expect("the log was just opened");
+        let entries: Vec<_> = items.iter().map(Entry::from).collect();
+        let (writes, starts) = log.stage(engine, pool, &entries)?;
+        Ok((writes, starts, log.slot()))
+    }
+
+    /// Opens the log the next item goes to: the one recovery found, or that of a new epoch when it is time for one.
+    fn open_log<E: Engine, V: Volume<Device = E::Device>>(
+        &mut self,
+        engine: &mut E,
+        volume: &V,
+        now: Timestamp,
+        first: Sequence,
+    ) -> Result<(), ReplicaError> {
+        let position = match &self.log {
+            Some(log) if !self.is_due(log, now) => return Ok(()),
+            Some(log) => next_epoch(log.position()),
+            None => {
+                let start = self.shared.lock().start.expect("a protected machine has a log to go on with");
+                if start.exists {
+                    let slot = engine.attach(volume.open(&redo_path(start.position))?)?;
+                    self.log = Some(LogWriter::new(engine, slot, start.position, self.limits.log_chunk));
+                    self.opened = now;
+                    return Ok(());
+                }
+                start.position
+            }
+        };
+        let slot = self.make_epoch(engine, volume, position)?;
+        self.close(engine);
+        self.log = Some(LogWriter::new(engine, slot, position, self.limits.log_chunk));
+        self.opened = now;
+        let (redo, undo) = (ByteLen::ZERO, ByteLen::ZERO);
+        let last = Sequence(first.0 - 1);
+        let info = EpochInfo { epoch: position.epoch, first, last, closed: now, sealed: false, redo, undo };
+        self.shared.lock().epochs.push_back(info);
+        Ok(())
+    }
+
+    /// Makes the files of an epoch: first `undo`, then `redo`, whose existence makes the epoch exist.
+    fn make_epoch<E: Engine, V: Volume<Device = E::Device>>(
+        &self,
+        engine: &mut E,
+        volume: &V,
+        position: LogPosition,
+    ) -> Result<DeviceSlot, ReplicaError> {
+        let LogPosition { machine, epoch, .. } = position;
+        match volume.create(&paths::undo(machine, epoch), self.limits.log_chunk) {
+            // Left over from a crash between the two.
+            Ok(_) | Err(VolumeError::Exists { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(engine.attach(volume.create(&paths::redo(machine, epoch), self.limits.log_chunk)?)?)
+    }
+
+    fn is_due(&self, log: &LogWriter, now: Timestamp) -> bool {
+        let len = log.position().end.0;
+        len > 0 && (len >= self.limits.epoch_len.0 || now.since(self.opened) >= self.limits.epoch_age)
+    }
+
+    /// Says that the group is durable: moves the marks, wakes the applier and the sessions.
+    fn finish(&mut self, group: Group) {
+        let log = self.log.as_mut().expect("a group was staged to an open log");
+        log.durable();
+        let position = log.position();
+        let mut state = self.shared.lock();
+        for (item, start) in group.items.into_iter().zip(group.starts) {
+            assert_eq!(item.sequence, state.durable.next(), "the redo log holds every sequence, in order");
+            state.durable = item.sequence;
+            if let Body::Marker(marker) = &item.body {
+                state.timeline.push(Point::from(marker.as_ref()));
+            }
+            let info = state.epoch_mut(position.epoch);
+            (info.last, info.closed) = (item.sequence, item.time);
+            state.lag += ByteLen(item.payload.len() as u64);
+            let payload_len = item.payload.len();
+            let content_len = content_len(&item.body);
+            let resident = self.budget.keep(item.body, item.payload);
+            let (sequence, epoch) = (item.sequence, position.epoch);
+            state.queue.push_back(Queued {
+                sequence,
+                epoch,
+                position: start,
+                payload_len,
+                content_len,
+                resident,
+            });
+        }
+        state.epoch_mut(position.epoch).redo = ByteLen(position.end.0);
+        state.start = Some(AppendStart { position, exists: true });
+        drop(state);
+        self.shared.worker.ring();
+        self.shared.changed();
+    }
+
+    fn fail(&mut self, error: &ReplicaError) {
+        match error {
+            ReplicaError::Full { what } => {
+                tracing::warn!(what, "retention volume is full");
+                self.shared.lock().full.get_or_insert(what.clone());
+                self.shared.worker.ring();
+                self.shared.changed();
+            }
+            other => self.shared.fail(other),
+        }
+    }
+}
+
+/// Returns how much of the target disks an item covers.
+pub(crate) fn content_len(body: &Body) -> ByteLen {
+    super::destage::body_extents(body).iter().map(|extent| extent.len).sum()
+}
+
+fn next_epoch(position: LogPosition) -> LogPosition {
+    LogPosition { epoch: EpochNumber(position.epoch.0 + 1), end: ByteOffset(0), ..position }
+}
+
+fn redo_path(position: LogPosition) -> String {
+    paths::redo(position.machine, position.epoch)
+}
+
+/// Commits what every machine has received, in one round: all writes together, then all flushes together. Returns whether
+/// anything was committed. Errors: the engine itself failed. A failure of one machine's log puts that machine out
+/// and no other.
+pub fn commit_all<E: Engine, V: Volume<Device = E::Device>>(
+    engine: &mut E,
+    pool: &PagePool,
+    volume: &V,
+    appenders: &mut [&mut Appender],
+    now: Timestamp,
+) -> Result<bool, ReplicaError> {
+    let mut groups = Vec::new();
+    let mut writes = Vec::new();
+    for (index, appender) in appenders.iter_mut().enumerate() {
+        match appender.stage(engine, pool, volume, now) {
+            Ok(Some((group, requests))) => {
+                groups.push((index, group));
+                writes.extend(requests);
+            }
+            Ok(None) => {}
+            Err(error) => appender.fail(&error),
+        }
+    }
+    if groups.is_empty() {
+        return Ok(false);
+    }
+    let mut failed = failures(engine.run(writes)?);
+    let whole = groups.iter().filter(|(_, group)| !failed.contains_key(&group.slot));
+    let flushes: Vec<_> =
+        whole.map(|(_, group)| Request { slot: group.slot, tag: 0, operation: Operation::Flush }).collect();
+    failed.extend(failures(engine.run(flushes)?));
+    for (index, group) in groups {
+        match failed.get(&group.slot) {
+            None => appenders[index].finish(group),
+            Some(error) => appenders[index].fail(&error.clone().into()),
+        }
+    }
+    Ok(true)
+}
+
+fn failures(done: Vec<Completion>) -> BTreeMap<DeviceSlot, DeviceError> {
+    done.into_iter().filter_map(|completion| Some((completion.slot, completion.outcome.err()?))).collect()
+}

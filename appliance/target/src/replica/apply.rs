@@ -1,0 +1,210 @@
+//! The applying half of a replica: what one step does, and in what order steps come.
+
+use std::sync::Arc;
+
+use blockdev::{DeviceSlot, Engine, PagePool, Volume};
+use retention::{ExtentDecoder, ExtentEncoder, Head, Lifecycle};
+use units::{ByteLen, EpochNumber, MachineId, Timestamp};
+
+use super::budget::ResidentBudget;
+use super::error::ReplicaError;
+use super::head_file::HeadFile;
+use super::limits::ReplicaLimits;
+use super::log_writer::LogWriter;
+use super::rewind::RewindRun;
+use super::shared::Shared;
+use super::transfer::flush_all;
+use super::verify::VerifyRun;
+use super::work::Work;
+
+/// Brings one machine's target disks up to its journal, and to any point of it.
+pub struct Applier<V> {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) volume: V,
+    pub(crate) limits: ReplicaLimits,
+    pub(crate) pool: PagePool,
+    pub(crate) budget: ResidentBudget,
+    pub(crate) head: HeadFile,
+    /// The target disks, by index.
+    pub(crate) disks: Vec<DeviceSlot>,
+    pub(crate) open: Option<OpenEpoch>,
+    pub(crate) run: Option<Run>,
+    pub(crate) decoder: ExtentDecoder,
+    pub(crate) encoder: ExtentEncoder,
+    /// Payload bytes written since the last checkpoint.
+    pub(crate) unflushed: u64,
+    pub(crate) last_round: Timestamp,
+    /// A rewind met damage: the disks stay between two points until another point is asked for.
+    pub(crate) stalled: bool,
+}
+
+/// The epoch that is being applied.
+pub(crate) struct OpenEpoch {
+    pub(crate) epoch: EpochNumber,
+    pub(crate) redo: DeviceSlot,
+    pub(crate) undo: LogWriter,
+    pub(crate) captured: retention::GranuleSet,
+}
+
+/// Long work, done in slices so that other machines have their turn.
+pub(crate) enum Run {
+    Rewind(RewindRun),
+    Verify(VerifyRun),
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Something: another may follow at once.
+    Worked,
+    /// Nothing: there is nothing to do.
+    Idle,
+}
+
+/// How long a machine must have been quiet before it is checkpointed early.
+const QUIET: std::time::Duration = std::time::Duration::from_millis(500);
+
+impl<V> Applier<V> {
+    /// Returns the state this applier moves.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Returns the head as it is on the volume.
+    pub fn head(&self) -> &Head {
+        self.head.head()
+    }
+
+    pub(crate) fn machine(&self) -> MachineId {
+        self.head.head().machine
+    }
+}
+
+impl<V> Applier<V> {
+    /// Does one bounded piece of work: one slice of long work, one work given, one destage round, a checkpoint. Errors: the
+    /// caller puts the machine out with them ([`Shared::fail`]), unless they say otherwise.
+    pub fn step<E: Engine>(&mut self, engine: &mut E, now: Timestamp) -> Result<Step, ReplicaError>
+    where
+        V: Volume<Device = E::Device>,
+    {
+        if self.shared.lock().failure.is_some() {
+            return Ok(Step::Idle);
+        }
+        self.relieve(engine)?;
+        if self.run.is_some() {
+            return self.continue_run(engine).map(|()| Step::Worked);
+        }
+        if matches!(self.head.head().lifecycle, Lifecycle::Rewinding { .. }) && !self.stalled {
+            self.resume_rewind(engine)?;
+            return Ok(Step::Worked);
+        }
+        if let Some(work) = self.next_work() {
+            self.perform(engine, work)?;
+            return Ok(Step::Worked);
+        }
+        if self.destage(engine, now)? {
+            return Ok(Step::Worked);
+        }
+        if self.unflushed > 0 && now.since(self.last_round) >= QUIET {
+            self.checkpoint(engine)?;
+            return Ok(Step::Worked);
+        }
+        self.expire(engine, now)
+    }
+
+    /// Takes the next work, if nothing must be applied before it.
+    fn next_work(&self) -> Option<Work> {
+        let mut state = self.shared.lock();
+        let everything_applied = state.inbox.is_empty() && state.queue.is_empty();
+        state.work.pop_front_if(|work| everything_applied || !work.needs_everything_applied())
+    }
+
+    fn continue_run<E: Engine>(&mut self, engine: &mut E) -> Result<(), ReplicaError>
+    where
+        V: Volume<Device = E::Device>,
+    {
+        let done = match self.run.take() {
+            Some(Run::Rewind(run)) => self.rewind_slice(engine, run)?.map(Run::Rewind),
+            Some(Run::Verify(run)) => self.verify_slice(engine, run)?.map(Run::Verify),
+            None => None,
+        };
+        self.run = done;
+        Ok(())
+    }
+
+    /// Does a piece of work that was given. An error of the work itself goes to whoever asked; an error of the machine also puts it
+    /// out.
+    fn perform<E: Engine>(&mut self, engine: &mut E, work: Work) -> Result<(), ReplicaError>
+    where
+        V: Volume<Device = E::Device>,
+    {
+        match work {
+            Work::Begin { lens, then } => told(then, self.begin(engine, lens)),
+            Work::Seed { extents, payload, then } => told(then, self.seed(engine, &extents, &payload)),
+            Work::SeedSync { disk, through, then } => told(then, self.seed_sync(engine, disk, through)),
+            Work::EndSeeding { then } => told(then, self.end_seeding(engine)),
+            Work::Commit { then } => told(then, self.commit_point(engine)),
+            Work::Hashes { query, then } => told(then, self.hashes(engine, &query)),
+            Work::Changed { since, then } => told(then, self.changed_since(engine, since)),
+            Work::Plan { to, then } => told(then, self.plan(engine, to)),
+            Work::Rewind { to, afterwards, progress } => {
+                let begun = self.begin_rewind(engine, to, afterwards, progress.clone());
+                told(
+                    Box::new(move |result| {
+                        if let Err(error) = result {
+                            progress.end(Err(error))
+                        }
+                    }),
+                    begun,
+                )
+            }
+            Work::Verify { to, progress, then } => self.begin_verify(engine, to, progress, then),
+        }
+    }
+
+    /// Makes everything written to the target disks durable, and records it.
+    ///
+    /// 1. The target disks are flushed. 2. `applied` is recorded in the head, durable.
+    /// A crash between the two replays a little more than needed, which changes nothing.
+    pub(crate) fn checkpoint<E: Engine>(&mut self, engine: &mut E) -> Result<(), ReplicaError> {
+        let written = self.shared.lock().written;
+        flush_all(engine, &self.disks)?;
+        self.head.update(engine, |head| head.applied = written)?;
+        self.unflushed = 0;
+        self.shared.lock().applied = written;
+        self.shared.changed();
+        Ok(())
+    }
+
+    /// Writes the lifecycle to the head and shows it; durable on return.
+    pub(crate) fn set_lifecycle<E: Engine>(
+        &mut self,
+        engine: &mut E,
+        next: Lifecycle,
+    ) -> Result<(), ReplicaError> {
+        tracing::info!(machine = %self.head.head().name, lifecycle = ?next, "lifecycle changes");
+        self.head.update(engine, |head| head.lifecycle = next.clone())?;
+        let mut state = self.shared.lock();
+        state.closed =
+            !matches!(next, Lifecycle::Registered | Lifecycle::Seeding { .. } | Lifecycle::Protected);
+        state.lifecycle = next;
+        drop(state);
+        self.shared.changed();
+        Ok(())
+    }
+
+    /// Returns the size of each protected disk.
+    pub(crate) fn lens(&self) -> Vec<ByteLen> {
+        self.head.head().disks.iter().map(|disk| disk.len).collect()
+    }
+}
+
+/// Tells whoever asked, and passes on what concerns the whole machine.
+fn told<T>(then: super::work::Then<T>, result: Result<T, ReplicaError>) -> Result<(), ReplicaError> {
+    let concern = match &result {
+        Err(error) if error.kind() != super::error::FailureKind::Refused => Err(error.clone()),
+        _ => Ok(()),
+    };
+    then(result);
+    concern
+}

@@ -1,0 +1,275 @@
+//! One destage round: from the journal to the target disks.
+//!
+//! The order that keeps every point:
+//! 1. before-images of granules this epoch has not captured are read from the target;
+//! 2. they are appended to `undo`, and flushed;
+//! 3. only then the new content is written to the target.
+//!
+//! *Invariant:* no granule of the target is overwritten in an epoch before its before-image is durable.
+
+use std::sync::Arc;
+
+use blockdev::{Engine, Volume};
+use retention::{Body, ExtentDecoder, RoundPlan, TailScan, encoded_len, plan_round};
+use units::{ByteLen, ByteOffset, Hash, Sequence, Timestamp};
+use wire::{Extent, Span};
+
+use super::apply::Applier;
+use super::error::ReplicaError;
+use super::log_reader::LogReader;
+use super::log_writer::Entry;
+use super::paths;
+use super::shared::Queued;
+use super::transfer::{DiskWriter, ReadAt, cut, first_failure, flush_all, read_each};
+
+type Item = Arc<(Body, Vec<u8>)>;
+
+impl<V> Applier<V> {
+    /// Destages the oldest of what waits. Returns whether there was anything.
+    pub(crate) fn destage<E: Engine>(&mut self, engine: &mut E, now: Timestamp) -> Result<bool, ReplicaError>
+    where
+        V: Volume<Device = E::Device>,
+    {
+        let Some(first) = self.shared.lock().queue.front().cloned() else { return Ok(false) };
+        if self.open.as_ref().is_none_or(|open| open.epoch != first.epoch) {
+            self.open_epoch(engine, first.epoch)?;
+        }
+        let queued = self.round_items();
+        let items = queued.iter().map(|item| self.load(engine, item)).collect::<Result<Vec<_>, _>>()?;
+        let extents: Vec<&[Extent]> = items.iter().map(|item| extents_of(item)).collect();
+        let captured = &self.open.as_ref().expect("the epoch was just opened").captured;
+        let plan = plan_round(&extents, captured, self.disks.len());
+        let upto = queued.last().expect("a round has an item").sequence;
+        self.capture(engine, &plan, upto, now)?;
+        self.write_round(engine, &plan, &items)?;
+        self.finish_round(&queued, now);
+        if self.unflushed >= self.limits.checkpoint_len.0 {
+            self.checkpoint(engine)?;
+        }
+        Ok(true)
+    }
+
+    /// Chooses the items of a round: all of one epoch, and together not longer than a round, but at least one.
+    fn round_items(&self) -> Vec<Queued> {
+        let state = self.shared.lock();
+        let epoch = state.queue.front().map(|item| item.epoch);
+        let mut len = 0;
+        let fits = |item: &&Queued| {
+            len += item.content_len.0;
+            Some(item.epoch) == epoch && (len <= self.limits.round_len.0 || len == item.content_len.0)
+        };
+        state.queue.iter().take_while(fits).cloned().collect()
+    }
+
+    /// Returns an item's body and payload: from memory, or again from the redo log, verified.
+    fn load<E: Engine>(&mut self, engine: &mut E, item: &Queued) -> Result<Item, ReplicaError> {
+        if let Some(resident) = &item.resident {
+            return Ok(resident.clone());
+        }
+        let open = self.open.as_ref().expect("a round belongs to the open epoch");
+        let damaged = |cause| ReplicaError::Damaged {
+            file: paths::redo(self.head.head().machine, item.epoch),
+            at: item.position,
+            cause,
+        };
+        let scan = TailScan::new(self.placement(item.position), None, ByteOffset(0));
+        let (head, body) =
+            LogReader::new(engine, &self.pool, open.redo).record_at(&scan)?.map_err(damaged)?;
+        assert_eq!(
+            head.sequence, item.sequence,
+            "a record that decodes at its place is the one written there"
+        );
+        let mut payload = vec![0; head.payload_len];
+        let extents = body_extents(&body);
+        let sources = payload_sources(open.redo, head.payload_at(), extents);
+        let starts = payload_starts(extents);
+        super::log_reader::read_payloads(engine, &self.pool, &sources, |index, bytes| {
+            ExtentDecoder::verify(&extents[index], bytes).map_err(damaged)?;
+            payload[starts[index]..starts[index] + bytes.len()].copy_from_slice(bytes);
+            Ok(())
+        })?;
+        Ok(Arc::new((body, payload)))
+    }
+
+    fn placement(&self, position: ByteOffset) -> retention::Placement {
+        let (head, open) = (self.head.head(), self.open.as_ref().expect("a round belongs to the open epoch"));
+        let (machine, generation, epoch) = (head.machine, head.generation, open.epoch);
+        retention::Placement { machine, generation, epoch, position, previous: Hash::default() }
+    }
+
+    /// Steps 1 and 2 of a round, in portions so that the memory they take does not depend on the round.
+    fn capture<E: Engine>(
+        &mut self,
+        engine: &mut E,
+        plan: &RoundPlan,
+        upto: Sequence,
+        now: Timestamp,
+    ) -> Result<(), ReplicaError> {
+        const PORTION_SPANS: usize = 256;
+        for portion in plan.capture.chunks(PORTION_SPANS) {
+            self.append_before_images(engine, portion, upto, now)?;
+        }
+        if plan.capture.is_empty() {
+            return Ok(());
+        }
+        let open = self.open.as_mut().expect("a round belongs to the open epoch");
+        plan.capture.iter().for_each(|span| open.captured.insert(span));
+        self.shared.lock().epoch_mut(open.epoch).undo = ByteLen(open.undo.position().end.0);
+        Ok(())
+    }
+
+    /// Reads what the spans hold, and appends it to the undo log as one durable group.
+    fn append_before_images<E: Engine>(
+        &mut self,
+        engine: &mut E,
+        spans: &[Span],
+        upto: Sequence,
+        now: Timestamp,
+    ) -> Result<(), ReplicaError> {
+        let mut images: Vec<(usize, Extent, Vec<u8>)> = Vec::with_capacity(spans.len());
+        let slot = |span: &Span| self.disks[usize::from(span.disk.0)];
+        let read = |span: &Span| ReadAt { slot: slot(span), at: span.start, len: span.len.as_usize() };
+        let reads: Vec<_> = spans.iter().map(read).collect();
+        let encoder = &mut self.encoder;
+        read_each(engine, &self.pool, &reads, |index, content| {
+            let (span, mut payload) = (&spans[index], Vec::new());
+            let extent = encoder.encode(span.disk, span.start, &content, &mut payload);
+            images.push((index, extent, payload));
+            Ok(())
+        })?;
+        images.sort_by_key(|(index, _, _)| *index);
+        let records = before_records(images);
+        let open = self.open.as_mut().expect("a round belongs to the open epoch");
+        let entry = |(body, payload)| Entry { sequence: upto, received: now, body, payload };
+        let entries: Vec<_> = records.iter().map(|(body, payload)| entry((body, payload))).collect();
+        let (writes, _) = open.undo.stage(engine, &self.pool, &entries)?;
+        first_failure(engine.run(writes)?)?;
+        flush_all(engine, &[open.undo.slot()])?;
+        open.undo.durable();
+        Ok(())
+    }
+
+    /// Step 3 of a round.
+    fn write_round<E: Engine>(
+        &mut self,
+        engine: &mut E,
+        plan: &RoundPlan,
+        items: &[Item],
+    ) -> Result<(), ReplicaError> {
+        let starts: Vec<_> = items.iter().map(|item| payload_starts(extents_of(item))).collect();
+        let mut writer = DiskWriter::new(engine, &self.pool, &self.disks);
+        let mut pieces = Pieces { decoder: &mut self.decoder, scratch: Vec::new(), holds: None };
+        for write in &plan.writes {
+            let (item, extent) = (&items[write.batch], &extents_of(&items[write.batch])[write.extent]);
+            let start = starts[write.batch][write.extent];
+            let payload = &item.1[start..start + encoded_len(extent)];
+            pieces.write(&mut writer, &write.span, extent, payload, (write.batch, write.extent))?;
+        }
+        writer.finish()
+    }
+
+    fn finish_round(&mut self, queued: &[Queued], now: Timestamp) {
+        let mut state = self.shared.lock();
+        for item in queued {
+            let front = state.queue.pop_front().expect("the round is the front of the queue");
+            assert_eq!(front.sequence, item.sequence, "the round is the front of the queue");
+            assert_eq!(state.written.next(), item.sequence, "items are written in the order of sequences");
+            state.written = item.sequence;
+            state.lag = ByteLen(state.lag.0 - item.payload_len as u64);
+            self.unflushed += item.payload_len as u64 + 1;
+            if let Some(resident) = front.resident {
+                self.budget.release(resident);
+            }
+        }
+        drop(state);
+        self.last_round = now;
+        self.shared.committer.ring();
+        self.shared.changed();
+    }
+}
+
+/// Writes parts of extents, and keeps the last decoded one for the next part of it.
+pub(crate) struct Pieces<'d> {
+    pub(crate) decoder: &'d mut ExtentDecoder,
+    pub(crate) scratch: Vec<u8>,
+    pub(crate) holds: Option<(usize, usize)>,
+}
+
+impl Pieces<'_> {
+    /// Writes the part `span` of `extent`. `id` tells one extent from another within one writer.
+    pub(crate) fn write<E: Engine>(
+        &mut self,
+        writer: &mut DiskWriter<'_, E>,
+        span: &Span,
+        extent: &Extent,
+        payload: &[u8],
+        id: (usize, usize),
+    ) -> Result<(), ReplicaError> {
+        if matches!(extent.encoding, wire::Encoding::Zero) {
+            return cut(span, usize::MAX >> 1).try_for_each(|part| writer.zero(&part));
+        }
+        let damaged = |cause| ReplicaError::Damaged { file: "payload".to_owned(), at: span.start, cause };
+        if span.len == extent.len {
+            return self.decoder.decode(extent, payload, writer.put(span)?).map_err(damaged);
+        }
+        if self.holds != Some(id) {
+            self.scratch.resize(extent.len.as_usize(), 0);
+            self.decoder.decode(extent, payload, &mut self.scratch).map_err(damaged)?;
+            self.holds = Some(id);
+        }
+        let from = span.start.since(extent.start).as_usize();
+        writer.put(span)?.copy_from_slice(&self.scratch[from..from + span.len.as_usize()]);
+        Ok(())
+    }
+}
+
+/// Packs before-images into as few records as their limits allow.
+fn before_records(images: Vec<(usize, Extent, Vec<u8>)>) -> Vec<(Body, Vec<u8>)> {
+    let mut records: Vec<(Vec<Extent>, Vec<u8>)> = Vec::new();
+    for (_, extent, bytes) in images {
+        let fits = records.last().is_some_and(|(extents, payload)| {
+            extents.len() < wire::EXTENTS_MAX && payload.len() + bytes.len() <= wire::PAYLOAD_LEN_MAX
+        });
+        if !fits {
+            records.push(Default::default());
+        }
+        let (extents, payload) = records.last_mut().expect("a record was just added");
+        extents.push(extent);
+        payload.extend_from_slice(&bytes);
+    }
+    let body = |(extents, payload)| (Body::Before(retention::BeforeBody { extents }), payload);
+    records.into_iter().map(body).collect()
+}
+
+fn extents_of(item: &Item) -> &[Extent] {
+    body_extents(&item.0)
+}
+
+pub(crate) fn body_extents(body: &Body) -> &[Extent] {
+    match body {
+        Body::Batch(batch) => &batch.extents,
+        Body::Before(before) => &before.extents,
+        Body::Marker(_) => &[],
+    }
+}
+
+/// Returns where in the payload each extent's part starts.
+pub(crate) fn payload_starts(extents: &[Extent]) -> Vec<usize> {
+    let mut at = 0;
+    let start = |extent| {
+        let start = at;
+        at += encoded_len(extent);
+        start
+    };
+    extents.iter().map(start).collect()
+}
+
+pub(crate) fn payload_sources(
+    slot: blockdev::DeviceSlot,
+    at: ByteOffset,
+    extents: &[Extent],
+) -> Vec<(blockdev::DeviceSlot, ByteOffset, &Extent)> {
+    let starts = payload_starts(extents);
+    let place = |(extent, start): (_, usize)| (slot, ByteOffset(at.0 + start as u64), extent);
+    extents.iter().zip(starts).map(place).collect()
+}

@@ -1,0 +1,87 @@
+//! Why a replica can't go on.
+
+use blockdev::{DeviceError, EngineError, VolumeError};
+use retention::{DecodeError, PlanError};
+use units::{ByteOffset, Sequence};
+
+/// Why a step of a replica failed. What follows from it: see [`ReplicaError::kind`].
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ReplicaError {
+    /// A device failed, vanished or refused.
+    #[error("a device failed")]
+    Device(#[from] DeviceError),
+    /// The engine failed.
+    #[error("the block engine failed")]
+    Engine(#[from] EngineError),
+    /// The retention volume failed.
+    #[error("the retention volume failed")]
+    Volume(#[source] VolumeError),
+    /// The retention volume is full.
+    #[error("the retention volume is full: no room for {what}")]
+    Full {
+        /// What room was needed for.
+        what: String,
+    },
+    /// A file of the journal can't be read, or is not what it should be.
+    #[error("the journal is damaged: {file} at {at}")]
+    Damaged {
+        /// The file, on the retention volume.
+        file: String,
+        /// Where in it.
+        at: ByteOffset,
+        /// What is wrong.
+        #[source]
+        cause: DecodeError,
+    },
+    /// The journal ends before what was recorded as applied, or leaves a sequence out.
+    #[error("the journal lost history: {what}: found sequence {found}, expected {expected}")]
+    LostHistory {
+        /// Where that shows.
+        what: &'static str,
+        /// Found.
+        found: Sequence,
+        /// Expected.
+        expected: Sequence,
+    },
+    /// The point can't be had.
+    #[error("the point can't be had")]
+    Plan(#[from] PlanError),
+    /// Memory for the compressor could not be had.
+    #[error("no memory for a compressor")]
+    NoMemory,
+}
+
+/// What a failure means for the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// A device is out, until an operator says so.
+    Device,
+    /// The journal is quarantined.
+    Damaged,
+    /// Space must be found; nothing is lost.
+    Full,
+    /// This request can't be granted; the machine is as it was.
+    Refused,
+}
+
+impl ReplicaError {
+    /// Says what the failure means for the machine.
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Device(_) | Self::Engine(_) | Self::Volume(_) | Self::NoMemory => FailureKind::Device,
+            Self::Damaged { .. } | Self::LostHistory { .. } => FailureKind::Damaged,
+            Self::Full { .. } => FailureKind::Full,
+            Self::Plan(PlanError::OutOfWindow { .. }) => FailureKind::Refused,
+            Self::Plan(PlanError::Unresolved { .. }) => FailureKind::Damaged,
+        }
+    }
+}
+
+impl From<VolumeError> for ReplicaError {
+    fn from(error: VolumeError) -> Self {
+        match error {
+            VolumeError::NoSpace { path, .. } => Self::Full { what: path },
+            other => Self::Volume(other),
+        }
+    }
+}

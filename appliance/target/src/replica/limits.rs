@@ -1,0 +1,48 @@
+//! The named limits of a replica.
+
+use std::time::Duration;
+
+use retention::RetentionPolicy;
+use units::ByteLen;
+
+/// The limits of one machine's replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplicaLimits {
+    /// Bytes a log is lengthened by at a time; a multiple of 4096.
+    pub log_chunk: ByteLen,
+    /// A new epoch begins when the redo log of the present one is longer than this,
+    pub epoch_len: ByteLen,
+    /// or when the present one is older than this.
+    pub epoch_age: Duration,
+    /// Bytes of payload committed at once.
+    pub group_len: ByteLen,
+    /// Bytes of target disk written in one destage round.
+    pub round_len: ByteLen,
+    /// Bytes of payload destaged between two checkpoints; bounds the replay after a crash together with `lag_len`.
+    pub checkpoint_len: ByteLen,
+    /// Bytes of redo that may wait to be destaged before the source is held back.
+    pub lag_len: ByteLen,
+    /// zstd level of before-images.
+    pub before_level: i32,
+    /// How much history is kept.
+    pub retention: RetentionPolicy,
+}
+
+impl Default for ReplicaLimits {
+    fn default() -> Self {
+        Self {
+            log_chunk: ByteLen::mib(64),
+            epoch_len: ByteLen::mib(512),
+            epoch_age: Duration::from_secs(15 * 60),
+            group_len: ByteLen::mib(4),
+            round_len: ByteLen::mib(16),
+            checkpoint_len: ByteLen::mib(128),
+            lag_len: ByteLen::mib(256),
+            before_level: -5,
+            retention: RetentionPolicy {
+                window: Duration::from_secs(24 * 3600),
+                budget: ByteLen::gib(1 << 20),
+            },
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Reads logs: record by record to find their end, and extent by extent for their content.
+
+use std::collections::VecDeque;
+
+use blockdev::{DeviceSlot, Engine, PageBuf, PagePool};
+use retention::{
+    BLOCK_LEN, Body, DecodeError, ExtentDecoder, RECORD_HEADER_LEN, RecordHead, Tail, TailScan, decode_body,
+    encoded_len,
+};
+use units::{ByteOffset, Hash};
+use wire::Extent;
+
+use super::error::ReplicaError;
+use super::transfer::{ReadAt, TRANSFER_LEN, read_each};
+
+/// Bytes read at once while walking a log.
+const WINDOW_LEN: usize = 96 << 10;
+/// How far behind an unreadable record proof is looked for: further than the longest group.
+const PROOF_LEN: u64 = 16 << 20;
+
+const _: () = assert!(WINDOW_LEN <= TRANSFER_LEN && WINDOW_LEN.is_multiple_of(BLOCK_LEN));
+const _: () =
+    assert!(WINDOW_LEN > RECORD_HEADER_LEN + (64 << 10) + BLOCK_LEN, "a header and body fit a window");
+
+/// Where a log ends.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct LogEnd {
+    pub(crate) tail: Tail,
+    /// The checksum of the last record before the tail, if there is one or it was given.
+    pub(crate) previous: Option<Hash>,
+}
+
+/// One log, open for reading.
+pub(crate) struct LogReader<'e, E: Engine> {
+    engine: &'e mut E,
+    pool: &'e PagePool,
+    slot: DeviceSlot,
+    window: Option<(u64, PageBuf)>,
+}
+
+impl<'e, E: Engine> LogReader<'e, E> {
+    pub(crate) fn new(engine: &'e mut E, pool: &'e PagePool, slot: DeviceSlot) -> Self {
+        Self { engine, pool, slot, window: None }
+    }
+
+    /// Walks the log and gives every record that counts to `visit`, in order. What nothing proves to have been durable counts only
+    /// if its payload is whole too. A torn group counts as far as it is whole if that ends at a block, where the next group can
+    /// start; otherwise none of it does.
+    pub(crate) fn walk(
+        &mut self,
+        mut scan: TailScan,
+        mut visit: impl FnMut(&RecordHead, &Body),
+    ) -> Result<LogEnd, ReplicaError> {
+        let mut previous = scan.previous();
+        let mut doubtful: VecDeque<(RecordHead, Body)> = VecDeque::new();
+        let tail = loop {
+            let (head, body) = match self.record_at(&scan)? {
+                Ok(record) => record,
+                Err(cause) => break self.conclude(&scan, cause)?,
+            };
+            scan.accept(&head);
+            doubtful.push_back((head, body));
+            while let Some((head, body)) = doubtful.pop_front_if(|(head, _)| head.end() <= scan.durable()) {
+                previous = Some(head.checksum);
+                visit(&head, &body);
+            }
+        };
+        let Tail::At(mut end) = tail else { return Ok(LogEnd { tail, previous }) };
+        for (index, (head, body)) in doubtful.iter().enumerate() {
+            if !self.payload_is_whole(head, body)? {
+                end = head.placement.position;
+                doubtful.truncate(index);
+                break;
+            }
+        }
+        if !end.is_multiple_of(BLOCK_LEN as u64) {
+            let group = doubtful.front().map_or(end, |(head, _)| head.placement.position);
+            assert!(
+                group.is_multiple_of(BLOCK_LEN as u64),
+                "groups start at blocks, and what is durable is whole groups"
+            );
+            (end, doubtful) = (group, VecDeque::new());
+        }
+        for (head, body) in doubtful {
+            previous = Some(head.checksum);
+            visit(&head, &body);
+        }
+        Ok(LogEnd { tail: Tail::At(end), previous })
+    }
+
+    /// Reads and checks the record at the scan's place; the inner error says what is wrong with it.
+    pub(crate) fn record_at(
+        &mut self,
+        scan: &TailScan,
+    ) -> Result<Result<(RecordHead, Body), DecodeError>, ReplicaError> {
+        let bytes = self.bytes_at(scan.next().0)?;
+        let head = match scan.check(bytes) {
+            Ok(head) => head,
+            Err(cause) => return Ok(Err(cause)),
+        };
+        Ok(decode_body(&head, &bytes[RECORD_HEADER_LEN..]).map(|body| (head, body)))
+    }
+
+    /// Returns the bytes from `at` on: enough for a header and a body, unless the file ends before.
+    fn bytes_at(&mut self, at: u64) -> Result<&[u8], ReplicaError> {
+        let needed = (RECORD_HEADER_LEN + (64 << 10)) as u64;
+        let file_end = self.engine.geometry(self.slot).len.0;
+        let inside =
+            |start: u64, len: usize| start <= at && (at + needed).min(file_end) <= start + len as u64;
+        if !self.window.as_ref().is_some_and(|(start, buffer)| inside(*start, buffer.len())) {
+            self.window = None;
+            let start = at / BLOCK_LEN as u64 * BLOCK_LEN as u64;
+            let len = file_end.saturating_sub(start).min(WINDOW_LEN as u64) as usize;
+            self.window = Some((start, self.read(start, len)?));
+        }
+        let (start, buffer) = self.window.as_ref().expect("the window was just read");
+        Ok(buffer.get((at - start) as usize..).unwrap_or_default())
+    }
+
+    fn read(&mut self, at: u64, len: usize) -> Result<PageBuf, ReplicaError> {
+        let mut found = PageBuf::zeroed(0);
+        if len > 0 {
+            let read = ReadAt { slot: self.slot, at: ByteOffset(at), len };
+            read_each(self.engine, self.pool, &[read], |_, buffer| {
+                found = buffer;
+                Ok(())
+            })?;
+        }
+        Ok(found)
+    }
+
+    /// Decides whether what can't be read is a torn tail: looks at every block behind it that could prove otherwise.
+    fn conclude(&mut self, scan: &TailScan, cause: DecodeError) -> Result<Tail, ReplicaError> {
+        let first = (scan.next().0 + 1).next_multiple_of(BLOCK_LEN as u64);
+        let end = self.engine.geometry(self.slot).len.0.min(first.saturating_add(PROOF_LEN));
+        let mut proven = false;
+        let mut at = first;
+        while at < end && !proven {
+            let len = (end - at).min(TRANSFER_LEN as u64) as usize;
+            let bytes = self.read(at, len)?;
+            let offsets = (at..).step_by(BLOCK_LEN).map(ByteOffset);
+            proven = bytes.chunks(BLOCK_LEN).zip(offsets).any(|(block, at)| scan.proves_damage(at, block));
+            at += len as u64;
+        }
+        self.window = None;
+        Ok(scan.conclude(cause, proven))
+    }
+
+    fn payload_is_whole(&mut self, head: &RecordHead, body: &Body) -> Result<bool, ReplicaError> {
+        let extents: &[Extent] = match body {
+            Body::Batch(batch) => &batch.extents,
+            Body::Before(before) => &before.extents,
+            Body::Marker(_) => &[],
+        };
+        let mut at = head.payload_at();
+        let file_end = self.engine.geometry(self.slot).len.0;
+        let mut wanted = Vec::new();
+        for extent in extents {
+            wanted.push((extent, at));
+            at = ByteOffset(at.0 + encoded_len(extent) as u64);
+        }
+        if at.0 > file_end {
+            return Ok(false);
+        }
+        let mut whole = true;
+        let sources: Vec<_> = wanted.iter().map(|(extent, at)| (self.slot, *at, *extent)).collect();
+        read_payloads(self.engine, self.pool, &sources, |index, payload| {
+            whole &= ExtentDecoder::verify(sources[index].2, payload).is_ok();
+            Ok(())
+        })?;
+        Ok(whole)
+    }
+}
+
+/// Reads the payload of each extent from its log, and gives it to `take` with its number, in the order the reads end. The payloads
+/// are not verified. Neighbours in one log are read together.
+pub(crate) fn read_payloads<E: Engine>(
+    engine: &mut E,
+    pool: &PagePool,
+    sources: &[(DeviceSlot, ByteOffset, &Extent)],
+    mut take: impl FnMut(usize, &[u8]) -> Result<(), ReplicaError>,
+) -> Result<(), ReplicaError> {
+    let block = BLOCK_LEN as u64;
+    let mut reads: Vec<ReadAt> = Vec::new();
+    let mut members: Vec<Vec<usize>> = Vec::new();
+    for (index, (slot, at, extent)) in sources.iter().enumerate() {
+        let len = encoded_len(extent) as u64;
+        let (start, end) = (at.0 / block * block, (at.0 + len).next_multiple_of(block));
+        let joins = reads.last().is_some_and(|last: &ReadAt| {
+            let last_end = last.at.0 + last.len as u64;
+            last.slot == *slot
+                && start >= last.at.0
+                && start <= last_end
+                && end - last.at.0 <= TRANSFER_LEN as u64
+        });
+        if len == 0 {
+            take(index, &[])?;
+        } else if joins {
+            let last = reads.last_mut().expect("there is a last read to join");
+            last.len = last.len.max((end - last.at.0) as usize);
+            members.last_mut().expect("each read has members").push(index);
+        } else {
+            reads.push(ReadAt { slot: *slot, at: ByteOffset(start), len: (end - start) as usize });
+            members.push(vec![index]);
+        }
+    }
+    read_each(engine, pool, &reads, |read, buffer| {
+        for &index in &members[read] {
+            let (_, at, extent) = sources[index];
+            let from = at.since(reads[read].at).as_usize();
+            take(index, &buffer[from..from + encoded_len(extent)])?;
+        }
+        Ok(())
+    })
+}

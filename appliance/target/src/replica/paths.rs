@@ -1,0 +1,36 @@
+//! Where a machine's files lie on the retention volume. Paths are made of ids and numbers of ours alone.
+
+use units::{EpochNumber, MachineId};
+
+/// The directory of all machines.
+pub(crate) const MACHINES: &str = "machines";
+
+pub(crate) fn machine(machine: MachineId) -> String {
+    format!("{MACHINES}/{machine}")
+}
+
+pub(crate) fn head(machine: MachineId) -> String {
+    format!("{MACHINES}/{machine}/head")
+}
+
+pub(crate) fn epoch(machine: MachineId, epoch: EpochNumber) -> String {
+    format!("{MACHINES}/{machine}/epoch-{:08x}", epoch.0)
+}
+
+pub(crate) fn redo(machine: MachineId, epoch: EpochNumber) -> String {
+    format!("{MACHINES}/{machine}/epoch-{:08x}/redo", epoch.0)
+}
+
+pub(crate) fn undo(machine: MachineId, epoch: EpochNumber) -> String {
+    format!("{MACHINES}/{machine}/epoch-{:08x}/undo", epoch.0)
+}
+
+pub(crate) fn index(machine: MachineId, epoch: EpochNumber) -> String {
+    format!("{MACHINES}/{machine}/epoch-{:08x}/index", epoch.0)
+}
+
+/// Returns the number in the name of an epoch's directory.
+pub(crate) fn parse_epoch(name: &str) -> Option<EpochNumber> {
+    let digits = name.strip_prefix("epoch-").filter(|digits| digits.len() == 8)?;
+    u64::from_str_radix(digits, 16).ok().map(EpochNumber)
+}

@@ -1,0 +1,322 @@
+//! Making a replica, and finding it again after any end: a clean one, a kill, a power cut.
+//!
+//! 1. The head: the newest whole copy. 2. Epochs before its oldest are left-overs of an expiry, and removed. 3. Each epoch's
+//! redo log is walked (or its index read): its records must follow one another without a gap; what can't be read
+//! is a torn tail or damage. 4. What is above `applied` waits to be destaged again; each item is whole granules, so that
+//! doing it twice changes nothing. 5. The undo log of the first epoch that is not sealed says what it has captured.
+//! Everything that is read is flushed first: it counts once it is durable.
+
+use std::sync::Arc;
+
+use blockdev::{Engine, PagePool, Volume, VolumeError};
+use retention::{
+    Body, EpochIndex, ExtentDecoder, ExtentEncoder, Head, HeadDisk, Lifecycle, Placement, Point, Tail,
+    TailScan, Timeline,
+};
+use units::{ByteLen, ByteOffset, EpochNumber, Hash, MachineId, Sequence, Timestamp};
+
+use super::append::{Appender, content_len};
+use super::apply::Applier;
+use super::budget::ResidentBudget;
+use super::error::ReplicaError;
+use super::head_file::HeadFile;
+use super::limits::ReplicaLimits;
+use super::log_reader::LogReader;
+use super::log_writer::LogPosition;
+use super::paths;
+use super::shared::{AppendStart, Bell, EpochInfo, Queued, Shared, State};
+use super::transfer::flush_all;
+
+/// What a replica is made with.
+#[derive(Clone)]
+pub struct Setup<V> {
+    /// The retention volume.
+    pub volume: V,
+    /// The machine's limits.
+    pub limits: ReplicaLimits,
+    /// Buffers for the applier's transfers; at least two of 256 KiB.
+    pub pool: PagePool,
+    /// The memory durable payloads may keep.
+    pub budget: ResidentBudget,
+    /// Rings for the thread that commits.
+    pub committer: Bell,
+    /// Rings for the thread that applies.
+    pub worker: Bell,
+}
+
+/// Both halves of one machine's replica.
+pub struct Replica<V> {
+    /// The half that makes what is received durable.
+    pub appender: Appender,
+    /// The half that brings the target disks up to it.
+    pub applier: Applier<V>,
+}
+
+/// A machine whose replica can't be had: it is listed, and refused, with the reason.
+#[derive(Debug)]
+pub struct Unrecovered {
+    /// Its head, if that could be read.
+    pub head: Option<Box<Head>>,
+    /// Why.
+    pub error: ReplicaError,
+}
+
+/// Lists the machines on a volume, by id.
+pub fn list_machines<V: Volume>(volume: &V) -> Result<Vec<MachineId>, VolumeError> {
+    Ok(volume.list(paths::MACHINES)?.iter().filter_map(|name| name.parse().ok()).collect())
+}
+
+/// Removes everything a machine has on the volume. The head goes last, so that a crash leaves a machine that can be removed again.
+pub fn remove_machine<V: Volume>(volume: &V, machine: MachineId) -> Result<(), ReplicaError> {
+    for name in volume.list(&paths::machine(machine))? {
+        if let Some(epoch) = paths::parse_epoch(&name) {
+            super::epochs::remove_epoch(volume, machine, epoch)?;
+        }
+    }
+    volume.remove(&paths::head(machine))?;
+    Ok(volume.remove(&paths::machine(machine))?)
+}
+
+impl<V: Volume> Replica<V> {
+    /// Makes the replica of a new machine; durable on return. `disks` are the opened target disks, by index.
+    pub fn create<E: Engine<Device = V::Device>>(
+        engine: &mut E,
+        setup: Setup<V>,
+        head: Head,
+        disks: Vec<V::Device>,
+    ) -> Result<Self, ReplicaError> {
+        assert_eq!(head.disks.len(), disks.len(), "each disk is opened");
+        let head = HeadFile::create(engine, &setup.volume, head)?;
+        Self::with_head(engine, setup, head, disks)
+    }
+
+    /// Finds the replica of a machine. `open` opens a target disk, and checks that it is the one.
+    pub fn recover<E: Engine<Device = V::Device>>(
+        engine: &mut E,
+        setup: Setup<V>,
+        machine: MachineId,
+        mut open: impl FnMut(&HeadDisk) -> Result<V::Device, blockdev::DeviceError>,
+    ) -> Result<Self, Unrecovered> {
+        let head = HeadFile::open(engine, &setup.pool, &setup.volume, machine)
+            .map_err(|error| Unrecovered { head: None, error })?;
+        let known = head.head().clone();
+        let out = |error| Unrecovered { head: Some(Box::new(known.clone())), error };
+        let disks =
+            known.disks.iter().map(&mut open).collect::<Result<_, _>>().map_err(|error| out(error.into()))?;
+        let mut replica = Self::with_head(engine, setup, head, disks).map_err(out)?;
+        replica.applier.recover_epochs(engine).map_err(out)?;
+        Ok(replica)
+    }
+
+    fn with_head<E: Engine<Device = V::Device>>(
+        engine: &mut E,
+        setup: Setup<V>,
+        head: HeadFile,
+        disks: Vec<V::Device>,
+    ) -> Result<Self, ReplicaError> {
+        let Setup { volume, limits, pool, budget, committer, worker } = setup;
+        let shared = Arc::new(Shared::new(State::of(head.head()), committer, worker));
+        let slots = disks.into_iter().map(|disk| engine.attach(disk)).collect::<Result<_, _>>()?;
+        let applier = Applier {
+            shared: shared.clone(),
+            volume,
+            limits,
+            pool,
+            budget: budget.clone(),
+            head,
+            disks: slots,
+            open: None,
+            run: None,
+            decoder: ExtentDecoder::new().map_err(|_| ReplicaError::NoMemory)?,
+            encoder: ExtentEncoder::new(limits.before_level).map_err(|_| ReplicaError::NoMemory)?,
+            unflushed: 0,
+            last_round: Timestamp(0),
+            stalled: false,
+        };
+        Ok(Self { appender: Appender::new(shared, limits, budget), applier })
+    }
+}
+
+impl State {
+    /// Returns the state a head alone tells: nothing is waiting, the log has yet to be made.
+    pub(crate) fn of(head: &Head) -> Self {
+        let (machine, generation, epoch) = (head.machine, head.generation, head.oldest_epoch);
+        let (end, previous) = (ByteOffset(0), Hash::default());
+        let position = LogPosition { machine, generation, epoch, end, previous };
+        Self {
+            generation,
+            lifecycle: head.lifecycle.clone(),
+            lens: head.disks.iter().map(|disk| disk.len).collect(),
+            received: head.applied,
+            durable: head.applied,
+            written: head.applied,
+            applied: head.applied,
+            lag: ByteLen::ZERO,
+            epochs: Default::default(),
+            timeline: Timeline::default(),
+            base: head.base,
+            failure: None,
+            full: None,
+            stalled: None,
+            closed: false,
+            inbox: Default::default(),
+            queue: Default::default(),
+            work: Default::default(),
+            start: Some(AppendStart { position, exists: false }),
+        }
+    }
+}
+
+impl Shared {
+    /// Returns the state of a machine that could not be recovered: it takes nothing, and says why.
+    pub fn out_of_service(head: &Head, error: &ReplicaError) -> Self {
+        let shared = Self::new(State::of(head), Bell::default(), Bell::default());
+        shared.fail(error);
+        shared
+    }
+}
+
+/// What the walk over the epochs has found so far.
+struct Found {
+    last: Sequence,
+    previous: Option<Hash>,
+    end: ByteOffset,
+    epoch: EpochNumber,
+}
+
+impl<V: Volume> Applier<V> {
+    fn recover_epochs<E: Engine<Device = V::Device>>(&mut self, engine: &mut E) -> Result<(), ReplicaError> {
+        let (base, applied) = (self.head.head().base, self.head.head().applied);
+        let epochs = self.list_epochs()?;
+        let first = epochs.first().copied().unwrap_or(self.head.head().oldest_epoch);
+        let mut found = Found { last: base, previous: None, end: ByteOffset(0), epoch: first };
+        if base == Sequence(0) {
+            found.previous = Some(Hash::default());
+        }
+        for &epoch in &epochs {
+            self.recover_epoch(engine, epoch, &mut found)?;
+        }
+        if found.last < applied {
+            let what = "the redo log ends before what was applied";
+            return Err(ReplicaError::LostHistory { what, found: found.last, expected: applied });
+        }
+        self.publish(&found, !epochs.is_empty());
+        let unsealed = self.shared.lock().epochs.iter().find(|info| !info.sealed).map(|info| info.epoch);
+        unsealed.map_or(Ok(()), |epoch| self.open_epoch(engine, epoch))
+    }
+
+    fn publish(&mut self, found: &Found, exists: bool) {
+        let (machine, generation) = (self.machine(), self.head.head().generation);
+        let (epoch, end, previous) = (found.epoch, found.end, found.previous.unwrap_or_default());
+        let position = LogPosition { machine, generation, epoch, end, previous };
+        let mut state = self.shared.lock();
+        (state.received, state.durable) = (found.last, found.last);
+        state.lag = state.queue.iter().map(|item| ByteLen(item.payload_len as u64)).sum();
+        state.start = Some(AppendStart { position, exists });
+        state.closed = !matches!(
+            state.lifecycle,
+            Lifecycle::Registered | Lifecycle::Seeding { .. } | Lifecycle::Protected
+        );
+    }
+
+    /// Lists the epochs that exist, oldest first, and removes what an expiry left over. Errors: one is missing between.
+    fn list_epochs(&self) -> Result<Vec<EpochNumber>, ReplicaError> {
+        let (machine, oldest) = (self.machine(), self.head.head().oldest_epoch);
+        let mut epochs = Vec::new();
+        for name in self.volume.list(&paths::machine(machine))? {
+            let Some(epoch) = paths::parse_epoch(&name) else { continue };
+            if epoch < oldest {
+                super::epochs::remove_epoch(&self.volume, machine, epoch)?;
+            } else if self.volume.list(&paths::epoch(machine, epoch))?.iter().any(|name| name == "redo") {
+                epochs.push(epoch);
+            }
+        }
+        epochs.sort();
+        let expected = (oldest.0..).map(EpochNumber);
+        match epochs.iter().zip(expected).find(|(found, expected)| *found != expected) {
+            Some((found, expected)) => Err(ReplicaError::LostHistory {
+                what: "an epoch is missing",
+                found: Sequence(found.0),
+                expected: Sequence(expected.0),
+            }),
+            None => Ok(epochs),
+        }
+    }
+
+    fn recover_epoch<E: Engine<Device = V::Device>>(
+        &mut self,
+        engine: &mut E,
+        epoch: EpochNumber,
+        found: &mut Found,
+    ) -> Result<(), ReplicaError> {
+        let first = found.last.next();
+        if let Some(index) = self.read_index(engine, epoch)? {
+            found.epoch = epoch;
+            return self.take_index(index, found);
+        }
+        let path = paths::redo(self.machine(), epoch);
+        let slot = engine.attach(self.volume.open(&path)?)?;
+        flush_all(engine, &[slot])?;
+        let head = self.head.head();
+        let (machine, generation, position) = (head.machine, head.generation, ByteOffset(0));
+        let placement = Placement { machine, generation, epoch, position, previous: Hash::default() };
+        let scan = TailScan::new(placement, found.previous, ByteOffset(0));
+        let (applied, mut items, mut points) = (head.applied, Vec::new(), Vec::new());
+        let (mut last, mut gap, mut closed) = (found.last, None, Timestamp(0));
+        let end = LogReader::new(engine, &self.pool, slot).walk(scan, |head, body| {
+            if head.sequence != last.next() {
+                gap = gap.or(Some((head.sequence, last.next())));
+            }
+            (last, closed) = (head.sequence, closed.max(head.received));
+            if let Body::Marker(marker) = body {
+                points.push(Point::from(marker.as_ref()));
+            }
+            if head.sequence > applied {
+                let (sequence, position, payload_len) =
+                    (head.sequence, head.placement.position, head.payload_len);
+                let content_len = content_len(body);
+                items.push(Queued { sequence, epoch, position, payload_len, content_len, resident: None });
+            }
+        });
+        drop(engine.detach(slot));
+        let end = end?;
+        if let Some((found, expected)) = gap {
+            return Err(ReplicaError::LostHistory {
+                what: "a sequence is missing in the redo log",
+                found,
+                expected,
+            });
+        }
+        let tail = match end.tail {
+            Tail::At(tail) => tail,
+            Tail::Damaged { at, cause } => return Err(ReplicaError::Damaged { file: path, at, cause }),
+        };
+        *found = Found { last, previous: end.previous, end: tail, epoch };
+        let (redo, undo) = (ByteLen(tail.0), ByteLen::ZERO);
+        let mut state = self.shared.lock();
+        state.epochs.push_back(EpochInfo { epoch, first, last, closed, sealed: false, redo, undo });
+        state.queue.extend(items);
+        points.into_iter().for_each(|point| state.timeline.push(point));
+        Ok(())
+    }
+
+    fn take_index(&mut self, index: EpochIndex, found: &mut Found) -> Result<(), ReplicaError> {
+        if index.first != found.last.next() {
+            let (what, expected) = ("a sequence is missing between two epochs", found.last.next());
+            return Err(ReplicaError::LostHistory { what, found: index.first, expected });
+        }
+        (found.last, found.previous, found.end) = (index.last, Some(index.last_checksum), index.redo_len);
+        let mut state = self.shared.lock();
+        state.epochs.push_back(EpochInfo {
+            epoch: index.epoch,
+            first: index.first,
+            last: index.last,
+            closed: index.closed,
+            sealed: true,
+            redo: ByteLen(index.redo_len.0),
+            undo: ByteLen(index.undo_len.0),
+        });
+        index.points.into_iter().for_each(|point| state.timeline.push(point));
+        Ok(())
+    }
+}

@@ -1,0 +1,273 @@
+//! Bringing the target disks to a point of the history, in either direction.
+//!
+//! 1. Everything durable is applied, and the target disks are flushed.
+//! 2. The head says what is being done, durable: from here on a crash resumes it.
+//! 3. Every piece of the plan is written; each is whole granules, so that doing it twice changes nothing.
+//! 4. The target disks are flushed.
+//! 5. The head says that the disks stand at the point, durable.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use blockdev::{DeviceSlot, Engine, Volume};
+use retention::{
+    Afterwards, EpochIndex, ExtentDecoder, Lifecycle, Log, Piece, PointRange, RewindPlan, plan_rewind,
+};
+use units::{EpochNumber, Sequence};
+use wire::{Extent, Span};
+
+use super::apply::{Applier, Run};
+use super::destage::Pieces;
+use super::error::{FailureKind, ReplicaError};
+use super::log_reader::read_payloads;
+use super::paths;
+use super::progress::Progress;
+use super::transfer::{DiskWriter, flush_all};
+
+/// Bytes of target disk one slice brings to the point.
+const SLICE_LEN: u64 = 16 << 20;
+
+/// A rewind under way.
+pub(crate) struct RewindRun {
+    plan: RewindPlan,
+    next: usize,
+    logs: OpenLogs,
+    progress: Arc<Progress>,
+}
+
+/// The logs a plan reads from, opened as they are needed.
+#[derive(Default)]
+pub(crate) struct OpenLogs {
+    slots: BTreeMap<(EpochNumber, Log), DeviceSlot>,
+}
+
+impl<V> Applier<V> {
+    /// Returns the index of every epoch, oldest first.
+    pub(crate) fn indexes<E: Engine>(&mut self, engine: &mut E) -> Result<Vec<EpochIndex>, ReplicaError>
+    where
+        V: Volume<Device = E::Device>,
+    {
+        let epochs: Vec<_> = self.shared.lock().epochs.iter().map(|info| info.epoch).collect();
+        epochs.into_iter().map(|epoch| self.index_of(engine, epoch)).collect()
+    }
+
+    /// Returns the sequences whose states the disks may hold now.
+    fn held(&self) -> (Sequence, Sequence) {
+        let written = self.shared.lock().written;
+        match self.head.head().lifecycle {
+            Lifecycle::Rewinding { low, .. } => (low, written),
+            Lifecycle::Rewound { at } | Lifecycle::Committed { at } => (at, at),
+            Lifecycle::Registered | Lifecycle::Seeding { .. } | Lifecycle::Protected => (written, written),
+        }
+    }
+
+    /// Says what a rewind to `to` would write; touches nothing.
+    pub(crate) fn plan<E: Engine>(&mut self, engine: &mut E, to: Sequence) -> Result<RewindPlan, ReplicaError>
+    where
+        V: Volume<Device = E::Device>,
+    {
+        let (low, high) = self.held();
+        let indexes = self.indexes(engine)?;
+        Ok(plan_rewind(&indexes, PointRange { low, high, to }, self.disks.len())?)
+    }
+
+    /// Steps 1 and 2 of a rewind. Errors: the point can't be had, and nothing has changed.
+    pub(crate) fn begin_rewind<E: Engine>(
+        &mut self,
+        engine: &mut E,
+        to: Sequence,
+        then: Afterwards,
+        progress: Arc<Progress>,
+    ) -> Result<(), ReplicaError>
+    where
+        V: Volume<Device = E::Device>,
+    {
+        let plan = match self.plan(engine, to) {
+            Ok(plan) => plan,
+            Err(error) => {
+                let open = matches!(self.head.head().lifecycle, Lifecycle::Protected);
+                self.shared.lock().closed &= !open;
+                return Err(error);
+            }
+        };
+        self.checkpoint(engine)?;
+        let low = self.held().0.min(to);
+        self.set_lifecycle(engine, Lifecycle::Rewinding { low, to, then })?;
+        self.stalled = false;
+        self.shared.lock().stalled = None;
+        progress.expect(plan.len().0);
+        self.run = Some(Run::Rewind(RewindRun { plan, next: 0, logs: OpenLogs::default(), progress }));
+        Ok(())
+    }
+
+    /// Takes up a rewind that a crash cut off.
+    pub(crate) fn resume_rewind<E: Engine>(&mut self, engine: &mut E) -> Result<(), ReplicaError>
+    where
+        V: Volume<Device = E::Device>,
+    {
+        let Lifecycle::Rewinding { to, then, .. } = self.head.head().lifecycle else { return Ok(()) };
+        self.begin_rewind(engine, to, then, Arc::default())
+    }
+
+    /// Step 3 of a rewind, one slice of it; then 4 and 5. Returns the rest.
+    pub(crate) fn rewind_slice<E: Engine>(
+        &mut self,
+        engine: &mut E,
+        mut run: RewindRun,
+    ) -> Result<Option<RewindRun>, ReplicaError>
+    where
+        V: Volume<Device = E::Device>,
+    {
+        let result = self.rewind_pieces(engine, &mut run);
+        if result.is_ok() && run.next < run.plan.pieces.len() {
+            return Ok(Some(run));
+        }
+        run.logs.close(engine);
+        let result = result.and_then(|()| self.end_rewind(engine));
+        run.progress.end(result.clone());
+        match result {
+            // The damage is to one point: the machine may be brought to another.
+            Err(error) if error.kind() == FailureKind::Damaged => {
+                tracing::error!(error = %super::shared::chain(&error), "rewind stopped at damage: choose another point");
+                self.stalled = true;
+                self.shared.lock().stalled = Some(super::shared::chain(&error));
+                Ok(None)
+            }
+            other => other.map(|()| None),
+        }
+    }
+
+    fn rewind_pieces<E: Engine>(&mut self, engine: &mut E, run: &mut RewindRun) -> Result<(), ReplicaError>
+    where
+        V: Volume<Device = E::Device>,
+    {
+        let mut len = 0;
+        let slice = run.plan.pieces[run.next..].iter().take_while(|piece| {
+            len += piece.span.len.0;
+            len <= SLICE_LEN || len == piece.span.len.0
+        });
+        let count = slice.count();
+        let pieces = &run.plan.pieces[run.next..run.next + count];
+        let payloads = self.payloads(engine, &mut run.logs, pieces)?;
+        let mut writer = DiskWriter::new(engine, &self.pool, &self.disks);
+        let mut parts = Pieces { decoder: &mut self.decoder, scratch: Vec::new(), holds: None };
+        for (index, (piece, payload)) in pieces.iter().zip(&payloads).enumerate() {
+            parts.write(&mut writer, &piece.span, &piece.entry.extent, payload, (0, index))?;
+        }
+        writer.finish()?;
+        run.progress.advance(pieces.iter().map(|piece| piece.span.len.0).sum());
+        run.next += count;
+        Ok(())
+    }
+
+    /// Reads and verifies the payload of every piece.
+    pub(crate) fn payloads<E: Engine>(
+        &mut self,
+        engine: &mut E,
+        logs: &mut OpenLogs,
+        pieces: &[Piece],
+    ) -> Result<Vec<Vec<u8>>, ReplicaError>
+    where
+        V: Volume<Device = E::Device>,
+    {
+        let machine = self.machine();
+        let mut sources: Vec<(DeviceSlot, _, &Extent)> = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            let slot = logs.slot(engine, &self.volume, machine, piece.epoch, piece.entry.log)?;
+            sources.push((slot, piece.entry.payload_at, &piece.entry.extent));
+        }
+        let mut payloads = vec![Vec::new(); pieces.len()];
+        read_payloads(engine, &self.pool, &sources, |index, bytes| {
+            let piece = &pieces[index];
+            let damaged = |cause| ReplicaError::Damaged {
+                file: log_path(machine, piece.epoch, piece.entry.log),
+                at: piece.entry.payload_at,
+                cause,
+            };
+            ExtentDecoder::verify(&piece.entry.extent, bytes).map_err(damaged)?;
+            payloads[index] = bytes.to_vec();
+            Ok(())
+        })?;
+        Ok(payloads)
+    }
+
+    /// Steps 4 and 5 of a rewind.
+    fn end_rewind<E: Engine>(&mut self, engine: &mut E) -> Result<(), ReplicaError> {
+        let Lifecycle::Rewinding { to, then, .. } = self.head.head().lifecycle else {
+            unreachable!("a rewind runs while the head says so")
+        };
+        flush_all(engine, &self.disks)?;
+        let newest = self.shared.lock().written;
+        let next = match then {
+            Afterwards::Stand => Lifecycle::Rewound { at: to },
+            Afterwards::Replicate => {
+                assert_eq!(to, newest, "replication goes on from the newest state only");
+                Lifecycle::Protected
+            }
+        };
+        self.set_lifecycle(engine, next)
+    }
+
+    /// Accepts the point the disks stand at. The head alone says it; durable on return.
+    pub(crate) fn commit_point<E: Engine>(&mut self, engine: &mut E) -> Result<(), ReplicaError> {
+        match self.head.head().lifecycle {
+            Lifecycle::Rewound { at } => self.set_lifecycle(engine, Lifecycle::Committed { at }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lists what was written after `since`, or `None` if the history begins later.
+    pub(crate) fn changed_since<E: Engine>(
+        &mut self,
+        engine: &mut E,
+        since: Sequence,
+    ) -> Result<Option<Vec<Span>>, ReplicaError>
+    where
+        V: Volume<Device = E::Device>,
+    {
+        let (base, epochs) = {
+            let state = self.shared.lock();
+            let after = state.epochs.iter().filter(|info| info.last > since);
+            (state.base, after.map(|info| info.epoch).collect::<Vec<_>>())
+        };
+        if since < base {
+            return Ok(None);
+        }
+        let mut spans = Vec::new();
+        for epoch in epochs {
+            let index = self.index_of(engine, epoch)?;
+            let after = index.entries.iter().filter(|entry| entry.log == Log::Redo && entry.sequence > since);
+            spans.extend(after.map(retention::IndexEntry::span));
+        }
+        Ok(Some(spans))
+    }
+}
+
+impl OpenLogs {
+    fn slot<E: Engine, V: Volume<Device = E::Device>>(
+        &mut self,
+        engine: &mut E,
+        volume: &V,
+        machine: units::MachineId,
+        epoch: EpochNumber,
+        log: Log,
+    ) -> Result<DeviceSlot, ReplicaError> {
+        if let Some(slot) = self.slots.get(&(epoch, log)) {
+            return Ok(*slot);
+        }
+        let slot = engine.attach(volume.open(&log_path(machine, epoch, log))?)?;
+        self.slots.insert((epoch, log), slot);
+        Ok(slot)
+    }
+
+    pub(crate) fn close<E: Engine>(&mut self, engine: &mut E) {
+        std::mem::take(&mut self.slots).into_values().for_each(|slot| drop(engine.detach(slot)));
+    }
+}
+
+fn log_path(machine: units::MachineId, epoch: EpochNumber, log: Log) -> String {
+    match log {
+        Log::Redo => paths::redo(machine, epoch),
+        Log::Undo => paths::undo(machine, epoch),
+    }
+}

@@ -1,0 +1,255 @@
+//! What the two halves of a replica, its sessions and its operators share.
+//!
+//! The appender moves `received → durable`, the applier `durable → written → applied`. Nothing here does I/O.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+use retention::{Body, Lifecycle, Timeline};
+use units::{ByteLen, ByteOffset, EpochNumber, Generation, Sequence, Timestamp};
+
+use super::error::{FailureKind, ReplicaError};
+use super::log_writer::LogPosition;
+use super::work::Work;
+
+/// A batch or marker that was received and checked, but is not durable.
+#[derive(Debug)]
+pub struct Received {
+    /// Its place in the stream.
+    pub sequence: Sequence,
+    /// When it came, by the target's clock.
+    pub time: Timestamp,
+    /// The batch or marker.
+    pub body: Body,
+    /// The batch's payload, hashes checked.
+    pub payload: Vec<u8>,
+}
+
+/// Why an item was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotTaken {
+    /// It is known already: to be acked and dropped.
+    Duplicate,
+    /// An earlier one is missing.
+    Gap {
+        /// The one that must come next.
+        expected: Sequence,
+    },
+    /// The replica takes none now.
+    Closed,
+}
+
+/// A durable item that waits to be written to the target disks.
+#[derive(Clone, Debug)]
+pub(crate) struct Queued {
+    pub(crate) sequence: Sequence,
+    pub(crate) epoch: EpochNumber,
+    /// Where its record lies in the redo log.
+    pub(crate) position: ByteOffset,
+    pub(crate) payload_len: usize,
+    /// Bytes of target disk it covers.
+    pub(crate) content_len: ByteLen,
+    /// Body and payload, as long as the memory budget allows; the redo log has them in any case.
+    pub(crate) resident: Option<Arc<(Body, Vec<u8>)>>,
+}
+
+/// An epoch, as operators see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EpochInfo {
+    /// Its number.
+    pub epoch: EpochNumber,
+    /// Its first sequence.
+    pub first: Sequence,
+    /// Its last sequence so far; below `first` while it is empty.
+    pub last: Sequence,
+    /// When its last record was received.
+    pub closed: Timestamp,
+    /// It takes no more, and its index is written.
+    pub sealed: bool,
+    /// Bytes of redo.
+    pub redo: ByteLen,
+    /// Bytes of undo.
+    pub undo: ByteLen,
+}
+
+/// Where the appender goes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AppendStart {
+    pub(crate) position: LogPosition,
+    /// The log exists; otherwise it is made.
+    pub(crate) exists: bool,
+}
+
+/// The state of one replica.
+#[derive(Debug)]
+pub struct State {
+    /// The generation that may write.
+    pub generation: Generation,
+    /// Where the replica stands.
+    pub lifecycle: Lifecycle,
+    /// Size of each protected disk, by index; empty before the first session.
+    pub lens: Vec<ByteLen>,
+    /// The last item that was taken.
+    pub received: Sequence,
+    /// The last item that is durable in the redo log.
+    pub durable: Sequence,
+    /// The last item that was written to the target disks.
+    pub written: Sequence,
+    /// The last item that is durable on the target disks.
+    pub applied: Sequence,
+    /// Bytes of payload durable but not written.
+    pub lag: ByteLen,
+    /// The epochs, oldest first.
+    pub epochs: VecDeque<EpochInfo>,
+    /// The recovery points.
+    pub timeline: Timeline,
+    /// The oldest state the history reaches.
+    pub base: Sequence,
+    /// Why the machine is out.
+    pub failure: Option<(FailureKind, String)>,
+    /// What there was no room for, while the retention volume is full.
+    pub full: Option<String>,
+    /// Why a rewind stopped between two points; another point may be asked for.
+    pub stalled: Option<String>,
+    /// No item is taken: a failback or its like has been asked for.
+    pub(crate) closed: bool,
+    pub(crate) inbox: VecDeque<Received>,
+    pub(crate) queue: VecDeque<Queued>,
+    pub(crate) work: VecDeque<Work>,
+    pub(crate) start: Option<AppendStart>,
+}
+
+/// Rings for a thread that has something to do.
+#[derive(Clone, Default)]
+pub struct Bell {
+    rung: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Bell {
+    /// Wakes the thread that waits, or lets its next wait return at once.
+    pub fn ring(&self) {
+        let mut rung = self.rung.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *rung = true;
+        self.rung.1.notify_all();
+    }
+
+    /// Waits for a ring, `most` at the longest.
+    pub fn wait(&self, most: Duration) {
+        let rung = self.rung.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let waited = self.rung.1.wait_timeout_while(rung, most, |rung| !*rung);
+        *waited.unwrap_or_else(std::sync::PoisonError::into_inner).0 = false;
+    }
+}
+
+/// Called after each change that somebody may wait for; must not block.
+pub type Watcher = Arc<dyn Fn() + Send + Sync>;
+
+/// One replica's state, and the bells of those who work on it.
+pub struct Shared {
+    state: Mutex<State>,
+    watchers: Mutex<Vec<(u64, Watcher)>>,
+    /// Rings for the thread that commits.
+    pub committer: Bell,
+    /// Rings for the thread that applies.
+    pub worker: Bell,
+}
+
+impl Shared {
+    pub(crate) fn new(state: State, committer: Bell, worker: Bell) -> Self {
+        Self { state: Mutex::new(state), watchers: Mutex::default(), committer, worker }
+    }
+
+    /// Locks the state. A thread that panicked while it held the lock has put this machine, and no other, out.
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| {
+            let mut state = poisoned.into_inner();
+            let what = "a thread of landfalld panicked while it changed this machine's state".to_owned();
+            state.failure.get_or_insert((FailureKind::Device, what));
+            state
+        })
+    }
+
+    /// Takes the next item of the stream. Errors: see [`NotTaken`]; then the item is dropped.
+    pub fn take(&self, item: Received) -> Result<(), NotTaken> {
+        let mut state = self.lock();
+        if state.closed || state.failure.is_some() || state.lifecycle != Lifecycle::Protected {
+            return Err(NotTaken::Closed);
+        }
+        let expected = state.received.next();
+        if item.sequence < expected {
+            return Err(NotTaken::Duplicate);
+        }
+        if item.sequence > expected {
+            return Err(NotTaken::Gap { expected });
+        }
+        state.received = item.sequence;
+        state.inbox.push_back(item);
+        drop(state);
+        self.committer.ring();
+        Ok(())
+    }
+
+    /// Adds work for the applier, to be done in the order it is given.
+    pub fn give(&self, work: Work) {
+        let mut state = self.lock();
+        state.closed |= work.closes_stream();
+        state.work.push_back(work);
+        drop(state);
+        self.worker.ring();
+    }
+
+    /// Puts the machine out, the first reason first. Everyone waiting is told.
+    pub fn fail(&self, error: &ReplicaError) {
+        let what = chain(error);
+        let mut state = self.lock();
+        let (generation, lifecycle) = (state.generation, &state.lifecycle);
+        tracing::error!(%generation, ?lifecycle, error = %what, "machine is out");
+        state.failure.get_or_insert((error.kind(), what));
+        let abandoned = std::mem::take(&mut state.work);
+        state.inbox.clear();
+        drop(state);
+        abandoned.into_iter().for_each(|work| work.refuse(error));
+        self.changed();
+    }
+
+    /// Has `watcher` called after each change, until [`unwatch`](Self::unwatch) with the same id.
+    pub fn watch(&self, id: u64, watcher: Watcher) {
+        self.watchers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((id, watcher));
+    }
+
+    /// Ends a watch.
+    pub fn unwatch(&self, id: u64) {
+        let mut watchers = self.watchers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        watchers.retain(|(each, _)| *each != id);
+    }
+
+    /// Tells every watcher that something changed.
+    pub(crate) fn changed(&self) {
+        let watchers = self.watchers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        watchers.iter().for_each(|(_, watcher)| watcher());
+    }
+}
+
+impl State {
+    /// Returns the bytes the journal takes on the volume.
+    pub fn journal_len(&self) -> ByteLen {
+        self.epochs.iter().map(|epoch| epoch.redo + epoch.undo).sum()
+    }
+
+    pub(crate) fn epoch_mut(&mut self, epoch: EpochNumber) -> &mut EpochInfo {
+        let found = self.epochs.iter_mut().rev().find(|each| each.epoch == epoch);
+        found.expect("an epoch in use is listed until it expires")
+    }
+}
+
+/// Returns an error with all its causes, on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,148 @@
+//! What an applier can be asked to do, besides destaging.
+
+use std::fmt;
+use std::sync::Arc;
+
+use retention::Afterwards;
+use units::{ByteLen, ByteOffset, DiskIndex, Hash, Sequence};
+use wire::{Extent, HashQuery, Span};
+
+use super::error::ReplicaError;
+use super::progress::Progress;
+
+/// Receives the result of a work, once, on the applier's thread; must not block.
+pub type Then<T> = Box<dyn FnOnce(Result<T, ReplicaError>) + Send>;
+
+/// One thing to do. Works are done in the order they were given.
+pub enum Work {
+    /// Begin to fill the disks: remember their sizes. Durable when `then` is called.
+    Begin {
+        /// Size of each protected disk.
+        lens: Vec<ByteLen>,
+        /// Told when done.
+        then: Then<()>,
+    },
+    /// Write seeded data to the disks. Not durable before a sync.
+    Seed {
+        /// The extents; checked against the disks, hashes verified.
+        extents: Vec<Extent>,
+        /// Their payload.
+        payload: Vec<u8>,
+        /// Told when written.
+        then: Then<()>,
+    },
+    /// Make everything seeded before durable, and remember how far it reaches.
+    SeedSync {
+        /// The disk.
+        disk: DiskIndex,
+        /// Everything before this position of it is seeded.
+        through: ByteOffset,
+        /// Told when durable.
+        then: Then<()>,
+    },
+    /// End the seed: what is on the disks is the state at sequence 0. Durable when `then` is called.
+    EndSeeding {
+        /// Told when durable.
+        then: Then<()>,
+    },
+    /// Hash leaves of a target disk, after everything durable was applied.
+    Hashes {
+        /// Which.
+        query: HashQuery,
+        /// Told the hashes.
+        then: Then<Vec<Hash>>,
+    },
+    /// List what was written after a sequence; `None` if the history does not reach back so far.
+    Changed {
+        /// The sequence.
+        since: Sequence,
+        /// Told the spans.
+        then: Then<Option<Vec<Span>>>,
+    },
+    /// Bring the disks to a sequence.
+    Rewind {
+        /// The point.
+        to: Sequence,
+        /// What happens then.
+        afterwards: Afterwards,
+        /// Told how it goes, and the end.
+        progress: Arc<Progress>,
+    },
+    /// Say what a rewind would write.
+    Plan {
+        /// The point.
+        to: Sequence,
+        /// Told the plan.
+        then: Then<retention::RewindPlan>,
+    },
+    /// Compute the roots of the disks at a sequence.
+    Verify {
+        /// The point.
+        to: Sequence,
+        /// Told how it goes.
+        progress: Arc<Progress>,
+        /// Told the root of each disk.
+        then: Then<Vec<Hash>>,
+    },
+    /// Accept the point the disks stand at. Durable when `then` is called.
+    Commit {
+        /// Told when durable.
+        then: Then<()>,
+    },
+}
+
+impl Work {
+    /// Tells whether the stream must stand still from now on.
+    pub(crate) fn closes_stream(&self) -> bool {
+        matches!(self, Self::Rewind { .. })
+    }
+
+    /// Tells whether everything durable must have been applied before.
+    pub(crate) fn needs_everything_applied(&self) -> bool {
+        matches!(
+            self,
+            Self::Hashes { .. }
+                | Self::Changed { .. }
+                | Self::Rewind { .. }
+                | Self::Plan { .. }
+                | Self::Verify { .. }
+        )
+    }
+
+    /// Says that the work will not be done, and why.
+    pub(crate) fn refuse(self, error: &ReplicaError) {
+        let error = error.clone();
+        match self {
+            Self::Begin { then, .. }
+            | Self::Seed { then, .. }
+            | Self::SeedSync { then, .. }
+            | Self::EndSeeding { then }
+            | Self::Commit { then } => then(Err(error)),
+            Self::Hashes { then, .. } => then(Err(error)),
+            Self::Changed { then, .. } => then(Err(error)),
+            Self::Plan { then, .. } => then(Err(error)),
+            Self::Rewind { progress, .. } => progress.end(Err(error)),
+            Self::Verify { then, progress, .. } => {
+                progress.end(Err(error.clone()));
+                then(Err(error));
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Begin { .. } => "Begin",
+            Self::Seed { .. } => "Seed",
+            Self::SeedSync { .. } => "SeedSync",
+            Self::EndSeeding { .. } => "EndSeeding",
+            Self::Hashes { .. } => "Hashes",
+            Self::Changed { .. } => "Changed",
+            Self::Rewind { .. } => "Rewind",
+            Self::Plan { .. } => "Plan",
+            Self::Verify { .. } => "Verify",
+            Self::Commit { .. } => "Commit",
+        })
+    }
+}
