@@ -1,16 +1,30 @@
 //! driver: block devices and the files of a volume.
+mod device;
+mod discover;
 mod engine;
 mod error;
+mod identity;
+mod in_use;
+mod open;
 mod page;
 mod sim;
 mod slots;
+mod sysfs;
 mod volume;
 mod volume_path;
 
+/// A device that was opened and checked.
+pub use device::{ActivityStamp, OpenDevice};
+/// The disks of this machine.
+pub use discover::{DeviceListing, Eligibility, list_devices};
 /// The interface to devices.
 pub use engine::{Completion, DeviceSlot, Engine, Geometry, Operation, Request};
 /// What can go wrong.
 pub use error::{DeviceError, EngineError, FileKind, OperationKind, VolumeError};
+/// Which disk it is, whatever its path.
+pub use identity::{FileIdentity, Identity, LABEL_ATTRIBUTE, ParseIdentityError};
+/// Opening a disk by what it is.
+pub use open::{Access, Expect, FilePolicy, open_device};
 /// Aligned buffers and the pool that lends them.
 pub use page::{PAGE_LEN, POOL_PAGES_MAX, PageBuf, PagePool};
 /// A world in which crashes and faults can be tried.
