@@ -1,0 +1,50 @@
+//! driver: the source agent: reads the disks of a protected machine and brings them home.
+//!
+//! [`protect`] opens the disks for reading, connects to the target, seeds what is to be seeded, and then scans the disks again and
+//! again: what differs from the leaf table is sent, and each round ends with a recovery point. Either side may be killed at
+//! any moment; the next session goes on from what is durable. The argument why nothing is lost stands in `stream`.
+//!
+//! *Invariants:* a protected disk is never written, nor made. No leaf is skipped unless the target is known to hold it. The leaf
+//! table on disk is never trusted unless every byte of it is as it was written.
+//!
+//! What it does not do: read argv, the environment or signals (the program does), keep history (the target does).
+
+mod agent;
+mod backoff;
+mod compare;
+mod compress;
+mod config;
+mod connection;
+mod disks;
+mod error;
+mod exchange;
+mod layout;
+mod leaf;
+mod pace;
+mod parcel;
+mod progress;
+mod protect;
+mod random;
+mod resume;
+mod round;
+mod scan;
+mod seed;
+mod session;
+mod state;
+mod stop;
+mod stream;
+mod table;
+mod unacked;
+
+/// What the operator asked for.
+pub use config::{Compression, Config, ConfigError, Label, Schedule, parse_label, parse_span, parse_target};
+/// What can go wrong, and what it means.
+pub use error::{Outcome, Retry, SourceError};
+/// Decoders of what is read back from disk, for fuzzing.
+pub use layout::DECODERS;
+/// What the agent tells whoever watches.
+pub use progress::{Counters, Event, Point, Progress, Report, Stage};
+/// The agent.
+pub use protect::protect;
+/// The wish to stop.
+pub use stop::Stop;

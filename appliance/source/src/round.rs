@@ -1,0 +1,91 @@
+//! One round: every disk is scanned, what differs is sent, and a recovery point ends it.
+
+use std::time::Instant;
+
+use blockdev::Engine;
+use units::{ByteLen, ByteOffset, Timestamp};
+use wire::Consistency;
+
+use crate::agent::Agent;
+use crate::compare::Compare;
+use crate::error::SourceError;
+use crate::pace::Pace;
+use crate::parcel::{Packer, Parcel};
+use crate::progress::{Counters, Event, Point, Stage};
+use crate::session::Session;
+use crate::stream::PointWords;
+
+impl<E: Engine> Agent<'_, E> {
+    /// Scans every disk once, sends what differs, and returns when the recovery point is durable.
+    ///
+    /// The order that makes the point's time and consistency true: 1. the disks' activity is noted; 2. every leaf is read; 3. the time
+    /// is taken; 4. the activity is noted again. If it is the same, the disks were at that time exactly what was read.
+    pub(crate) fn round(&mut self, session: &Session, pace: &mut Pace) -> Result<Point, SourceError> {
+        let span = tracing::debug_span!("source.round", machine = %self.config.machine);
+        let _entered = span.enter();
+        let before = self.activity.stamps()?;
+        self.send_differences(session, pace)?;
+        let time = self.now();
+        let quiet = before == self.activity.stamps()?;
+        let consistency = match (self.config.application_consistent, quiet) {
+            (_, false) => Consistency::Fuzzy,
+            (true, true) => Consistency::Application,
+            (false, true) => Consistency::Crash,
+        };
+        let words = PointWords { time, consistency, label: self.config.label.clone() };
+        let (sequence, roots) = self.stream.point(session, words)?;
+        let counters = std::mem::take(&mut self.counters);
+        let took = self.counting_since.elapsed();
+        self.counting_since = Instant::now();
+        let generation = self.stream.generation();
+        Ok(Point { sequence, generation, time, consistency, roots, counters, took })
+    }
+
+    fn send_differences(&mut self, session: &Session, pace: &mut Pace) -> Result<(), SourceError> {
+        let start = Instant::now();
+        self.reader.start(&vec![ByteOffset(0); self.reader.disks().len()])?;
+        let mut compare = Compare::new();
+        let mut packer = Packer::new(session.payload_max, self.buffers.clone());
+        let mut full = Vec::new();
+        let mut done = ByteLen::ZERO;
+        while let Some(chunk) = self.reader.next()? {
+            self.stream.settle(session.durable()?);
+            compare.reach(session, &mut self.stream, chunk.disk, chunk.start.leaf())?;
+            let len = ByteLen(chunk.page.len() as u64);
+            self.counters.read += len;
+            done += len;
+            let contents = self.differing(&chunk);
+            if contents.iter().any(Option::is_some) {
+                self.look_at_link(session, pace, &chunk, &contents);
+                packer.pack(chunk, &contents, &mut self.compressor, &mut full);
+            }
+            for parcel in full.drain(..) {
+                self.send_batch(session, parcel)?;
+            }
+            self.tell(Stage::Round, done, start);
+        }
+        if let Some(parcel) = packer.finish() {
+            self.send_batch(session, parcel)?;
+        }
+        if compare.contradictions > 0 {
+            let text = format!(
+                "{} leaves of the target differed from what it had acked; they were sent again: look at `landfall status`",
+                compare.contradictions
+            );
+            self.report.event(Event::Warning { text });
+        }
+        Ok(())
+    }
+
+    fn send_batch(&mut self, session: &Session, parcel: Parcel) -> Result<(), SourceError> {
+        let time: Timestamp = self.now();
+        count(&mut self.counters, &parcel);
+        self.stream.batch(session, parcel, time)
+    }
+}
+
+/// Counts a parcel that is sent.
+pub(crate) fn count(counters: &mut Counters, parcel: &Parcel) {
+    counters.changed += parcel.cover_len();
+    counters.sent += ByteLen(parcel.payload_len() as u64);
+}

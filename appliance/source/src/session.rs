@@ -1,0 +1,192 @@
+//! A session with the target: one to eight connections, seen as one.
+//!
+//! The agent's thread puts frames in and waits for what the target says; each connection has a thread. When one connection
+//! fails the session is over: the agent opens another and starts from what is durable (see [`crate::resume`]).
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use link::{Connector, Limits, Link, Received, Waker};
+use units::{Hash, Sequence};
+use wire::{ChangedQuery, HashQuery, Hello, Message, Welcome, check_message};
+
+use crate::connection::Connection;
+use crate::error::SourceError;
+use crate::exchange::{ChangedAnswer, Exchange, Heard, LinkUse, Outgoing};
+use crate::parcel::Parcel;
+use crate::stop::Stop;
+
+/// How long the target may take to answer a hello.
+const WELCOME_WITHIN: Duration = Duration::from_secs(15);
+/// The least credit a target may begin with: the payload of one leaf.
+const CREDIT_MIN: u64 = units::LEAF_LEN;
+
+/// An open session.
+pub struct Session {
+    exchange: Arc<Exchange>,
+    wakers: Vec<Waker>,
+    threads: Vec<JoinHandle<()>>,
+    stop: Stop,
+    target: String,
+    /// The answer to the first connection's hello.
+    pub welcome: Welcome,
+    /// Payload bytes one frame may have so that it fits the credit of every connection.
+    pub payload_max: usize,
+}
+
+impl Session {
+    /// Connects and says hello on every connection. Errors: no connection, refused, a welcome that breaks a rule.
+    pub fn open(connector: &Connector, target: &str, hello: &Hello, stop: &Stop) -> Result<Self, SourceError> {
+        let shapes = hello.disks.to_vec();
+        let (first, welcome) = greet(connector, target, hello.clone(), stop)?;
+        let mut links = vec![first];
+        let mut credits = vec![welcome.credit];
+        for connection in 1..hello.connections {
+            let joining = Hello { connection, generation: welcome.generation, ..hello.clone() };
+            let (link, joined) = greet(connector, target, joining, stop)?;
+            links.push(link);
+            credits.push(joined.credit);
+        }
+        let least = credits.iter().copied().min().unwrap_or(0);
+        if least < CREDIT_MIN {
+            let found = format!("a first credit of {least} bytes, less than a leaf");
+            return Err(SourceError::Protocol { target: target.to_owned(), found });
+        }
+        let payload_max = usize::try_from(least).unwrap_or(usize::MAX).min(wire::PAYLOAD_LEN_MAX);
+        let exchange = Arc::new(Exchange::new(shapes, welcome.durable, &credits));
+        let wakers = links.iter().map(Link::waker).collect();
+        let start = |(lane, link)| {
+            let connection = Connection { link, exchange: Arc::clone(&exchange), lane, target: target.to_owned() };
+            let thread = std::thread::Builder::new().name(format!("connection-{lane}"));
+            thread.spawn(move || connection.run()).expect("the kernel gives up to eight threads")
+        };
+        let threads = links.into_iter().enumerate().map(start).collect();
+        Ok(Self { exchange, wakers, threads, stop: stop.clone(), target: target.to_owned(), welcome, payload_max })
+    }
+
+    /// Returns how many connections there are.
+    pub fn lanes(&self) -> usize {
+        self.wakers.len()
+    }
+
+    /// Sends a frame on one connection, or on the one with the least to do; waits while all have much to do. Errors: the
+    /// session failed or the operator wants to stop; then nobody knows whether the frame arrives.
+    pub fn send(&self, lane: Option<usize>, message: Message, parcel: Option<Parcel>) -> Result<(), SourceError> {
+        let lane = self.exchange.put(lane, Outgoing { message, parcel }, &self.stop)?;
+        self.wakers[lane].wake();
+        Ok(())
+    }
+
+    /// Returns the ack as it is now. Errors: the session failed or the operator wants to stop.
+    pub fn durable(&self) -> Result<Sequence, SourceError> {
+        let durable = self.exchange.hear(None, &self.stop, |heard| Some(heard.durable))?;
+        Ok(durable.expect("without a limit there is an answer"))
+    }
+
+    /// Waits until the ack has reached `sequence`. Errors: as for [`Session::durable`].
+    pub fn wait_durable(&self, sequence: Sequence) -> Result<Sequence, SourceError> {
+        let reached = |heard: &mut Heard| (heard.durable >= sequence).then_some(heard.durable);
+        let durable = self.exchange.hear(None, &self.stop, reached)?;
+        Ok(durable.expect("without a limit there is an answer"))
+    }
+
+    /// Waits until `deadline`, while the connections keep each other alive. Errors: as for [`Session::durable`].
+    pub fn idle(&self, deadline: Instant) -> Result<(), SourceError> {
+        let limit = deadline.saturating_duration_since(Instant::now());
+        self.exchange.hear(Some(limit), &self.stop, |_| None::<()>)?;
+        Ok(())
+    }
+
+    /// Tells whether a seed sync was answered; with `wait`, waits until it is. Errors: as for [`Session::durable`].
+    pub fn seed_durable(&self, token: u64, wait: bool) -> Result<bool, SourceError> {
+        let answered = |heard: &mut Heard| {
+            let at = heard.seed_durable.iter().position(|answered| *answered == token)?;
+            Some(heard.seed_durable.swap_remove(at))
+        };
+        let limit = (!wait).then_some(Duration::ZERO);
+        Ok(self.exchange.hear(limit, &self.stop, answered)?.is_some())
+    }
+
+    /// Waits for the answer to a hash query that was sent. Errors: as for [`Session::durable`]; an answer of another length.
+    pub fn hashes(&self, query: HashQuery) -> Result<Vec<Hash>, SourceError> {
+        let hashes = self.exchange.hear(None, &self.stop, |heard| heard.hashes_of(query.disk, query.first))?;
+        let hashes = hashes.expect("without a limit there is an answer");
+        if hashes.len() != query.count as usize {
+            let found = format!("{} hashes, {} were asked for", hashes.len(), query.count);
+            return Err(SourceError::Protocol { target: self.target.clone(), found });
+        }
+        Ok(hashes)
+    }
+
+    /// Asks what was written after `since` and waits for the answer. Errors: as for [`Session::durable`].
+    pub fn changed_since(&self, since: Sequence) -> Result<ChangedAnswer, SourceError> {
+        self.send(Some(0), Message::ChangedQuery(ChangedQuery { since }), None)?;
+        let answer = self.exchange.hear(None, &self.stop, Heard::changed_answer)?;
+        Ok(answer.expect("without a limit there is an answer"))
+    }
+
+    /// Returns what the connections were given and how long they were busy with it.
+    pub fn link_use(&self) -> LinkUse {
+        self.exchange.link_use()
+    }
+
+    fn join(&mut self) {
+        self.wakers.iter().for_each(Waker::wake);
+        for thread in self.threads.drain(..) {
+            // A panic there was reported by the runtime; the session ends all the same.
+            drop(thread.join());
+        }
+    }
+
+    /// Ends the session in order: what is not on its way yet is dropped, then goodbye.
+    pub fn close(mut self) {
+        self.exchange.end();
+        self.join();
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if !self.threads.is_empty() {
+            self.exchange.fail(SourceError::Stopped);
+            self.join();
+        }
+    }
+}
+
+/// Opens one connection and waits for its welcome.
+fn greet(connector: &Connector, target: &str, hello: Hello, stop: &Stop) -> Result<(Link, Welcome), SourceError> {
+    let lost = |error| SourceError::Lost { target: target.to_owned(), source: Arc::new(error) };
+    let protocol = |found: String| SourceError::Protocol { target: target.to_owned(), found };
+    let shapes = hello.disks.clone();
+    let mut link = connector.connect(target, &Limits::default()).map_err(lost)?;
+    link.send(&Message::Hello(Box::new(hello)), &[]).map_err(lost)?;
+    link.flush().map_err(lost)?;
+    let deadline = Instant::now() + WELCOME_WITHIN;
+    let mut payload = Vec::new();
+    loop {
+        if stop.asked() {
+            return Err(SourceError::Stopped);
+        }
+        match link.receive(&mut payload, Duration::from_millis(100)).map_err(lost)? {
+            Received::Message(Message::Welcome(welcome)) => {
+                let message = Message::Welcome(welcome.clone());
+                check_message(&message, &shapes, payload.len()).map_err(|error| protocol(error.to_string()))?;
+                return Ok((link, *welcome));
+            }
+            Received::Message(Message::Refused(refused)) => {
+                let detail = refused.detail.as_str().to_owned();
+                return Err(SourceError::Refused { target: target.to_owned(), code: refused.code, detail });
+            }
+            Received::Message(Message::Goodbye) | Received::Closed => {
+                return Err(SourceError::Closed { target: target.to_owned() });
+            }
+            Received::Message(Message::Ping | Message::Pong) | Received::Woken | Received::TimedOut => {}
+            Received::Message(_) => return Err(protocol("something else than a welcome after hello".to_owned())),
+        }
+        if Instant::now() >= deadline {
+            return Err(SourceError::Closed { target: target.to_owned() });
+        }
+    }
+}
