@@ -114,7 +114,8 @@ impl<'disk> FileSystem<'disk> {
             match change {
                 Change::Put { path, content } => {
                     let from = self.scratch.join(format!("put-{number}"));
-                    let mut file = File::create(&from).with_context(|| format!("making {}", from.display()))?;
+                    let mut file =
+                        File::create(&from).with_context(|| format!("making {}", from.display()))?;
                     content.write_to(&mut file)?;
                     script.put(&from, path)?;
                 }
@@ -122,7 +123,8 @@ impl<'disk> FileSystem<'disk> {
             }
         }
         run_with_input(command("debugfs").args(["-w", "-f", "-"]).arg(self.disk.path()), &script.text)?;
-        (0..changes.len()).for_each(|number| drop(fs::remove_file(self.scratch.join(format!("put-{number}")))));
+        (0..changes.len())
+            .for_each(|number| drop(fs::remove_file(self.scratch.join(format!("put-{number}")))));
         Ok(())
     }
 

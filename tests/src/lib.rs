@@ -31,6 +31,8 @@ pub mod material;
 pub mod process;
 /// What proves a disk: `sha256sum`, `e2fsck`, SQLite's own check.
 pub mod proof;
+/// A source of our own making: pushes batches as told, over the real protocol.
+pub mod pusher;
 /// Sizes, rates and times as people read them.
 pub mod report;
 /// `landfall-source` as a child process.
