@@ -120,9 +120,10 @@ pub fn head_slots(revision: u64) -> [ByteOffset; 2] {
     [first, first + 1].map(|slot| ByteOffset(slot * HEAD_LEN_MAX as u64))
 }
 
-/// Chooses the newest of the copies that could be read. Errors: none could; the first copy's reason.
+/// Chooses the newest of the copies that could be read. Errors: none could; what is wrong with the first that is
+/// damaged, so that a damaged file never looks like one that was never written.
 pub fn choose_head(copies: Vec<Result<Head, DecodeError>>) -> Result<Head, DecodeError> {
-    let mut cause = DecodeError::Short { found: 0, needed: 1 };
+    let mut cause = None;
     let mut newest: Option<Head> = None;
     for copy in copies {
         match copy {
@@ -130,8 +131,9 @@ pub fn choose_head(copies: Vec<Result<Head, DecodeError>>) -> Result<Head, Decod
                 newest = Some(head)
             }
             Ok(_) => {}
-            Err(error) => cause = error,
+            Err(error) if matches!(cause, None | Some(DecodeError::Blank)) => cause = Some(error),
+            Err(_) => {}
         }
     }
-    newest.ok_or(cause)
+    newest.ok_or(cause.unwrap_or(DecodeError::Short { found: 0, needed: 1 }))
 }

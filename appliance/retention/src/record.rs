@@ -152,12 +152,19 @@ pub fn record_len(body_len: usize, payload_len: usize, align: usize) -> usize {
     (RECORD_HEADER_LEN + body_len + payload_len).next_multiple_of(align)
 }
 
-/// Gives the record, padded to `align`, to `put` piece by piece and returns its checksum and length.
+/// Gives the record, padded so that it ends at a multiple of `align` in its log, to `put` piece by piece and returns
+/// its checksum and length.
 pub fn encode(record: &Record<'_>, align: usize, mut put: impl FnMut(&[u8])) -> (Hash, usize) {
+    assert!((RECORD_ALIGN..=crate::BLOCK_LEN).contains(&align), "a record ends at a unit or at a block");
     assert!(align.is_multiple_of(RECORD_ALIGN), "records start at multiples of {RECORD_ALIGN}");
+    let start = record.placement.position;
+    assert!(start.is_multiple_of(RECORD_ALIGN as u64), "records start at multiples of {RECORD_ALIGN}");
     let body = record.body.bytes();
     assert!(body.len() <= BODY_LEN_MAX, "a body is bounded by its parts");
-    let len = record_len(body.len(), record.payload.len(), align);
+    assert!(record.payload.len() <= wire::PAYLOAD_LEN_MAX, "a payload is bounded by the protocol");
+    let in_block = usize::try_from(start.0 % crate::BLOCK_LEN as u64).expect("a block is small");
+    let unpadded = RECORD_HEADER_LEN + body.len() + record.payload.len();
+    let len = (in_block + unpadded).next_multiple_of(align) - in_block;
     assert!(len <= RECORD_LEN_MAX, "a record is bounded by its parts");
     assert!(len < record.body.record_len_bound(record.payload.len()) + align, "the bound of a record holds");
     let mut header = header_of(record, &body, len);

@@ -1,5 +1,7 @@
 //! Sets of granules, by disk.
 
+use std::ops::Range;
+
 use roaring::RoaringTreemap;
 use units::{ByteLen, ByteOffset, DiskIndex, GRANULE_LEN};
 use wire::Span;
@@ -39,23 +41,15 @@ impl GranuleSet {
     }
 
     fn parts(&self, span: &Span, wanted: bool) -> Vec<Span> {
-        let (set, range) = (&self.disks[usize::from(span.disk.0)], granules(span));
-        let (inside, all) = (set.range_cardinality(range.clone()), range.end - range.start);
-        if inside == 0 || inside == all {
-            return if (inside == all) == wanted { vec![*span] } else { Vec::new() };
-        }
-        let mut parts: Vec<Span> = Vec::new();
-        for granule in range.filter(|&granule| set.contains(granule) == wanted) {
-            let start = granule * GRANULE_LEN;
-            let end = (start + GRANULE_LEN).min(span.start.0 + span.len.0);
-            match parts.last_mut() {
-                Some(last) if last.start.0 + last.len.0 == start => last.len = ByteLen(end - last.start.0),
-                _ => {
-                    parts.push(Span { disk: span.disk, start: ByteOffset(start), len: ByteLen(end - start) })
-                }
-            }
-        }
-        parts
+        let set = &self.disks[usize::from(span.disk.0)];
+        let mut runs = Vec::new();
+        collect_runs(set, granules(span), wanted, &mut runs);
+        let part = |run: Range<u64>| {
+            let start = run.start * GRANULE_LEN;
+            let end = (run.end * GRANULE_LEN).min(span.start.0 + span.len.0);
+            Span { disk: span.disk, start: ByteOffset(start), len: ByteLen(end - start) }
+        };
+        runs.into_iter().map(part).collect()
     }
 
     /// Returns how many granules are in the set.
@@ -74,7 +68,24 @@ impl GranuleSet {
     }
 }
 
-fn granules(span: &Span) -> std::ops::Range<u64> {
+/// Finds the runs of `range` that are in the set (or not) by halving it, so that a long span costs by its runs and
+/// not by its granules: a zero extent may be as long as a disk.
+fn collect_runs(set: &RoaringTreemap, range: Range<u64>, wanted: bool, runs: &mut Vec<Range<u64>>) {
+    let (inside, all) = (set.range_cardinality(range.clone()), range.end - range.start);
+    if inside == 0 || inside == all {
+        match runs.last_mut() {
+            _ if (inside == all) != wanted => {}
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => runs.push(range),
+        }
+        return;
+    }
+    let middle = range.start + all / 2;
+    collect_runs(set, range.start..middle, wanted, runs);
+    collect_runs(set, middle..range.end, wanted, runs);
+}
+
+fn granules(span: &Span) -> Range<u64> {
     assert!(span.start.is_multiple_of(GRANULE_LEN), "spans of history start at granules");
     assert!(span.len.0 > 0, "a span is not empty");
     let first = span.start.granule().0;

@@ -1,0 +1,78 @@
+//! The index file of an epoch.
+
+use retention::{DecodeError, EpochIndex, Log};
+use units::{ByteOffset, Hash, Sequence};
+
+use crate::specimen::{EPOCH, GENERATION, MACHINE, assert_golden, each_bit_flip, index};
+
+#[test]
+fn an_index_has_the_bytes_of_the_format_and_survives_being_written() {
+    let bytes = index().encode();
+    assert_golden("index", &bytes, include_str!("golden/index.hex"));
+    assert_eq!(EpochIndex::decode(&bytes), Ok(index()));
+    let padded = [bytes.as_slice(), &[0; 100]].concat();
+    assert_eq!(EpochIndex::decode(&padded), Ok(index()));
+}
+
+#[test]
+fn every_flipped_bit_of_an_index_is_refused() {
+    let mut bytes = index().encode();
+    let len = bytes.len();
+    bytes.resize(4096, 0);
+    each_bit_flip(&bytes, 0..len, |at, flipped| match (at, EpochIndex::decode(flipped)) {
+        (0..4, Err(DecodeError::Magic { .. }))
+        | (4..6, Err(DecodeError::Version { .. }))
+        | (6..8, Err(DecodeError::Reserved))
+        | (8..16, Err(DecodeError::Short { .. }))
+        | (8.., Err(DecodeError::Checksum { part: "file" })) => {}
+        (_, other) => panic!("byte {at}: {other:?}"),
+    });
+}
+
+#[test]
+fn every_truncation_of_an_index_is_refused() {
+    let bytes = index().encode();
+    for len in 0..bytes.len() {
+        let refused = EpochIndex::decode(&bytes[..len]);
+        assert!(
+            matches!(refused, Err(DecodeError::Short { found, .. }) if found == len),
+            "{len}: {refused:?}"
+        );
+    }
+}
+
+#[test]
+fn a_head_is_no_index() {
+    let head = crate::specimen::heads()[0].encode();
+    assert!(matches!(
+        EpochIndex::decode(&head),
+        Err(DecodeError::Magic { found: [b'L', b'F', b'H', b'D'], .. })
+    ));
+}
+
+#[test]
+fn an_index_tells_where_each_payload_is() {
+    let index = index();
+    assert_eq!((index.first, index.last), (Sequence(41), Sequence(42)));
+    assert_eq!(index.points.len(), 1);
+    assert_ne!(index.last_checksum, Hash::default());
+    let places: Vec<_> = index
+        .entries
+        .iter()
+        .map(|entry| (entry.extent.disk.0, entry.log, entry.sequence.0, entry.payload_at.0))
+        .collect();
+    let redo = places.iter().find(|place| place.1 == Log::Redo && place.0 == 0).unwrap().3;
+    let undo = places.iter().find(|place| place.1 == Log::Undo && place.0 == 0).unwrap().3;
+    let expected: Vec<_> = [(0, 0), (1, 512), (2, 612)]
+        .into_iter()
+        .flat_map(|(disk, skip)| [(disk, Log::Redo, 41, redo + skip), (disk, Log::Undo, 41, undo + skip)])
+        .collect();
+    assert_eq!(places, expected);
+}
+
+#[test]
+fn an_epoch_without_records_ends_before_it_begins() {
+    let empty = EpochIndex::empty(MACHINE, GENERATION, EPOCH, Sequence(9));
+    assert_eq!((empty.first, empty.last, empty.redo_len), (Sequence(9), Sequence(8), ByteOffset(0)));
+    assert_eq!(EpochIndex::decode(&empty.encode()), Ok(empty));
+}
