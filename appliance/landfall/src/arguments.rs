@@ -1,0 +1,282 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use control::api::JobId;
+use units::MachineName;
+use wire::Role;
+
+use crate::when::{PointName, When};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed
+  2  the command line is wrong
+  3  refused: nothing was changed
+  4  landfalld can't be reached
+  5  not authorised
+  6  still running (with --no-wait)
+
+Errors carry a code; `landfall explain CODE` says more about it. NO_COLOR=1 switches colours off.";
+
+/// Bring machines home: watch their replication, go back in time, prove the result, commit.
+#[derive(Debug, Parser)]
+#[command(name = "landfall", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    /// Tables for people, or JSON for programs
+    #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
+    /// The control socket of landfalld
+    #[arg(long, global = true, env = "LANDFALL_SOCKET", default_value = "/run/landfall/control.sock")]
+    pub(crate) socket: PathBuf,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// Aligned tables and sentences
+    Table,
+    /// One JSON object, or one on each line while work goes on
+    Json,
+}
+
+/// The nouns.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show health, machines, jobs and the retention volume on one screen
+    #[command(after_help = "Examples:\n  landfall status\n  landfall status --check || alert")]
+    Status {
+        /// Exit with 1 unless all is well, for monitoring
+        #[arg(long)]
+        check: bool,
+    },
+    /// Protected machines and their target disks
+    #[command(subcommand, after_help = "Example:\n  landfall machine list")]
+    Machine(MachineCommand),
+    /// Block devices
+    #[command(subcommand, after_help = "Example:\n  landfall disk list")]
+    Disk(DiskCommand),
+    /// Recovery points
+    #[command(subcommand, after_help = "Example:\n  landfall point list web-01")]
+    Point(PointCommand),
+    /// Bring a machine's target disks to a recovery point
+    #[command(after_help = FAILBACK_EXAMPLES)]
+    Failback(FailbackArguments),
+    /// Accept the recovery point a machine stands at, for good
+    #[command(after_help = "Examples:\n  landfall commit web-01\n  landfall commit web-01 --yes")]
+    Commit(Confirmed),
+    /// Bring a machine back to the latest, so that replication goes on
+    #[command(after_help = "Example:\n  landfall cancel web-01")]
+    Cancel {
+        /// The machine
+        machine: MachineName,
+        /// Don't wait for the end; exits with 6
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// Work under way and done
+    #[command(subcommand, after_help = "Example:\n  landfall job list")]
+    Job(JobCommand),
+    /// How far back history reaches and what it costs
+    #[command(subcommand, after_help = "Example:\n  landfall retention show")]
+    Retention(RetentionCommand),
+    /// Certificates; needs no landfalld
+    #[command(subcommand, after_help = "Example:\n  landfall pki init --ca /etc/landfall/ca")]
+    Pki(PkiCommand),
+    /// Explain an error code, or list them all
+    #[command(after_help = "Examples:\n  landfall explain LF-1204\n  landfall explain")]
+    Explain {
+        /// The code, such as LF-1204
+        code: Option<String>,
+    },
+    /// Write a completion script for a shell
+    #[command(after_help = "Example:\n  landfall completions bash > /etc/bash_completion.d/landfall")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Show the version of this program
+    #[command(after_help = "Example:\n  landfall version --output json")]
+    Version,
+}
+
+const FAILBACK_EXAMPLES: &str = "\
+TIME is RFC 3339 or relative; the newest point at or before it is taken. SEQ is a number from `point list`.
+Nothing is final before `landfall commit`: another point can be chosen, or `landfall cancel` goes back to the latest.
+
+Examples:
+  landfall failback web-01 --to latest --plan
+  landfall failback web-01 --to '10m ago'
+  landfall failback web-01 --to 2026-11-20T14:03:07Z --yes
+  landfall failback web-01 --to 812 --no-wait --output json";
+
+/// What `failback` takes.
+#[derive(Debug, Args)]
+pub(crate) struct FailbackArguments {
+    /// The machine
+    pub(crate) machine: MachineName,
+    /// The recovery point: latest, TIME or SEQ
+    #[arg(long, value_name = "POINT")]
+    pub(crate) to: When,
+    /// Show what would change, and change nothing
+    #[arg(long, conflicts_with_all = ["no_wait", "yes"])]
+    pub(crate) plan: bool,
+    /// Take a point that is not consistent, too
+    #[arg(long)]
+    pub(crate) inconsistent: bool,
+    /// Don't wait for the end; exits with 6
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// Don't ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// A machine whose name is asked for again.
+#[derive(Debug, Args)]
+pub(crate) struct Confirmed {
+    /// The machine
+    pub(crate) machine: MachineName,
+    /// Don't ask for the name again
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// What can be done with machines.
+#[derive(Debug, Subcommand)]
+pub(crate) enum MachineCommand {
+    /// List the machines
+    #[command(after_help = "Example:\n  landfall machine list")]
+    List,
+    /// Show one machine
+    #[command(after_help = "Example:\n  landfall machine show web-01")]
+    Show {
+        /// The machine
+        machine: MachineName,
+    },
+    /// Register a machine and its target disks
+    #[command(after_help = "Examples:\n  landfall machine add web-01 --disk /dev/sdb --disk /dev/sdc\n  \
+                            landfall machine add test-01 --disk /srv/test-01.img --allow-file")]
+    Add {
+        /// The name, as the source's certificate carries it
+        machine: MachineName,
+        /// A target disk; once for each of the source's disks, in their order
+        #[arg(long = "disk", value_name = "PATH", required = true)]
+        disks: Vec<PathBuf>,
+        /// Take regular files as target disks, too
+        #[arg(long)]
+        allow_file: bool,
+    },
+    /// Forget a machine and its history; the target disks keep their content
+    #[command(
+        after_help = "Examples:\n  landfall machine remove web-01\n  landfall machine remove web-01 --yes"
+    )]
+    Remove(Confirmed),
+}
+
+/// What can be done with block devices.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DiskCommand {
+    /// List every block device and what it may be used for
+    #[command(after_help = "Example:\n  landfall disk list")]
+    List,
+}
+
+/// What can be done with recovery points.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PointCommand {
+    /// List a machine's recovery points and gaps, with a timeline
+    #[command(
+        after_help = "Examples:\n  landfall point list web-01\n  landfall point list web-01 --around '2h ago'"
+    )]
+    List {
+        /// The machine
+        machine: MachineName,
+        /// Only the points nearest this time
+        #[arg(long, value_name = "TIME")]
+        around: Option<When>,
+        /// At most this many points, the newest or nearest
+        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+        limit: Option<u32>,
+    },
+    /// Prove a point: compare the source's root of each disk with the one computed here
+    #[command(
+        after_help = "POINT is latest, TIME or SEQ; without it, the latest. Exits with 1 when roots differ.\n\n\
+                            Examples:\n  landfall point verify web-01\n  landfall point verify web-01@812\n  \
+                            landfall point verify 'web-01@10m ago'"
+    )]
+    Verify {
+        /// The machine and the point
+        #[arg(value_name = "MACHINE@POINT")]
+        point: PointName,
+        /// Don't wait for the end; exits with 6
+        #[arg(long)]
+        no_wait: bool,
+    },
+}
+
+/// What can be done with jobs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobCommand {
+    /// List the jobs, newest first
+    #[command(after_help = "Example:\n  landfall job list")]
+    List,
+    /// Watch a job until it ends; ends as it does
+    #[command(after_help = "Examples:\n  landfall job watch 4\n  landfall job watch 4 --output json")]
+    Watch {
+        /// The number of the job
+        #[arg(value_name = "ID")]
+        job: JobId,
+    },
+}
+
+/// What can be done with the history.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RetentionCommand {
+    /// Show the retention volume, and window and size of each machine's history
+    #[command(after_help = "Examples:\n  landfall retention show\n  landfall retention show web-01")]
+    Show {
+        /// Only this machine, with its epochs
+        machine: Option<MachineName>,
+    },
+}
+
+/// What can be done with certificates.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PkiCommand {
+    /// Make the certificate authority, once
+    #[command(after_help = "Example:\n  landfall pki init --ca /etc/landfall/ca")]
+    Init {
+        /// Where the authority is kept
+        #[arg(long, value_name = "DIR", default_value = "/etc/landfall/ca")]
+        ca: PathBuf,
+    },
+    /// Make the certificate of a server or source
+    #[command(
+        after_help = "Examples:\n  landfall pki issue --role master-target --name home-01 --out /etc/landfall/identity\n  \
+                            landfall pki issue --role source --name web-01 --out ./web-01"
+    )]
+    Issue {
+        /// Where the authority is kept
+        #[arg(long, value_name = "DIR", default_value = "/etc/landfall/ca")]
+        ca: PathBuf,
+        /// source, master-target, process-server, configuration-server or operator
+        #[arg(long)]
+        role: Role,
+        /// The server's name; for a source, its machine's
+        #[arg(long)]
+        name: MachineName,
+        /// Days it lasts
+        #[arg(long, default_value_t = 365)]
+        days: u32,
+        /// Where ca.pem, cert.pem and key.pem go
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+}

@@ -1,0 +1,73 @@
+//! What each command asks and how it shows the answer.
+
+mod disk;
+mod explain;
+mod failback;
+mod job;
+mod machine;
+mod pki;
+mod point;
+mod retention;
+mod status;
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use control::api::Call;
+use control::{Client, ErrorReply};
+use units::Timestamp;
+
+use crate::arguments::{
+    Arguments, Command, DiskCommand, JobCommand, MachineCommand, PointCommand, RetentionCommand,
+};
+use crate::screen::{Ending, Screen};
+
+/// What every command that asks `landfalld` needs.
+pub(crate) struct Context<'a> {
+    screen: &'a Screen,
+    socket: &'a Path,
+}
+
+impl Context<'_> {
+    fn connect(&self) -> Result<Client, ErrorReply> {
+        Client::connect(self.socket)
+    }
+
+    fn ask<C: Call>(&self, call: C) -> Result<C::Reply, ErrorReply> {
+        self.connect()?.ask(call)
+    }
+}
+
+/// Returns the time now, for what is relative to it.
+fn now() -> Timestamp {
+    Timestamp::from_system(SystemTime::now())
+}
+
+/// Carries out a command. Errors: as shown to the user, with their exit code.
+pub(crate) fn run(arguments: Arguments, screen: &Screen) -> Result<Ending, ErrorReply> {
+    let context = Context { screen, socket: &arguments.socket };
+    match arguments.command {
+        Command::Status { check } => status::show(&context, check),
+        Command::Machine(MachineCommand::List) => machine::list(&context),
+        Command::Machine(MachineCommand::Show { machine }) => machine::show(&context, machine),
+        Command::Machine(MachineCommand::Add { machine, disks, allow_file }) => {
+            machine::add(&context, machine, &disks, allow_file)
+        }
+        Command::Machine(MachineCommand::Remove(confirmed)) => machine::remove(&context, confirmed),
+        Command::Disk(DiskCommand::List) => disk::list(&context),
+        Command::Point(PointCommand::List { machine, around, limit }) => {
+            point::list(&context, machine, around, limit)
+        }
+        Command::Point(PointCommand::Verify { point, no_wait }) => point::verify(&context, point, no_wait),
+        Command::Failback(failback) => failback::start(&context, failback),
+        Command::Commit(confirmed) => failback::commit(&context, confirmed),
+        Command::Cancel { machine, no_wait } => failback::cancel(&context, machine, no_wait),
+        Command::Job(JobCommand::List) => job::list(&context),
+        Command::Job(JobCommand::Watch { job }) => job::watch(&context, job),
+        Command::Retention(RetentionCommand::Show { machine }) => retention::show(&context, machine),
+        Command::Pki(command) => pki::run(screen, command),
+        Command::Explain { code } => explain::explain(screen, code.as_deref()),
+        Command::Completions { shell } => explain::completions(screen, shell),
+        Command::Version => explain::version(screen),
+    }
+}

@@ -1,0 +1,119 @@
+//! `landfall point list|verify`
+
+use control::ErrorReply;
+use control::api::{Consistency, FailbackTo, Point, PointList, PointVerify, Points, Rfc3339};
+use units::MachineName;
+
+use super::{Context, now};
+use crate::paint::{Paint, Tone};
+use crate::screen::Ending;
+use crate::span::{count, span};
+use crate::table::{Cell, Column, Table};
+use crate::timeline;
+use crate::when::{PointName, When};
+
+/// Cells of the timeline.
+const LINE_CELLS: usize = 72;
+/// Rows a person is shown unless more are asked for.
+const ROWS_MAX: usize = 40;
+
+/// Lists a machine's recovery points.
+pub(super) fn list(
+    context: &Context<'_>,
+    machine: MachineName,
+    around: Option<When>,
+    limit: Option<u32>,
+) -> Result<Ending, ErrorReply> {
+    let around = around.map(|around| moment(context, &machine, around)).transpose()?.flatten();
+    let near = if around.is_some() { ROWS_MAX as u32 } else { 0 };
+    let points = context.ask(PointList { machine, around, limit: limit.unwrap_or(near) })?;
+    let rows_max = limit.map_or(ROWS_MAX, |limit| limit as usize);
+    context.screen.show(&points, |points, paint| render(points, rows_max, paint))?;
+    Ok(Ending::Done)
+}
+
+/// Compares the roots at a recovery point.
+pub(super) fn verify(context: &Context<'_>, name: PointName, no_wait: bool) -> Result<Ending, ErrorReply> {
+    let PointName { machine, point } = name;
+    let started = context.ask(PointVerify { machine, point: point.resolve(now()) })?;
+    context.follow(&started, started.job, no_wait)
+}
+
+/// Returns the tone and the word of a consistency.
+pub(super) fn consistency(consistency: Consistency) -> (Tone, &'static str) {
+    match consistency {
+        Consistency::Fuzzy => (Tone::Warn, "fuzzy"),
+        Consistency::Crash => (Tone::Plain, "crash-consistent"),
+        Consistency::Application => (Tone::Good, "application-consistent"),
+    }
+}
+
+/// Returns the time of the point that is meant; none where the history has no such point.
+fn moment(context: &Context<'_>, machine: &MachineName, when: When) -> Result<Option<Rfc3339>, ErrorReply> {
+    let limit = match when.resolve(now()) {
+        FailbackTo::Time(time) => return Ok(Some(time)),
+        FailbackTo::Latest => 1,
+        FailbackTo::Sequence(_) => 0,
+    };
+    let points = context.ask(PointList { machine: machine.clone(), around: None, limit })?.points;
+    let meant = |point: &&Point| !matches!(when, When::Sequence(sequence) if point.sequence > sequence);
+    Ok(points.iter().rev().find(meant).map(|point| point.time))
+}
+
+fn render(points: &Points, rows_max: usize, paint: Paint) -> String {
+    let (Some(oldest), Some(newest)) = (points.points.first(), points.points.last()) else {
+        return format!("machine {} has no recovery points yet\n", points.machine);
+    };
+    let listed = points.points.len() as u64;
+    let of = if listed < points.total { format!(" of {}", points.total) } else { String::new() };
+    let window = span(newest.time.0.since(oldest.time.0).as_secs());
+    let mut text = format!("{}: {}{of} in {window}\n\n", points.machine, count(listed, "recovery point"));
+    text += &format!("  {}\n", timeline::draw(points, LINE_CELLS));
+    let room = LINE_CELLS.saturating_sub(oldest.time.to_string().chars().count());
+    text += &format!("  {}{:>room$}\n  {}\n\n", oldest.time, newest.time.to_string(), timeline::LEGEND);
+    let hidden = points.points.len().saturating_sub(rows_max);
+    if hidden > 0 {
+        text += &format!("{} not shown; --limit {listed} shows all\n", count(hidden as u64, "older point"));
+    }
+    text + &table(points, hidden).render(paint)
+}
+
+fn table(points: &Points, hidden: usize) -> Table {
+    use Column::{Number, Text};
+    let mut table = Table::new([
+        Number("SEQ"),
+        Text("TIME"),
+        Number("AGE"),
+        Text("CONSISTENCY"),
+        Text("ROOTS"),
+        Text("LABEL"),
+    ]);
+    let gaps = timeline::gaps(&points.points);
+    for (point, gap) in points.points.iter().zip(gaps).skip(hidden) {
+        if let Some(seconds) = gap {
+            let none = Cell::toned(Tone::Warn, format!("(no point for {})", span(seconds)));
+            table.row([
+                Cell::default(),
+                none,
+                Cell::default(),
+                Cell::default(),
+                Cell::default(),
+                Cell::default(),
+            ]);
+        }
+        table.row(row(points, point));
+    }
+    table
+}
+
+fn row(points: &Points, point: &Point) -> [Cell; 6] {
+    let (tone, word) = consistency(point.consistency);
+    [
+        format!("#{}", point.sequence).into(),
+        point.time.to_string().into(),
+        span(points.time.0.since(point.time.0).as_secs()).into(),
+        Cell::toned(tone, word),
+        if point.proof { "given" } else { "" }.into(),
+        point.label.as_str().into(),
+    ]
+}

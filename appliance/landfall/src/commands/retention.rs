@@ -1,0 +1,85 @@
+//! `landfall retention show`
+
+use control::ErrorReply;
+use control::api::{Epoch, History, Retention, RetentionShow};
+use units::{ByteLen, MachineName};
+
+use super::{Context, status};
+use crate::paint::Paint;
+use crate::screen::Ending;
+use crate::span::span;
+use crate::table::{Column, Table};
+
+/// Shows the retention volume and the history on it.
+pub(super) fn show(context: &Context<'_>, machine: Option<MachineName>) -> Result<Ending, ErrorReply> {
+    let detailed = machine.is_some();
+    let retention = context.ask(RetentionShow { machine })?;
+    context.screen.show(&retention, |retention, paint| render(retention, detailed, paint))?;
+    Ok(Ending::Done)
+}
+
+fn render(retention: &Retention, detailed: bool, paint: Paint) -> String {
+    let mut text = status::volume_line(&retention.volume);
+    if retention.machines.is_empty() {
+        return text + "no machine has history\n";
+    }
+    text += &format!("\n{}", histories(&retention.machines).render(paint));
+    for history in retention.machines.iter().filter(|_| detailed) {
+        text += &format!("\n{}", epochs(&history.epochs).render(paint));
+    }
+    text
+}
+
+fn histories(machines: &[History]) -> Table {
+    use Column::{Number, Text};
+    let mut table = Table::new([
+        Text("MACHINE"),
+        Number("WINDOW"),
+        Number("KEPT FOR"),
+        Number("AT MOST"),
+        Number("EPOCHS"),
+        Number("BYTES"),
+        Text("OLDEST POINT"),
+        Text("NEWEST POINT"),
+    ]);
+    for history in machines {
+        let [oldest, newest] = [&history.oldest, &history.newest]
+            .map(|point| point.as_ref().map(|point| point.time.to_string()).unwrap_or_default());
+        table.row([
+            history.machine.as_str().into(),
+            span(history.window_seconds).into(),
+            span(history.keep_seconds).into(),
+            history.keep_bytes.map(|bytes| ByteLen(bytes).to_string()).unwrap_or_default().into(),
+            history.epochs.len().to_string().into(),
+            ByteLen(history.bytes).to_string().into(),
+            oldest.into(),
+            newest.into(),
+        ]);
+    }
+    table
+}
+
+fn epochs(epochs: &[Epoch]) -> Table {
+    use Column::{Number, Text};
+    let mut table = Table::new([
+        Number("EPOCH"),
+        Number("FROM"),
+        Number("TO"),
+        Number("WRITES"),
+        Number("BEFORE-IMAGES"),
+        Text("STATE"),
+        Text("STARTED"),
+    ]);
+    for epoch in epochs {
+        table.row([
+            epoch.number.to_string().into(),
+            format!("#{}", epoch.first).into(),
+            format!("#{}", epoch.last).into(),
+            ByteLen(epoch.redo_bytes).to_string().into(),
+            ByteLen(epoch.undo_bytes).to_string().into(),
+            if epoch.sealed { "sealed" } else { "open" }.into(),
+            epoch.started.map(|started| started.to_string()).unwrap_or_default().into(),
+        ]);
+    }
+    table
+}

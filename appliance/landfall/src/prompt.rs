@@ -1,0 +1,46 @@
+//! Questions to a person at a terminal.
+
+use std::io::{self, Write};
+
+use control::{ApiError, Code, ErrorReply};
+use units::MachineName;
+
+use crate::screen::Screen;
+
+/// Returns the name that confirms what can't be undone: vouched for by `--yes`, or typed. Errors: nobody can be asked. What
+/// is typed is compared by the server.
+pub(crate) fn name_again(
+    screen: &Screen,
+    machine: &MachineName,
+    vouched: bool,
+    what: &str,
+) -> Result<String, ErrorReply> {
+    if vouched {
+        return Ok(machine.to_string());
+    }
+    if !screen.can_ask() {
+        let error = ApiError::new(Code::NotConfirmed, format!("machine {machine} was left as it is"));
+        return Err(error
+            .because("nobody can be asked: this is not a terminal")
+            .fixed_by("add --yes")
+            .into());
+    }
+    answer(&format!("{what}\nType the machine's name to go on: "))
+}
+
+/// Asks a question that anything but `y` or `yes` denies.
+pub(crate) fn agreed(question: &str) -> Result<bool, ErrorReply> {
+    let answer = answer(&format!("{question} [y/N] "))?;
+    Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+fn answer(question: &str) -> Result<String, ErrorReply> {
+    let failed = |error: io::Error| {
+        ErrorReply::from(ApiError::new(Code::NotConfirmed, "the question can't be asked").because(error))
+    };
+    let mut stderr = io::stderr().lock();
+    stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush()).map_err(failed)?;
+    let mut line = String::new();
+    io::stdin().read_line(&mut line).map_err(failed)?;
+    Ok(line.trim().to_owned())
+}
