@@ -1,8 +1,37 @@
 //! driver: the master target.
 //!
 //! Sessions bring batches; the journal makes them durable; the applier brings the target disks up to them, and to any
-//! point of the history. What this crate does not do: it opens no socket that has not been given to it, reads no
-//! environment, and knows no command line.
+//! point of the history. One thread commits for all machines, workers apply, each connection has a thread. What this crate
+//! does not do: it reads no environment and knows no command line, and it talks to operators through `control` only by
+//! what [`MasterTarget`] offers.
+//!
+//! *Invariants:* a failure of one machine concerns that machine; memory is bounded by the configuration, whatever sources
+//! send; nothing is acked that is not durable.
 
+/// Who may open a session.
+mod admission;
+mod error;
+/// Long work that operators started.
+mod job;
+/// One machine, and who speaks for it.
+mod machine;
+/// The server.
+mod node;
+/// What operators ask for.
+mod operations;
+/// Why a session ends.
+mod refusal;
+/// Several connections, one order.
+mod reorder;
 /// One machine's replica, over `blockdev`'s traits.
 pub mod replica;
+/// One connection.
+mod session;
+/// The threads that drive replicas.
+mod worker;
+
+pub use error::TargetError;
+pub use job::{Job, JobKind};
+pub use machine::{Machine, SessionReport};
+pub use node::{MasterTarget, NodeConfig};
+pub use operations::{DiskOffer, Found, PointName};

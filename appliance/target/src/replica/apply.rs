@@ -75,6 +75,18 @@ impl<V> Applier<V> {
         self.head.head()
     }
 
+    /// Closes everything the machine has open on this engine.
+    pub fn close<E: Engine>(self, engine: &mut E) {
+        let open = self.open.map(|open| [open.redo, open.undo.slot()]);
+        let slots = self.disks.into_iter().chain(open.into_iter().flatten()).chain([self.head.slot()]);
+        slots.for_each(|slot| drop(engine.detach(slot)));
+        match self.run {
+            Some(Run::Rewind(run)) => run.close(engine),
+            Some(Run::Verify(run)) => run.close(engine),
+            None => {}
+        }
+    }
+
     pub(crate) fn machine(&self) -> MachineId {
         self.head.head().machine
     }

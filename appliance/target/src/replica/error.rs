@@ -46,6 +46,9 @@ pub enum ReplicaError {
     /// The point can't be had.
     #[error("the point can't be had")]
     Plan(#[from] PlanError),
+    /// A bug of ours: the machine is out, the others are not.
+    #[error("landfalld met a mistake of its own and left this machine alone")]
+    Panicked,
     /// Memory for the compressor could not be had.
     #[error("no memory for a compressor")]
     NoMemory,
@@ -68,7 +71,7 @@ impl ReplicaError {
     /// Says what the failure means for the machine.
     pub fn kind(&self) -> FailureKind {
         match self {
-            Self::Device(_) | Self::Engine(_) | Self::Volume(_) | Self::NoMemory => FailureKind::Device,
+            Self::Device(_) | Self::Engine(_) | Self::Volume(_) | Self::NoMemory | Self::Panicked => FailureKind::Device,
             Self::Damaged { .. } | Self::LostHistory { .. } => FailureKind::Damaged,
             Self::Full { .. } => FailureKind::Full,
             Self::Plan(PlanError::OutOfWindow { .. }) => FailureKind::Refused,

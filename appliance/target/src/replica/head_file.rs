@@ -56,6 +56,10 @@ impl HeadFile {
         Ok(Self { slot, head: choose_head(copies).map_err(damaged)? })
     }
 
+    pub(crate) fn slot(&self) -> DeviceSlot {
+        self.slot
+    }
+
     /// Returns the head as it is on the volume.
     pub(crate) fn head(&self) -> &Head {
         &self.head

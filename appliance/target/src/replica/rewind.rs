@@ -41,6 +41,13 @@ pub(crate) struct OpenLogs {
     slots: BTreeMap<(EpochNumber, Log), DeviceSlot>,
 }
 
+impl RewindRun {
+    /// Gives the logs it has open back.
+    pub(crate) fn close<E: Engine>(mut self, engine: &mut E) {
+        self.logs.close(engine);
+    }
+}
+
 impl<V> Applier<V> {
     /// Returns the index of every epoch, oldest first.
     pub(crate) fn indexes<E: Engine>(&mut self, engine: &mut E) -> Result<Vec<EpochIndex>, ReplicaError>

@@ -237,6 +237,11 @@ impl State {
         self.epochs.iter().map(|epoch| epoch.redo + epoch.undo).sum()
     }
 
+    /// Tells whether a failback or its like has been asked for, so that no item is taken.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
     pub(crate) fn epoch_mut(&mut self, epoch: EpochNumber) -> &mut EpochInfo {
         let found = self.epochs.iter_mut().rev().find(|each| each.epoch == epoch);
         found.expect("an epoch in use is listed until it expires")

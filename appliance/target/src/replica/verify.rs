@@ -32,6 +32,13 @@ pub(crate) struct VerifyRun {
     then: Then<Vec<Hash>>,
 }
 
+impl VerifyRun {
+    /// Gives the logs it has open back.
+    pub(crate) fn close<E: Engine>(mut self, engine: &mut E) {
+        self.logs.close(engine);
+    }
+}
+
 impl<V> Applier<V> {
     /// Begins to compute the roots at `to`. The disks are read only; until the end nothing is destaged.
     pub(crate) fn begin_verify<E: Engine>(

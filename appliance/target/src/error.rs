@@ -1,0 +1,146 @@
+//! Why an operator's request is not granted.
+
+use blockdev::{DeviceError, EngineError, VolumeError};
+use units::{MachineName, Sequence, Timestamp};
+
+use crate::replica::ReplicaError;
+
+/// Why a request is not granted. Nothing has changed, unless the error says so.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// The retention volume can't be used.
+    #[error("the retention volume can't be used")]
+    Volume(#[from] VolumeError),
+    /// No engine can be had.
+    #[error("no block engine can be had")]
+    Engine(#[from] EngineError),
+    /// A thread or socket can't be had.
+    #[error("the system refused {what}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No such machine.
+    #[error("machine {name} is not known here")]
+    UnknownMachine {
+        /// The name.
+        name: MachineName,
+    },
+    /// The name is taken.
+    #[error("machine {name} exists already")]
+    MachineExists {
+        /// The name.
+        name: MachineName,
+    },
+    /// The number of disks is not allowed.
+    #[error("{found} disks were given; a machine has 1 to 256, each once")]
+    DiskCount {
+        /// How many.
+        found: usize,
+    },
+    /// A disk can't be a target disk.
+    #[error("the disk can't be used")]
+    Disk(#[source] DeviceError),
+    /// A disk has no identity by which it could be known again.
+    #[error("{path} has neither serial number nor WWID, so that it could not be known again after a restart")]
+    NoIdentity {
+        /// The path.
+        path: String,
+    },
+    /// A disk belongs to a machine already.
+    #[error("{path} is a target disk of {machine} already")]
+    DiskTaken {
+        /// The path.
+        path: String,
+        /// Whose it is.
+        machine: MachineName,
+    },
+    /// The source is connected.
+    #[error("the source of {name} is connected from {peer}")]
+    Connected {
+        /// The machine.
+        name: MachineName,
+        /// From where.
+        peer: std::net::SocketAddr,
+    },
+    /// A job of the machine is under way.
+    #[error("job {job} of {name} is under way")]
+    Busy {
+        /// The machine.
+        name: MachineName,
+        /// The job.
+        job: u64,
+    },
+    /// Not in this phase.
+    #[error("{name} is {phase}, and must be {needed}")]
+    Phase {
+        /// The machine.
+        name: MachineName,
+        /// What it is.
+        phase: &'static str,
+        /// What it must be.
+        needed: &'static str,
+    },
+    /// The machine is out.
+    #[error("{name} is out: {why}")]
+    Out {
+        /// The machine.
+        name: MachineName,
+        /// Why.
+        why: String,
+    },
+    /// There is no recovery point.
+    #[error("{name} has no recovery point yet")]
+    NoPoint {
+        /// The machine.
+        name: MachineName,
+    },
+    /// No point is that old, or the time has not come.
+    #[error("{name} has no consistent recovery point at or before {time}; the history reaches from {oldest} to {newest}")]
+    TimeOutside {
+        /// The machine.
+        name: MachineName,
+        /// What was asked for.
+        time: Timestamp,
+        /// The oldest point.
+        oldest: Timestamp,
+        /// The newest point.
+        newest: Timestamp,
+    },
+    /// The sequence is not in the history.
+    #[error("{name} has no sequence {sequence}; the history reaches from {oldest} to {newest}")]
+    SequenceOutside {
+        /// The machine.
+        name: MachineName,
+        /// What was asked for.
+        sequence: Sequence,
+        /// The oldest.
+        oldest: Sequence,
+        /// The newest.
+        newest: Sequence,
+    },
+    /// The point is not consistent, and that was not accepted.
+    #[error("sequence {sequence} of {name} {why}")]
+    Inconsistent {
+        /// The machine.
+        name: MachineName,
+        /// What was asked for.
+        sequence: Sequence,
+        /// In which way.
+        why: &'static str,
+    },
+    /// A step on the volume or a disk failed.
+    #[error("{name}: the request could not be carried out")]
+    Replica {
+        /// The machine.
+        name: MachineName,
+        /// Why.
+        #[source]
+        source: ReplicaError,
+    },
+    /// The server is stopping.
+    #[error("the master target is stopping")]
+    Stopping,
+}

@@ -1,0 +1,262 @@
+//! The master target: its machines, its threads, and the door for sessions.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, mpsc};
+
+use blockdev::{Access, DirVolume, EngineChoice, Expect, FilePolicy, OpenDevice, PagePool, open_device};
+use link::{Acceptor, Limits};
+use retention::HeadDisk;
+use units::{ByteLen, MachineId, MachineName};
+
+use crate::error::TargetError;
+use crate::job::Jobs;
+use crate::machine::Machine;
+use crate::replica::{
+    Replica, ReplicaLimits, ResidentBudget, Setup, Shared, Unrecovered, list_machines, remove_machine,
+};
+use crate::session::{Door, serve};
+use crate::worker::{CommitOrder, Thread, WorkOrder, start_committer, start_worker};
+
+/// Buffers of 256 KiB for the committing thread, and for each worker.
+const COMMIT_BUFFERS: usize = 32;
+const APPLY_BUFFERS: usize = 96;
+const BUFFER_LEN: usize = 256 << 10;
+
+/// How a master target is set up.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// The limits of each machine.
+    pub replica: ReplicaLimits,
+    /// Memory durable payloads may keep until they are destaged, over all machines.
+    pub resident: ByteLen,
+    /// Payload bytes one connection may have under way.
+    pub window: ByteLen,
+    /// Threads that apply.
+    pub workers: usize,
+    /// Connections served at once.
+    pub connections: usize,
+    /// io_uring, or plain calls where it is switched off.
+    pub engine: EngineChoice,
+}
+
+/// A running master target. Dropping it ends its threads; nothing acked is lost.
+pub struct MasterTarget {
+    pub(crate) volume: DirVolume,
+    pub(crate) config: NodeConfig,
+    pub(crate) machines: RwLock<BTreeMap<MachineName, Arc<Machine>>>,
+    pub(crate) jobs: Jobs,
+    pub(crate) committer: Thread<CommitOrder>,
+    pub(crate) workers: Vec<Thread<WorkOrder>>,
+    pools: Vec<PagePool>,
+    budget: ResidentBudget,
+    stopping: AtomicBool,
+}
+
+impl MasterTarget {
+    /// Opens the retention volume in `directory`, recovers every machine on it, and starts the threads. A machine that can't be
+    /// recovered is listed as out; it is no error. Errors: the volume is locked or can't be read, no engine.
+    pub fn open(directory: &Path, config: NodeConfig) -> Result<Arc<Self>, TargetError> {
+        let volume = DirVolume::open(directory)?;
+        let system = |source| TargetError::System { what: "a thread", source };
+        let choice = config.engine;
+        let commit_pool = PagePool::new(COMMIT_BUFFERS, BUFFER_LEN);
+        let committer = start_committer(choice, commit_pool, volume.clone());
+        let mut workers = Vec::new();
+        let mut pools = Vec::new();
+        for _ in 0..config.workers {
+            let pool = PagePool::new(APPLY_BUFFERS, BUFFER_LEN);
+            pools.push(pool.clone());
+            workers.push(start_worker(choice, pool).map_err(system)?);
+        }
+        let node = Self {
+            volume,
+            budget: ResidentBudget::new(config.resident),
+            config,
+            machines: RwLock::default(),
+            jobs: Jobs::default(),
+            committer: committer.map_err(system)?,
+            workers,
+            pools,
+            stopping: AtomicBool::new(false),
+        };
+        for id in list_machines(&node.volume)? {
+            node.recover(id)?;
+        }
+        Ok(Arc::new(node))
+    }
+
+    /// Takes connections until [`stop`](Self::stop); each is served on a thread of its own.
+    pub fn listen(self: &Arc<Self>, listener: TcpListener, acceptor: Acceptor) -> Result<(), TargetError> {
+        let open = Arc::new(AtomicU64::new(0));
+        let door = Arc::new(self.door());
+        for socket in listener.incoming() {
+            if self.stopping.load(Ordering::Relaxed) {
+                door.stopping.store(true, Ordering::Relaxed);
+                self.machines().iter().for_each(|machine| machine.shared.changed());
+                return Ok(());
+            }
+            let socket = match socket {
+                Ok(socket) => socket,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be taken");
+                    std::thread::sleep(std::time::Duration::from_millis(50));
+                    continue;
+                }
+            };
+            if open.load(Ordering::Relaxed) >= self.config.connections as u64 {
+                tracing::warn!(most = self.config.connections, "too many connections: one more is closed");
+                continue;
+            }
+            open.fetch_add(1, Ordering::Relaxed);
+            let (door, acceptor, counted) = (door.clone(), acceptor.clone(), Counted(open.clone()));
+            let run = move || {
+                let _counted = counted;
+                connect(&door, &acceptor, socket);
+            };
+            let thread = std::thread::Builder::new().name("session".to_owned()).stack_size(512 << 10);
+            if let Err(error) = thread.spawn(run) {
+                tracing::warn!(%error, "no thread for a connection");
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the listening; sessions are told that the target stops. `listen` returns after one more connection.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns every machine, by name.
+    pub fn machines(&self) -> Vec<Arc<Machine>> {
+        self.machines.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Returns one machine.
+    pub fn machine(&self, name: &MachineName) -> Result<Arc<Machine>, TargetError> {
+        let machines = self.machines.read().unwrap_or_else(PoisonError::into_inner);
+        machines.get(name).cloned().ok_or_else(|| TargetError::UnknownMachine { name: name.clone() })
+    }
+
+    fn door(self: &Arc<Self>) -> Door {
+        let node = Arc::downgrade(self);
+        Door {
+            window: self.config.window.0,
+            find: Box::new(move |name| node.upgrade()?.machine(name).ok()),
+            stopping: AtomicBool::new(false),
+            next_id: AtomicU64::new(1),
+        }
+    }
+
+    pub(crate) fn setup(&self, worker: usize) -> Setup<DirVolume> {
+        Setup {
+            volume: self.volume.clone(),
+            limits: self.config.replica,
+            pool: self.pools[worker].clone(),
+            budget: self.budget.clone(),
+            committer: self.committer.bell.clone(),
+            worker: self.workers[worker].bell.clone(),
+        }
+    }
+
+    /// Returns the worker with the fewest machines.
+    pub(crate) fn next_worker(&self) -> usize {
+        let machines = self.machines();
+        let load = |worker: &usize| machines.iter().filter(|machine| machine.worker == *worker).count();
+        (0..self.workers.len()).min_by_key(load).expect("a node has a worker")
+    }
+
+    fn recover(&self, id: MachineId) -> Result<(), TargetError> {
+        let worker = self.next_worker();
+        let setup = self.setup(worker);
+        let recovered = self.on_worker(worker, move |engine, appliers| {
+            let replica = Replica::recover(engine, setup, id, open_target)?;
+            let head = replica.applier.head().clone();
+            let shared = replica.applier.shared().clone();
+            appliers.insert(id, replica.applier);
+            Ok::<_, Unrecovered>((head, shared, replica.appender))
+        })?;
+        let machine = match recovered {
+            Ok((head, shared, appender)) => {
+                self.committer.order(CommitOrder::Adopt(id, Box::new(appender)));
+                tracing::info!(machine = %head.name, durable = %shared.lock().durable, applied = %head.applied, "recovered");
+                Machine::new(&head, shared, worker)
+            }
+            Err(Unrecovered { head: Some(head), error }) => {
+                Machine::new(&head, Arc::new(Shared::out_of_service(&head, &error)), worker)
+            }
+            Err(Unrecovered { head: None, error }) => {
+                tracing::error!(machine = %id, error = %crate::replica::chain(&error), "a machine's head can't be read");
+                return Ok(());
+            }
+        };
+        self.insert(machine);
+        Ok(())
+    }
+
+    pub(crate) fn insert(&self, machine: Machine) -> Arc<Machine> {
+        let machine = Arc::new(machine);
+        let mut machines = self.machines.write().unwrap_or_else(PoisonError::into_inner);
+        machines.insert(machine.name.clone(), machine.clone());
+        machine
+    }
+
+    /// Takes a machine from the threads and removes what it has on the volume.
+    pub(crate) fn forget(&self, machine: &Machine) -> Result<(), TargetError> {
+        let id = machine.id;
+        let (told, waits) = mpsc::channel();
+        self.committer.order(CommitOrder::Drop(id, told));
+        waits.recv().map_err(|_| TargetError::Stopping)?;
+        self.on_worker(machine.worker, move |engine, appliers| {
+            if let Some(applier) = appliers.remove(&id) {
+                applier.close(engine);
+            }
+        })?;
+        self.machines.write().unwrap_or_else(PoisonError::into_inner).remove(&machine.name);
+        remove_machine(&self.volume, id)
+            .map_err(|source| TargetError::Replica { name: machine.name.clone(), source })
+    }
+
+    /// Runs something on a worker's thread and returns its result.
+    pub(crate) fn on_worker<T: Send + 'static>(
+        &self,
+        worker: usize,
+        run: impl FnOnce(&mut blockdev::HostEngine, &mut BTreeMap<MachineId, crate::replica::Applier<DirVolume>>) -> T
+        + Send
+        + 'static,
+    ) -> Result<T, TargetError> {
+        let (sender, receiver) = mpsc::channel();
+        self.workers[worker].order(Box::new(move |engine, appliers| {
+            // Whoever asked may be gone.
+            let _ = sender.send(run(engine, appliers));
+        }));
+        receiver.recv().map_err(|_| TargetError::Stopping)
+    }
+}
+
+/// Counts a connection down when its thread ends, however it ends.
+struct Counted(Arc<AtomicU64>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn connect(door: &Door, acceptor: &Acceptor, socket: std::net::TcpStream) {
+    let Ok(peer) = socket.peer_addr() else { return };
+    match acceptor.accept(socket, &Limits::default()) {
+        Ok(link) => serve(door, link, peer),
+        Err(error) => tracing::warn!(%peer, error = %crate::replica::chain(&error), "connection refused"),
+    }
+}
+
+/// Opens a target disk that was assigned before; it must be the same.
+fn open_target(disk: &HeadDisk) -> Result<OpenDevice, blockdev::DeviceError> {
+    let path = Path::new(&disk.path);
+    let files = if disk.file { FilePolicy::Allow } else { FilePolicy::Refuse };
+    let identity = disk.identity.parse().ok();
+    open_device(path, &Expect { identity, len_min: disk.device_len, files, access: Access::Exclusive })
+}

@@ -1,0 +1,276 @@
+//! What operators ask for: machines in and out, failback and its likes.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use blockdev::{Access, Expect, FilePolicy, OpenDevice, open_device};
+use retention::{Afterwards, Head, HeadDisk, Lifecycle, Point, RewindPlan};
+use units::{ByteLen, EpochNumber, Generation, MachineId, MachineName, Sequence, Timestamp};
+use wire::Consistency;
+
+use crate::error::TargetError;
+use crate::job::{Job, JobKind};
+use crate::machine::{Machine, lock};
+use crate::node::MasterTarget;
+use crate::replica::{Replica, ReplicaError, Work};
+use crate::session::now;
+use crate::worker::CommitOrder;
+
+/// A target disk an operator offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskOffer {
+    /// The device or file.
+    pub path: String,
+    /// Whether it may be a regular file.
+    pub files: FilePolicy,
+}
+
+/// How a recovery point is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PointName {
+    /// The newest consistent one.
+    Latest,
+    /// The newest consistent one at or before this time.
+    Time(Timestamp),
+    /// Exactly this sequence.
+    Sequence(Sequence),
+}
+
+/// A recovery point that was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// Its sequence.
+    pub sequence: Sequence,
+    /// The point, unless the sequence lies between two.
+    pub point: Option<Point>,
+}
+
+impl MasterTarget {
+    /// Registers a machine with its target disks; durable on return. `id` is 16 random bytes.
+    pub fn add(&self, id: MachineId, name: &MachineName, offers: &[DiskOffer]) -> Result<Arc<Machine>, TargetError> {
+        if self.machine(name).is_ok() {
+            return Err(TargetError::MachineExists { name: name.clone() });
+        }
+        if offers.is_empty() || offers.len() > units::DISKS_MAX {
+            return Err(TargetError::DiskCount { found: offers.len() });
+        }
+        let opened = offers.iter().map(|offer| self.open_offer(offer)).collect::<Result<Vec<_>, _>>()?;
+        let (disks, devices): (Vec<HeadDisk>, Vec<OpenDevice>) = opened.into_iter().unzip();
+        let twice = |(index, disk): (usize, &HeadDisk)| disks[..index].iter().any(|other| other.identity == disk.identity);
+        if disks.iter().enumerate().any(twice) {
+            return Err(TargetError::DiskCount { found: offers.len() });
+        }
+        let head = Head {
+            revision: 0,
+            machine: id,
+            name: name.clone(),
+            generation: self.next_generation(),
+            disks,
+            lifecycle: Lifecycle::Registered,
+            applied: Sequence(0),
+            oldest_epoch: EpochNumber(1),
+            base: Sequence(0),
+        };
+        let worker = self.next_worker();
+        let (setup, made) = (self.setup(worker), head.clone());
+        let replica = self.on_worker(worker, move |engine, appliers| {
+            let replica = Replica::create(engine, setup, made, devices)?;
+            let shared = replica.applier.shared().clone();
+            appliers.insert(id, replica.applier);
+            Ok::<_, ReplicaError>((shared, replica.appender))
+        })?;
+        let (shared, appender) = replica.map_err(|source| TargetError::Replica { name: name.clone(), source })?;
+        self.committer.order(CommitOrder::Adopt(id, Box::new(appender)));
+        tracing::info!(machine = %name, %id, disks = offers.len(), "machine added");
+        Ok(self.insert(Machine::new(&head, shared, worker)))
+    }
+
+    fn open_offer(&self, offer: &DiskOffer) -> Result<(HeadDisk, OpenDevice), TargetError> {
+        let path = Path::new(&offer.path);
+        let len_min = ByteLen(units::SECTOR_LEN);
+        let expect = Expect { identity: None, len_min, files: offer.files, access: Access::Exclusive };
+        let device = open_device(path, &expect);
+        if let Some(machine) = self.machines().iter().find(|machine| machine.disks.iter().any(|d| d.path == offer.path)) {
+            return Err(TargetError::DiskTaken { path: offer.path.clone(), machine: machine.name.clone() });
+        }
+        let device = device.map_err(TargetError::Disk)?;
+        let identity = device.identity().ok_or_else(|| TargetError::NoIdentity { path: offer.path.clone() })?.to_string();
+        let file = device.kind() == blockdev::FileKind::RegularFile;
+        let (device_len, len) = (device.geometry().len, ByteLen::ZERO);
+        Ok((HeadDisk { path: offer.path.clone(), identity, file, device_len, len }, device))
+    }
+
+    /// Returns a generation above every one on this volume, and above those of machines that were removed: it starts from the clock.
+    fn next_generation(&self) -> Generation {
+        let newest = self.machines().iter().map(|machine| machine.generation.0).max().unwrap_or(0);
+        Generation((now().0 / 1_000_000).max(newest + 1))
+    }
+
+    /// Forgets a machine and its history; the target disks keep their content. Errors: its source is connected, a job is under
+    /// way.
+    pub fn remove(&self, name: &MachineName) -> Result<Arc<Machine>, TargetError> {
+        let machine = self.machine(name)?;
+        if let Some(session) = machine.session().filter(|session| session.connected) {
+            return Err(TargetError::Connected { name: name.clone(), peer: session.peer });
+        }
+        self.refuse_if_busy(name)?;
+        self.forget(&machine)?;
+        tracing::info!(machine = %name, id = %machine.id, "machine removed");
+        Ok(machine)
+    }
+
+    /// Finds the recovery point a name means. Errors: outside the history, or not consistent while that was not accepted.
+    pub fn find(&self, name: &MachineName, point: PointName, floor: Consistency) -> Result<Found, TargetError> {
+        let machine = self.machine(name)?;
+        let state = machine.shared.lock();
+        let none = || TargetError::NoPoint { name: name.clone() };
+        let (oldest, newest) = (state.base, state.durable);
+        let found = match point {
+            PointName::Latest => state.timeline.latest(floor).ok_or_else(none)?,
+            PointName::Time(time) => {
+                let first = state.timeline.points().next().ok_or_else(none)?;
+                let last = state.timeline.points().next_back().ok_or_else(none)?;
+                let outside = TargetError::TimeOutside { name: name.clone(), time, oldest: first.time, newest: last.time };
+                state.timeline.at(time, floor).filter(|_| time <= last.time.max(now())).ok_or(outside)?
+            }
+            PointName::Sequence(sequence) => {
+                if sequence < oldest || sequence > newest || sequence == Sequence(0) {
+                    return Err(TargetError::SequenceOutside { name: name.clone(), sequence, oldest, newest });
+                }
+                let found = state.timeline.get(sequence).cloned();
+                return check_consistency(name, sequence, found, floor);
+            }
+        };
+        Ok(Found { sequence: found.sequence, point: Some(found.clone()) })
+    }
+
+    /// Says what a failback would write; touches nothing.
+    pub fn plan(&self, name: &MachineName, to: Sequence) -> Result<RewindPlan, TargetError> {
+        let machine = self.in_service(name)?;
+        self.ask(&machine, |then| Work::Plan { to, then })
+    }
+
+    /// Starts the job that brings the disks to a point, and holds them there.
+    pub fn failback(&self, name: &MachineName, to: Sequence) -> Result<Arc<Job>, TargetError> {
+        let machine = self.in_service(name)?;
+        let lifecycle = machine.shared.lock().lifecycle.clone();
+        if !matches!(lifecycle, Lifecycle::Protected | Lifecycle::Rewound { .. } | Lifecycle::Rewinding { .. }) {
+            return Err(wrong_phase(name, &lifecycle, "protected or rewound"));
+        }
+        self.rewind(&machine, to, Afterwards::Stand, JobKind::Failback)
+    }
+
+    /// Starts the job that brings the disks back to the newest state, so that replication goes on.
+    pub fn cancel(&self, name: &MachineName) -> Result<Arc<Job>, TargetError> {
+        let machine = self.in_service(name)?;
+        let (lifecycle, newest) = {
+            let state = machine.shared.lock();
+            (state.lifecycle.clone(), state.durable)
+        };
+        if !matches!(lifecycle, Lifecycle::Rewound { .. } | Lifecycle::Rewinding { .. }) {
+            return Err(wrong_phase(name, &lifecycle, "rewinding or rewound"));
+        }
+        self.rewind(&machine, newest, Afterwards::Replicate, JobKind::Cancel)
+    }
+
+    fn rewind(
+        &self,
+        machine: &Machine,
+        to: Sequence,
+        afterwards: Afterwards,
+        kind: JobKind,
+    ) -> Result<Arc<Job>, TargetError> {
+        self.refuse_if_busy(&machine.name)?;
+        let job = self.jobs.start(kind, &machine.name, to, now());
+        machine.shared.give(Work::Rewind { to, afterwards, progress: job.progress.clone() });
+        Ok(job)
+    }
+
+    /// Starts the job that computes the root of each disk at a sequence.
+    pub fn verify(&self, name: &MachineName, to: Sequence) -> Result<Arc<Job>, TargetError> {
+        let machine = self.in_service(name)?;
+        self.refuse_if_busy(name)?;
+        let job = self.jobs.start(JobKind::Verify, name, to, now());
+        let (result, progress) = (job.clone(), job.progress.clone());
+        let then = Box::new(move |roots: Result<_, ReplicaError>| *lock(&result.roots) = roots.ok());
+        machine.shared.give(Work::Verify { to, progress, then });
+        Ok(job)
+    }
+
+    /// Accepts the point the disks stand at; durable on return. The generation is over.
+    pub fn commit(&self, name: &MachineName) -> Result<Arc<Machine>, TargetError> {
+        let machine = self.in_service(name)?;
+        self.refuse_if_busy(name)?;
+        let lifecycle = machine.shared.lock().lifecycle.clone();
+        if !matches!(lifecycle, Lifecycle::Rewound { .. }) {
+            return Err(wrong_phase(name, &lifecycle, "rewound"));
+        }
+        self.ask(&machine, |then| Work::Commit { then })?;
+        Ok(machine)
+    }
+
+    /// Returns the jobs, newest first.
+    pub fn jobs(&self) -> Vec<Arc<Job>> {
+        self.jobs.all()
+    }
+
+    fn in_service(&self, name: &MachineName) -> Result<Arc<Machine>, TargetError> {
+        let machine = self.machine(name)?;
+        let failure = machine.shared.lock().failure.clone();
+        match failure {
+            Some((_, why)) => Err(TargetError::Out { name: name.clone(), why }),
+            None => Ok(machine),
+        }
+    }
+
+    fn refuse_if_busy(&self, name: &MachineName) -> Result<(), TargetError> {
+        let busy = |job: &Arc<Job>| job.machine == *name && job.progress.ended().is_none();
+        match self.jobs().iter().find(|job| busy(job)) {
+            Some(job) => Err(TargetError::Busy { name: name.clone(), job: job.id }),
+            None => Ok(()),
+        }
+    }
+
+    fn ask<T: Send + 'static>(
+        &self,
+        machine: &Machine,
+        work: impl FnOnce(crate::replica::Then<T>) -> Work,
+    ) -> Result<T, TargetError> {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        machine.shared.give(work(Box::new(move |result| {
+            // Whoever asked may be gone.
+            let _ = sender.send(result);
+        })));
+        let result = receiver.recv().map_err(|_| TargetError::Stopping)?;
+        result.map_err(|source| TargetError::Replica { name: machine.name.clone(), source })
+    }
+}
+
+fn check_consistency(
+    name: &MachineName,
+    sequence: Sequence,
+    point: Option<Point>,
+    floor: Consistency,
+) -> Result<Found, TargetError> {
+    let why = match &point {
+        None => "lies between two recovery points: some of a round is in it, some is not",
+        Some(_) => "is a fuzzy recovery point: the disk was being written while it was scanned",
+    };
+    let consistency = point.as_ref().map_or(Consistency::Fuzzy, |point| point.consistency);
+    if consistency < floor {
+        return Err(TargetError::Inconsistent { name: name.clone(), sequence, why });
+    }
+    Ok(Found { sequence, point })
+}
+
+fn wrong_phase(name: &MachineName, lifecycle: &Lifecycle, needed: &'static str) -> TargetError {
+    let phase = match lifecycle {
+        Lifecycle::Registered => "registered",
+        Lifecycle::Seeding { .. } => "seeding",
+        Lifecycle::Protected => "protected",
+        Lifecycle::Rewinding { .. } => "rewinding",
+        Lifecycle::Rewound { .. } => "rewound",
+        Lifecycle::Committed { .. } => "committed",
+    };
+    TargetError::Phase { name: name.clone(), phase, needed }
+}

@@ -1,0 +1,403 @@
+//! One connection of a session, on a thread of its own: frames in, acks and credits out.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant, SystemTime};
+
+use link::{Link, Received as Arrived, Waker};
+use retention::{BatchBody, Body, Lifecycle};
+use units::{Generation, Sequence, Timestamp};
+use wire::{
+    Applied, Changed, Credit, DiskShape, Durable, Extent, HashQuery, Hello, Message, RefusalCode, SPANS_MAX, SeedDurable,
+    Welcome,
+};
+
+use crate::admission::{check_hello, check_identity, phase};
+use crate::machine::{Machine, Session, lock};
+use crate::refusal::SessionEnd;
+use crate::replica::{NotTaken, Received, ReplicaError, Then, Work};
+
+/// How long a source may take to say hello.
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
+/// How long a link may be idle before it is pinged.
+const PING_AFTER: Duration = Duration::from_secs(5);
+/// What a refused peer is given to read why.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What a connection needs to know of its server.
+pub(crate) struct Door {
+    /// Payload bytes a connection may have under way.
+    pub(crate) window: u64,
+    /// Finds the machine of a name.
+    pub(crate) find: Box<dyn Fn(&units::MachineName) -> Option<Arc<Machine>> + Send + Sync>,
+    /// The server is stopping.
+    pub(crate) stopping: AtomicBool,
+    /// Numbers the connections.
+    pub(crate) next_id: AtomicU64,
+}
+
+/// Serves one connection until it ends; tells the source why when it was refused.
+pub(crate) fn serve(door: &Door, mut link: Link, peer: SocketAddr) {
+    let name = link.peer().name.clone();
+    let end = match greet(door, &mut link, peer) {
+        Ok((machine, session, hello)) => {
+            let connection = hello.connection;
+            let end = Connection::new(door, &machine, &session, &link, &hello).run(&mut link);
+            machine.leave(&session, connection);
+            end
+        }
+        Err(end) => end,
+    };
+    match end {
+        SessionEnd::Goodbye => tracing::info!(%peer, %name, "session ended by the source"),
+        SessionEnd::Refused { code, detail } => {
+            tracing::warn!(%peer, %name, ?code, detail, "session refused");
+            if link.send(&SessionEnd::message(code, &detail), &[]).is_ok() {
+                link.close(LINGER);
+            }
+        }
+        SessionEnd::Link(error) => {
+            tracing::warn!(%peer, %name, error = %crate::replica::chain(&error), "session ended");
+            let code = match &error {
+                link::LinkError::Frame(frame) => frame.refusal_code(),
+                link::LinkError::Silent { .. } => RefusalCode::Silent,
+                _ => return,
+            };
+            // The peer may be gone; it is told if it is there.
+            if link.send(&SessionEnd::message(code, &crate::replica::chain(&error)), &[]).is_ok() {
+                link.close(LINGER);
+            }
+        }
+    }
+}
+
+/// Receives the hello, checks it, and opens or joins the session.
+fn greet(door: &Door, link: &mut Link, peer: SocketAddr) -> Result<(Arc<Machine>, Arc<Session>, Box<Hello>), SessionEnd> {
+    let deadline = Instant::now() + HELLO_WITHIN;
+    let mut payload = Vec::new();
+    let message = match link.receive(&mut payload, deadline.saturating_duration_since(Instant::now()))? {
+        Arrived::Message(message) => message,
+        Arrived::Closed => return Err(SessionEnd::Goodbye),
+        Arrived::Woken | Arrived::TimedOut => {
+            return Err(SessionEnd::refused(RefusalCode::Silent, "no hello came within 10 s"));
+        }
+    };
+    wire::check_message(&message, &[], payload.len())?;
+    let Message::Hello(hello) = message else {
+        return Err(SessionEnd::refused(RefusalCode::Unexpected, "a session begins with a hello"));
+    };
+    check_identity(link.peer(), &hello)?;
+    let unknown = || {
+        let detail = format!("machine {} is not known here: `landfall machine add` it first", hello.machine);
+        SessionEnd::refused(RefusalCode::UnknownMachine, detail)
+    };
+    let machine = (door.find)(&hello.machine).ok_or_else(unknown)?;
+    check_hello(&hello, &machine)?;
+    let session = machine.join(&hello, peer, now())?;
+    tracing::info!(%peer, machine = %hello.machine, connection = hello.connection, "session opened");
+    Ok((machine, session, hello))
+}
+
+/// A message for the source that another thread has made ready.
+type Outbox = Arc<Mutex<VecDeque<(Message, Vec<u8>)>>>;
+
+struct Connection<'a> {
+    door: &'a Door,
+    machine: &'a Machine,
+    session: &'a Session,
+    generation: Generation,
+    disks: Vec<DiskShape>,
+    id: u64,
+    outbox: Outbox,
+    waker: Waker,
+    /// Items of this connection that are not acked, with their payload bytes.
+    unacked: VecDeque<(Sequence, u64)>,
+    durable: Sequence,
+    applied: Sequence,
+    /// Payload bytes received.
+    received: u64,
+    /// Payload bytes that are done with, of batches; those of seeds are counted by the applier.
+    released: u64,
+    seeded: Arc<AtomicU64>,
+    credited: u64,
+    last_sent: Instant,
+}
+
+impl<'a> Connection<'a> {
+    fn new(door: &'a Door, machine: &'a Machine, session: &'a Session, link: &Link, hello: &Hello) -> Self {
+        let id = door.next_id.fetch_add(1, Ordering::Relaxed);
+        let waker = link.waker();
+        let woken = waker.clone();
+        machine.shared.watch(id, Arc::new(move || woken.wake()));
+        Self {
+            door,
+            machine,
+            session,
+            generation: machine.generation,
+            disks: hello.disks.to_vec(),
+            id,
+            outbox: Outbox::default(),
+            waker,
+            unacked: VecDeque::new(),
+            durable: Sequence(0),
+            applied: Sequence(0),
+            received: 0,
+            released: 0,
+            seeded: Arc::default(),
+            credited: door.window,
+            last_sent: Instant::now(),
+        }
+    }
+
+    fn run(mut self, link: &mut Link) -> SessionEnd {
+        match self.converse(link) {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    fn converse(&mut self, link: &mut Link) -> Result<std::convert::Infallible, SessionEnd> {
+        self.welcome(link)?;
+        let mut payload = Vec::new();
+        loop {
+            match link.receive(&mut payload, PING_AFTER)? {
+                Arrived::Message(message) => self.take(link, message, &mut payload)?,
+                Arrived::Closed => return Err(SessionEnd::Goodbye),
+                Arrived::Woken => {}
+                Arrived::TimedOut if self.last_sent.elapsed() >= PING_AFTER => self.send(link, &Message::Ping, &[])?,
+                Arrived::TimedOut => {}
+            }
+            self.report(link)?;
+        }
+    }
+
+    fn welcome(&mut self, link: &mut Link) -> Result<(), SessionEnd> {
+        if self.machine.shared.lock().lifecycle == Lifecycle::Registered {
+            let lens = self.disks.iter().map(|disk| disk.len).collect();
+            self.ask(|then| Work::Begin { lens, then })?;
+        }
+        let durable = self.session.resume_point(&self.machine.shared)?;
+        let phase = phase(&self.machine.shared.lock());
+        self.durable = durable;
+        let software = software();
+        let welcome = Welcome { generation: self.generation, phase, durable, credit: self.door.window, software };
+        self.send(link, &Message::Welcome(Box::new(welcome)), &[])?;
+        Ok(link.flush()?)
+    }
+
+    fn take(&mut self, link: &mut Link, message: Message, payload: &mut Vec<u8>) -> Result<(), SessionEnd> {
+        wire::check_message(&message, &self.disks, payload.len())?;
+        match message {
+            Message::Batch(batch) => {
+                wire::verify_payload(&batch.extents, payload)?;
+                let (sequence, time) = (batch.sequence, batch.time);
+                let body = Body::Batch(BatchBody { sequence, time, extents: batch.extents.to_vec() });
+                self.take_item(sequence, body, std::mem::take(payload))
+            }
+            Message::Marker(marker) => self.take_item(marker.sequence, Body::Marker(marker), Vec::new()),
+            Message::Seed(seed) => {
+                wire::verify_payload(&seed.extents, payload)?;
+                self.take_seed(seed.extents.to_vec(), std::mem::take(payload))
+            }
+            Message::SeedSync(sync) => {
+                let token = sync.token;
+                let then = self.answer(move |()| vec![(Message::SeedDurable(SeedDurable { token }), Vec::new())]);
+                self.machine.shared.give(Work::SeedSync { disk: sync.disk, through: sync.through, then });
+                Ok(())
+            }
+            Message::HashQuery(query) => self.take_hash_query(query),
+            Message::ChangedQuery(query) => {
+                let then = self.answer(changed_messages);
+                self.machine.shared.give(Work::Changed { since: query.since, then });
+                Ok(())
+            }
+            Message::Ping => self.send(link, &Message::Pong, &[]),
+            Message::Pong => Ok(()),
+            Message::Goodbye => Err(SessionEnd::Goodbye),
+            Message::Refused(refused) => {
+                tracing::warn!(machine = %self.machine.name, code = ?refused.code, detail = %refused.detail, "the source gave up");
+                Err(SessionEnd::Goodbye)
+            }
+            _ => Err(SessionEnd::refused(RefusalCode::Unexpected, "this message is the target's to send")),
+        }
+    }
+
+    /// Counts payload against the credit.
+    fn count(&mut self, bytes: usize) -> Result<(), SessionEnd> {
+        self.received += bytes as u64;
+        self.session.received.fetch_add(bytes as u64, Ordering::Relaxed);
+        if self.received <= self.credited {
+            return Ok(());
+        }
+        let detail = format!("{} payload bytes came, {} were credited", self.received, self.credited);
+        Err(SessionEnd::refused(RefusalCode::OverCredit, detail))
+    }
+
+    fn take_item(&mut self, sequence: Sequence, body: Body, payload: Vec<u8>) -> Result<(), SessionEnd> {
+        self.count(payload.len())?;
+        if matches!(self.machine.shared.lock().lifecycle, Lifecycle::Seeding { .. }) {
+            self.ask(|then| Work::EndSeeding { then })?;
+        }
+        self.unacked.push_back((sequence, payload.len() as u64));
+        let item = Received { sequence, time: now(), body, payload };
+        // Held until the items are taken, so that two connections can't pass each other here.
+        let mut reorder = lock(&self.session.reorder);
+        let ready = reorder.as_mut().expect("a welcomed session has a resume point").put(item);
+        for item in ready {
+            match self.machine.shared.take(item) {
+                Ok(()) | Err(NotTaken::Duplicate) => {}
+                Err(NotTaken::Gap { expected }) => {
+                    let detail = format!("sequence {sequence} came, {expected} must come next");
+                    return Err(SessionEnd::refused(RefusalCode::Gap, detail));
+                }
+                Err(NotTaken::Closed) => {
+                    let end = SessionEnd::of_state(&self.machine.shared.lock());
+                    return Err(end.unwrap_or(SessionEnd::refused(RefusalCode::Unexpected, "the stream has not begun")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take_seed(&mut self, extents: Vec<Extent>, payload: Vec<u8>) -> Result<(), SessionEnd> {
+        self.count(payload.len())?;
+        if !matches!(self.machine.shared.lock().lifecycle, Lifecycle::Seeding { .. }) {
+            return Err(SessionEnd::refused(RefusalCode::Unexpected, "the machine is seeded already"));
+        }
+        let (seeded, waker, bytes) = (self.seeded.clone(), self.waker.clone(), payload.len() as u64);
+        let then: Then<()> = Box::new(move |result| {
+            // A failure puts the machine out, and is told from there.
+            if result.is_ok() {
+                seeded.fetch_add(bytes, Ordering::Relaxed);
+                waker.wake();
+            }
+        });
+        self.machine.shared.give(Work::Seed { extents, payload, then });
+        Ok(())
+    }
+
+    fn take_hash_query(&mut self, query: HashQuery) -> Result<(), SessionEnd> {
+        let then = self.answer(move |hashes: Vec<units::Hash>| {
+            let bytes = hashes.iter().flat_map(|hash| hash.0).collect();
+            vec![(Message::Hashes(query), bytes)]
+        });
+        self.machine.shared.give(Work::Hashes { query, then });
+        Ok(())
+    }
+
+    /// Returns a receiver of a result that puts messages in the outbox.
+    fn answer<T: 'static>(&self, messages: impl FnOnce(T) -> Vec<(Message, Vec<u8>)> + Send + 'static) -> Then<T> {
+        let (outbox, waker) = (self.outbox.clone(), self.waker.clone());
+        Box::new(move |result| {
+            let ready = match result {
+                Ok(value) => messages(value),
+                Err(error) => {
+                    let code = RefusalCode::DeviceFailed;
+                    vec![(SessionEnd::message(code, &crate::replica::chain(&error)), Vec::new())]
+                }
+            };
+            lock(&outbox).extend(ready);
+            waker.wake();
+        })
+    }
+
+    /// Gives work to the applier and waits for its result.
+    fn ask<T: Send + 'static>(&self, work: impl FnOnce(Then<T>) -> Work) -> Result<T, SessionEnd> {
+        let (sender, receiver) = mpsc::channel();
+        let then: Then<T> = Box::new(move |result: Result<T, ReplicaError>| {
+            // Whoever asked may be gone.
+            let _ = sender.send(result);
+        });
+        self.machine.shared.give(work(then));
+        match receiver.recv() {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                Err(SessionEnd::refused(RefusalCode::DeviceFailed, crate::replica::chain(&error)))
+            }
+            Err(_) => Err(SessionEnd::refused(RefusalCode::Stopping, "the target is stopping")),
+        }
+    }
+
+    /// Tells the source what has changed since it was last told: acks, credits, answers; or why the session ends.
+    fn report(&mut self, link: &mut Link) -> Result<(), SessionEnd> {
+        let (durable, applied, end) = {
+            let state = self.machine.shared.lock();
+            (state.durable, state.applied, SessionEnd::of_state(&state))
+        };
+        while let Some((_, bytes)) = self.unacked.pop_front_if(|(sequence, _)| *sequence <= durable) {
+            self.released += bytes;
+        }
+        if durable > self.durable {
+            self.durable = durable;
+            self.send(link, &Message::Durable(Durable { upto: durable }), &[])?;
+        }
+        if applied > self.applied {
+            self.applied = applied;
+            self.send(link, &Message::Applied(Applied { upto: applied }), &[])?;
+        }
+        let ready = std::mem::take(&mut *lock(&self.outbox));
+        for (message, payload) in ready {
+            self.send(link, &message, &[&payload])?;
+        }
+        self.credit(link)?;
+        if let Some(end) = end {
+            return Err(end);
+        }
+        if self.door.stopping.load(Ordering::Relaxed) {
+            return Err(SessionEnd::refused(RefusalCode::Stopping, "the target is stopping; it will be back"));
+        }
+        if self.session.broken.load(Ordering::Relaxed) {
+            return Err(SessionEnd::refused(RefusalCode::Busy, "a connection of this session was lost"));
+        }
+        Ok(())
+    }
+
+    /// Grants more credit once an eighth of the window is free again, or all of it.
+    fn credit(&mut self, link: &mut Link) -> Result<(), SessionEnd> {
+        let upto = self.door.window + self.released + self.seeded.load(Ordering::Relaxed);
+        let step = self.door.window / 8;
+        let idle = upto == self.door.window + self.received;
+        if upto >= self.credited + step || (idle && upto > self.credited) {
+            self.credited = upto;
+            self.send(link, &Message::Credit(Credit { upto }), &[])?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, link: &mut Link, message: &Message, payload: &[&[u8]]) -> Result<(), SessionEnd> {
+        self.last_sent = Instant::now();
+        Ok(link.send(message, payload)?)
+    }
+}
+
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        self.machine.shared.unwatch(self.id);
+    }
+}
+
+/// Cuts the answer to a question about changes into messages.
+fn changed_messages(spans: Option<Vec<wire::Span>>) -> Vec<(Message, Vec<u8>)> {
+    let message = |changed| (Message::Changed(Box::new(changed)), Vec::new());
+    let Some(spans) = spans else { return vec![message(Changed::Unknown)] };
+    let mut parts: Vec<_> = spans.chunks(SPANS_MAX).collect();
+    if parts.is_empty() {
+        parts.push(&[]);
+    }
+    let last = parts.len() - 1;
+    let part = |(index, part): (usize, &[wire::Span])| {
+        message(Changed::Spans { spans: part.iter().copied().collect(), last: index == last })
+    };
+    parts.into_iter().enumerate().map(part).collect()
+}
+
+fn software() -> heapless::String<32> {
+    heapless::String::try_from(concat!("landfalld ", env!("CARGO_PKG_VERSION"))).unwrap_or_default()
+}
+
+/// Reads the clock; the one place of a session that does.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_system(SystemTime::now())
+}
