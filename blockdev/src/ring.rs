@@ -1,0 +1,229 @@
+//! The io_uring engine.
+//!
+//! *Invariants:* the kernel never holds a buffer that we have given back or freed; an operation has at most one submission in
+//! the ring, so that the ring never overflows; only registered files are touched.
+
+mod flight;
+mod setup;
+#[cfg(test)]
+mod tests;
+
+use std::os::fd::{AsRawFd, RawFd};
+
+use io_uring::IoUring;
+use rustix::io::Errno;
+use units::ByteLen;
+
+use self::flight::{Flight, Next};
+use crate::slots::{Attached, Slots};
+use crate::{
+    Completion, DeviceError, DeviceSlot, Engine, EngineError, Geometry, OpenDevice, PageBuf, PagePool, Request,
+};
+
+/// Bytes of zeroes written at once where the kernel cannot make a range read as zero.
+const ZEROES_LEN: usize = 256 << 10;
+/// A file number that empties a slot of the kernel's table.
+const NO_FILE: RawFd = -1;
+
+/// An engine over one io_uring of the calling thread. It may be made on one thread and moved to another before its first
+/// `wait`; from then on it belongs to that thread.
+pub struct RingEngine {
+    // Fields drop in this order: the ring goes before anything it may point to. `drop` has emptied it by then.
+    ring: IoUring,
+    started: bool,
+    /// By the mark of its submission; `None` is free.
+    flights: Vec<Option<Flight>>,
+    free: Vec<u32>,
+    refused: Vec<Completion>,
+    slots: Slots<OpenDevice>,
+    attached: Vec<DeviceSlot>,
+    zeroes: PageBuf,
+    pool: Option<PagePool>,
+}
+
+impl RingEngine {
+    /// Makes an engine for at most `depth` operations in flight. Errors: a depth of 0 or above [`crate::DEPTH_MAX`], a kernel
+    /// that refuses a ring or lacks an operation.
+    pub fn new(depth: usize) -> Result<Self, EngineError> {
+        crate::host::check_depth(depth)?;
+        let entries = u32::try_from(depth).expect("the depth is limited").next_power_of_two();
+        let files = u32::try_from(crate::DEVICES_MAX).expect("the number of devices is limited");
+        let made = setup::make(entries, files)?;
+        Ok(Self {
+            ring: made.ring,
+            started: false,
+            flights: std::iter::repeat_with(|| None).take(depth).collect(),
+            free: (0..u32::try_from(depth).expect("the depth is limited")).rev().collect(),
+            refused: Vec::new(),
+            slots: Slots::new(crate::DEVICES_MAX),
+            attached: Vec::new(),
+            zeroes: PageBuf::zeroed(ZEROES_LEN),
+            pool: None,
+        })
+    }
+
+    /// Registers the buffers of `pool` with the kernel: transfers with them need no mapping. Errors: the kernel refuses, mostly
+    /// for the limit of locked memory; the engine works as before. Panics if a pool is registered already.
+    pub fn register_pool(&mut self, pool: &PagePool) -> Result<(), EngineError> {
+        assert!(self.pool.is_none(), "one pool is registered with a ring");
+        let vector = |address: &usize| libc::iovec {
+            iov_base: std::ptr::with_exposed_provenance_mut(*address),
+            iov_len: pool.len_each(),
+        };
+        let vectors: Vec<libc::iovec> = pool.addresses().iter().map(vector).collect();
+        // SAFETY: each vector is a whole buffer of the pool. A pool's buffers are never moved, grown or freed while a handle of
+        // the pool or a lent buffer exists; `self.pool` is such a handle, and it is dropped after the ring.
+        let outcome = unsafe { self.ring.submitter().register_buffers(&vectors) };
+        outcome.map_err(|error| setup::setup("register buffers", &error))?;
+        self.pool = Some(pool.clone());
+        Ok(())
+    }
+
+    fn under_way(&self) -> usize {
+        self.flights.len() - self.free.len()
+    }
+
+    /// Puts the next step of a flight into the ring; the kernel sees it at the next entry.
+    fn push(&mut self, mark: u32) {
+        let flight = self.flights[mark as usize].as_mut().expect("the flight is under way");
+        let entry = flight.entry(self.pool.as_ref(), &self.zeroes).user_data(u64::from(mark));
+        // SAFETY: the entry points into the buffer the flight owns, or into `zeroes`. Both stay where they are until the step
+        // has ended: a flight leaves `flights` only in `reap`, after the ring said so, and `drop` waits for all of them or
+        // leaks them; memory of a buffer never moves; `zeroes` drops after that.
+        let pushed = unsafe { self.ring.submission().push(&entry) };
+        pushed.expect("the ring has a place for every flight");
+    }
+
+    /// Takes the steps that have ended out of the ring; appends the operations that have ended with them.
+    fn reap(&mut self, done: &mut Vec<Completion>) {
+        let ended: Vec<(u64, i32)> =
+            self.ring.completion().map(|entry| (entry.user_data(), entry.result())).collect();
+        for (mark, result) in ended {
+            let mark = u32::try_from(mark).expect("marks are ours");
+            let place = &mut self.flights[mark as usize];
+            let flight = place.as_mut().expect("a step that ended belongs to a flight");
+            match flight.advance(result, self.slots.device(flight.request.slot)) {
+                Next::Step => self.push(mark),
+                Next::End(outcome) => {
+                    let Request { slot, tag, operation } = place.take().expect("it was there a line ago").request;
+                    self.free.push(mark);
+                    let outcome = self.slots.end(slot, operation.kind(), outcome);
+                    done.push(Completion { slot, tag, operation, outcome });
+                }
+            }
+        }
+        assert!(self.free.len() <= self.flights.len(), "a flight ends once");
+    }
+
+    /// Gives the kernel what is queued and waits for at least `steps` steps to end.
+    fn enter(&mut self, steps: usize) -> Result<(), EngineError> {
+        if !self.started {
+            setup::enable(&self.ring)?;
+            self.started = true;
+        }
+        match self.ring.submit_and_wait(steps).map_err(|error| setup::errno(&error)) {
+            // Busy and again: the kernel wants completions taken out first, which our caller does.
+            Ok(_) | Err(Errno::INTR | Errno::BUSY | Errno::AGAIN) => Ok(()),
+            Err(source) => Err(EngineError::Wait { source }),
+        }
+    }
+
+    fn set_file(&self, slot: DeviceSlot, file: RawFd) -> Result<(), EngineError> {
+        let updated = self.ring.submitter().register_files_update(u32::from(slot.0), &[file]);
+        updated.map(drop).map_err(|error| setup::setup("register a file", &error))
+    }
+}
+
+impl Engine for RingEngine {
+    type Device = OpenDevice;
+
+    fn attach(&mut self, device: OpenDevice) -> Result<DeviceSlot, EngineError> {
+        let file = device.file.as_raw_fd();
+        let slot = self.slots.attach(device)?;
+        if let Err(error) = self.set_file(slot, file) {
+            drop(self.slots.detach(slot));
+            return Err(error);
+        }
+        self.attached.push(slot);
+        Ok(slot)
+    }
+
+    fn detach(&mut self, slot: DeviceSlot) -> OpenDevice {
+        let device = self.slots.detach(slot);
+        self.attached.retain(|other| *other != slot);
+        if let Err(error) = self.set_file(slot, NO_FILE) {
+            tracing::error!(%error, device = %device.name(), "the kernel keeps the file until the engine ends");
+        }
+        device
+    }
+
+    fn geometry(&self, slot: DeviceSlot) -> Geometry {
+        self.slots.device(slot).geometry()
+    }
+
+    fn grow(&mut self, slot: DeviceSlot, len: ByteLen) -> Result<(), DeviceError> {
+        self.slots.device_mut(slot).grow(len)
+    }
+
+    fn submit(&mut self, request: Request) -> Result<(), Request> {
+        if self.in_flight() >= self.flights.len() {
+            return Err(request);
+        }
+        let (slot, kind) = (request.slot, request.operation.kind());
+        match self.slots.begin(slot, &request.operation) {
+            Ok(()) => {
+                let mark = self.free.pop().expect("fewer are in flight than there are places");
+                self.flights[mark as usize] = Some(Flight::new(request));
+                self.push(mark);
+            }
+            Err(refusal) => {
+                let outcome = self.slots.end(slot, kind, Err(refusal));
+                self.refused.push(Completion { slot, tag: request.tag, operation: request.operation, outcome });
+            }
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, at_least: usize, done: &mut Vec<Completion>) -> Result<(), EngineError> {
+        let before = done.len();
+        let wanted = at_least.min(self.in_flight());
+        done.append(&mut self.refused);
+        self.reap(done);
+        let mut entered = false;
+        // Queued steps are started even if enough has ended already, so that a caller may wait for none.
+        while done.len() - before < wanted || (!entered && self.under_way() > 0) {
+            let missing = wanted.saturating_sub(done.len() - before).min(self.under_way());
+            self.enter(missing)?;
+            entered = true;
+            self.reap(done);
+        }
+        Ok(())
+    }
+
+    fn in_flight(&self) -> usize {
+        self.under_way() + self.refused.len()
+    }
+}
+
+impl Drop for RingEngine {
+    /// Waits for everything in flight, then closes the ring, so that nobody writes into memory that was freed.
+    fn drop(&mut self) {
+        let mut ended = Vec::new();
+        while self.under_way() > 0 {
+            if let Err(error) = self.enter(1) {
+                tracing::error!(%error, in_flight = self.under_way(), "a ring could not be emptied; its buffers are left");
+                // Buffers the kernel may still write to are never freed, nor the zeroes it may still read.
+                std::mem::take(&mut self.flights).into_iter().for_each(std::mem::forget);
+                std::mem::forget(std::mem::replace(&mut self.zeroes, PageBuf::zeroed(0)));
+                return;
+            }
+            self.reap(&mut ended);
+        }
+        // The kernel closes a ring some time later, its files with it; emptied slots let go of them now.
+        for slot in std::mem::take(&mut self.attached) {
+            if let Err(error) = self.set_file(slot, NO_FILE) {
+                tracing::debug!(%error, "a file stays open until the ring is gone");
+            }
+        }
+    }
+}
