@@ -34,7 +34,7 @@ const SAVE_ALWAYS_LEN: u64 = 16 << 20;
 const SAVE_RATE: f64 = 8e6;
 
 /// Everything one agent works with.
-pub struct Agent<'a, E> {
+pub(crate) struct Agent<'a, E> {
     pub(crate) config: &'a Config,
     pub(crate) stop: &'a Stop,
     pub(crate) report: &'a mut dyn Report,
@@ -51,6 +51,9 @@ pub struct Agent<'a, E> {
     pub(crate) seed_tried: bool,
     pub(crate) counters: Counters,
     pub(crate) counting_since: Instant,
+    /// Everything counted since the agent started, and since when.
+    pub(crate) totals: Counters,
+    started: Instant,
     pub(crate) token: u64,
     clock: Timestamp,
     told_at: Instant,
@@ -65,26 +68,26 @@ struct Outage {
 }
 
 /// What an agent starts with.
-pub struct Parts<E> {
+pub(crate) struct Parts<E> {
     /// Makes connections.
-    pub connector: Connector,
+    pub(crate) connector: Connector,
     /// The locked state directory.
-    pub state: StateDirectory,
+    pub(crate) state: StateDirectory,
     /// The disks.
-    pub reader: Reader<E>,
+    pub(crate) reader: Reader<E>,
     /// Tells whether the disks are being written.
-    pub activity: Activity,
+    pub(crate) activity: Activity,
     /// Buffers for what is sent.
-    pub buffers: PagePool,
+    pub(crate) buffers: PagePool,
     /// The leaf table as it was found.
-    pub stream: Stream,
+    pub(crate) stream: Stream,
     /// Whether a table was found at all, so that an earlier agent may have sent something.
-    pub seed_tried: bool,
+    pub(crate) seed_tried: bool,
 }
 
 impl<'a, E: Engine> Agent<'a, E> {
     /// Puts an agent together. Errors: the compressor.
-    pub fn new(
+    pub(crate) fn new(
         config: &'a Config,
         stop: &'a Stop,
         report: &'a mut dyn Report,
@@ -96,13 +99,13 @@ impl<'a, E: Engine> Agent<'a, E> {
         let (counters, clock) = (Counters::default(), Timestamp(0));
         Ok(Self {
             config, stop, report, connector, state, reader, activity, buffers, stream, compressor, watermarks, seed_tried,
-            counters, counting_since: now, token: 0, clock, told_at: now, saved: None, due: now,
+            counters, counting_since: now, totals: counters, started: now, token: 0, clock, told_at: now, saved: None, due: now,
         })
     }
 
     /// Runs until one recovery point is durable (and returns it), or until the operator stops it. Errors: what cannot pass by
     /// itself, or the time to reach the target is over.
-    pub fn run(mut self) -> Result<Option<Point>, SourceError> {
+    pub(crate) fn run(mut self) -> Result<Option<Point>, SourceError> {
         let mut outage: Option<Outage> = None;
         loop {
             let before = (self.stream.acked(), self.watermarks.clone());
@@ -133,8 +136,8 @@ impl<'a, E: Engine> Agent<'a, E> {
     fn wait_to_retry(&mut self, failure: SourceError, outage: &mut Option<Outage>) -> Result<(), SourceError> {
         let now = Instant::now();
         if outage.is_none() {
-            let source = std::error::Error::source(&failure).map(|cause| format!(": {cause}")).unwrap_or_default();
-            self.report.event(Event::Waiting { reason: format!("{failure}{source}") });
+            let cause = failure.cause().map(|cause| format!(": {cause}")).unwrap_or_default();
+            self.report.event(Event::Waiting { reason: format!("{failure}{cause}") });
         }
         let state = outage.get_or_insert(Outage { since: now, failed: 0 });
         let wait = backoff::delay(state.failed, random::word()?);
@@ -189,7 +192,7 @@ impl<'a, E: Engine> Agent<'a, E> {
             match self.config.schedule {
                 Schedule::Once { .. } if !again => {
                     self.save()?;
-                    return Ok(point);
+                    return Ok(Point { counters: self.totals, took: self.started.elapsed(), ..point });
                 }
                 Schedule::Every(interval) if !again => {
                     fuzzy = 0;
@@ -286,7 +289,7 @@ impl<'a, E: Engine> Agent<'a, E> {
 
     /// Saves the table. Errors: the state directory.
     pub(crate) fn save_now(&mut self) -> Result<(), SourceError> {
-        self.state.save(self.stream.to_save(), &self.watermarks)?;
+        self.state.save(self.stream.saveable(), &self.watermarks)?;
         self.saved = Some((Instant::now(), self.stream.acked(), self.stream.generation()));
         Ok(())
     }

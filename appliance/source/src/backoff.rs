@@ -7,7 +7,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 
 /// Returns the wait after failed attempt number `failed` (from 0): doubling from 0.2 s to at most 10 s, less up to half of it by
 /// `random`, so that many sources do not come back in step.
-pub fn delay(failed: u32, random: u32) -> Duration {
+pub(crate) fn delay(failed: u32, random: u32) -> Duration {
     let whole = FIRST.saturating_mul(1_u32.checked_shl(failed).unwrap_or(u32::MAX)).min(LONGEST);
     let jitter = whole.mul_f64(0.5 * f64::from(random) / f64::from(u32::MAX));
     (whole - jitter).max(FIRST)

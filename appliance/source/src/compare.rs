@@ -10,29 +10,29 @@ use crate::session::Session;
 use crate::stream::Stream;
 
 /// Leaves of one question: 32 MiB of disk.
-pub const REGION_LEAVES: u64 = 512;
+pub(crate) const REGION_LEAVES: u64 = 512;
 /// Questions that may wait for their answer.
 const ASKED_MAX: usize = 8;
 /// A region is asked for if more than one leaf in this many is unknown; fewer are cheaper to send than to ask about.
 const UNKNOWN_DENOMINATOR: u64 = 8;
 
 /// Asks for the hashes of badly known regions, a little ahead of the scan.
-pub struct Compare {
+pub(crate) struct Compare {
     next: (DiskIndex, u64),
     asked: VecDeque<HashQuery>,
     /// Leaves the target holds otherwise than it acked.
-    pub contradictions: u64,
+    pub(crate) contradictions: u64,
 }
 
 impl Compare {
     /// Starts at the first disk's start.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { next: (DiskIndex(0), 0), asked: VecDeque::new(), contradictions: 0 }
     }
 
     /// Makes sure that the region `leaf` lies in has been asked for if it needs to be, and that the answer is learned. Must be called
     /// in the order of the scan, before anything of the region is sent. Errors: the session; an answer to another question.
-    pub fn reach(
+    pub(crate) fn reach(
         &mut self,
         session: &Session,
         stream: &mut Stream,

@@ -23,7 +23,7 @@ const REST: (u32, u32) = (8, 256);
 
 /// How much compression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
+pub(crate) enum Level {
     /// None.
     None,
     /// zstd −5.
@@ -34,20 +34,20 @@ pub enum Level {
 
 /// What a level costs and saves on the data at hand.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Cost {
+pub(crate) struct Cost {
     /// Bytes compressed per second.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// Encoded bytes per byte.
-    pub ratio: f64,
+    pub(crate) ratio: f64,
 }
 
 /// What the choice rests on.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Measured {
+pub(crate) struct Measured {
     /// Payload bytes per second the link takes while there is something to send.
-    pub link_rate: f64,
+    pub(crate) link_rate: f64,
     /// At level `Fast`.
-    pub fast: Cost,
+    pub(crate) fast: Cost,
     /// At level `Zstd1`.
     pub zstd1: Cost,
 }
@@ -59,7 +59,7 @@ fn expected(link_rate: f64, cost: Cost) -> f64 {
 }
 
 /// Returns the level that promises most, staying at `present` unless another promises clearly more.
-pub fn choose(measured: &Measured, present: Level) -> Level {
+pub(crate) fn choose(measured: &Measured, present: Level) -> Level {
     let none = Cost { rate: f64::INFINITY, ratio: 1.0 };
     let levels = [(Level::None, none), (Level::Fast, measured.fast), (Level::Zstd1, measured.zstd1)];
     let promise = |cost| expected(measured.link_rate, cost);
@@ -70,18 +70,18 @@ pub fn choose(measured: &Measured, present: Level) -> Level {
 
 /// What was seen since the last look.
 #[derive(Clone, Copy, Debug)]
-pub struct Interval {
+pub(crate) struct Interval {
     /// Disk bytes sent per second of it.
-    pub disk_rate: f64,
+    pub(crate) disk_rate: f64,
     /// Payload bytes per second the link took while there was something to send.
-    pub link_rate: f64,
+    pub(crate) link_rate: f64,
     /// Whether the link was busy most of the time, so that its rate says something.
-    pub link_bound: bool,
+    pub(crate) link_bound: bool,
 }
 
 /// The running choice: tries what promises more, keeps it only if it proves better.
 #[derive(Debug)]
-pub struct Adaptive {
+pub(crate) struct Adaptive {
     level: Level,
     trial: Option<Trial>,
     rest: u32,
@@ -96,17 +96,17 @@ struct Trial {
 
 impl Adaptive {
     /// Starts without compression.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { level: Level::None, trial: None, rest: 0, rest_next: REST.0 }
     }
 
     /// Returns the present choice.
-    pub fn level(&self) -> Level {
+    pub(crate) fn level(&self) -> Level {
         self.level
     }
 
     /// Looks at an interval; `sample` is asked for costs only when they can matter.
-    pub fn step(&mut self, interval: Interval, sample: impl FnOnce() -> Option<(Cost, Cost)>) {
+    pub(crate) fn step(&mut self, interval: Interval, sample: impl FnOnce() -> Option<(Cost, Cost)>) {
         if let Some(trial) = self.trial.take() {
             if interval.disk_rate < trial.disk_rate * PROOF {
                 self.level = trial.before;
@@ -141,7 +141,7 @@ impl Default for Adaptive {
 }
 
 /// Compresses leaves. One per thread: contexts are reused, which is a third faster at the size of a leaf.
-pub struct Compressor {
+pub(crate) struct Compressor {
     fast: zstd::bulk::Compressor<'static>,
     zstd1: zstd::bulk::Compressor<'static>,
     mode: Compression,
@@ -151,14 +151,14 @@ pub struct Compressor {
 
 impl Compressor {
     /// Makes the contexts. Errors: no memory.
-    pub fn new(mode: Compression) -> std::io::Result<Self> {
+    pub(crate) fn new(mode: Compression) -> std::io::Result<Self> {
         let (fast, zstd1) = (zstd::bulk::Compressor::new(-5)?, zstd::bulk::Compressor::new(1)?);
         let scratch = vec![0; units::ByteLen(units::LEAF_LEN).as_usize()];
         Ok(Self { fast, zstd1, mode, adaptive: Adaptive::new(), scratch })
     }
 
     /// Returns the level in use.
-    pub fn level(&self) -> Level {
+    pub(crate) fn level(&self) -> Level {
         match self.mode {
             Compression::Auto => self.adaptive.level(),
             Compression::None => Level::None,
@@ -168,14 +168,14 @@ impl Compressor {
     }
 
     /// Returns the leaf compressed, or `None` if it does not shrink enough to be worth it (or at level `None`).
-    pub fn compress(&mut self, leaf: &[u8]) -> Option<&[u8]> {
+    pub(crate) fn compress(&mut self, leaf: &[u8]) -> Option<&[u8]> {
         let level = self.level();
         let len = self.at(level, leaf)?;
         Some(&self.scratch[..len])
     }
 
     /// Looks at an interval, with a sample of the data being sent.
-    pub fn observe(&mut self, interval: Interval, leaves: &[&[u8]]) {
+    pub(crate) fn observe(&mut self, interval: Interval, leaves: &[&[u8]]) {
         if self.mode != Compression::Auto || leaves.is_empty() {
             return;
         }

@@ -14,6 +14,8 @@ pub struct Config {
     pub machine: MachineName,
     /// Its disks, in the order the target knows them.
     pub disks: Vec<PathBuf>,
+    /// Whether a regular file may stand for a disk.
+    pub files_allowed: bool,
     /// The target, as `host:port`.
     pub target: String,
     /// The directory with `ca.pem`, `cert.pem` and `key.pem`.

@@ -15,20 +15,20 @@ const PING_EVERY: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// A connection and where it belongs.
-pub struct Connection {
+pub(crate) struct Connection {
     /// The connection itself.
-    pub link: Link,
+    pub(crate) link: Link,
     /// What it shares with the rest of the session.
-    pub exchange: Arc<Exchange>,
+    pub(crate) exchange: Arc<Exchange>,
     /// Its number in the session.
-    pub lane: usize,
+    pub(crate) lane: usize,
     /// The target, for messages.
-    pub target: String,
+    pub(crate) target: String,
 }
 
 impl Connection {
     /// Runs until the session ends; a failure is left in the exchange.
-    pub fn run(mut self) {
+    pub(crate) fn run(mut self) {
         if let Err(failure) = self.serve() {
             let failure = self.explained(failure);
             tracing::debug!(lane = self.lane, error = %failure, "a connection ended");

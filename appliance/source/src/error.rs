@@ -39,14 +39,6 @@ pub enum SourceError {
         /// Why.
         source: DeviceError,
     },
-    /// A disk is of a size that cannot be protected.
-    #[error("the disk {} has {len} bytes, allowed is a multiple of 512 above zero", .path.display())]
-    DiskLen {
-        /// The disk.
-        path: PathBuf,
-        /// Its size.
-        len: u64,
-    },
     /// A disk cannot be read any more. Nothing of the failed read was sent.
     #[error("cannot read the disk {}", .path.display())]
     Read {
@@ -87,7 +79,7 @@ pub enum SourceError {
         target: String,
     },
     /// The target refused.
-    #[error("{target} refused: {detail} ({code:?})")]
+    #[error("{target} refused ({code:?})")]
     Refused {
         /// The target.
         target: String,
@@ -97,7 +89,7 @@ pub enum SourceError {
         detail: String,
     },
     /// The target does not keep the rules of the protocol.
-    #[error("{target} does not keep to the protocol: {found}")]
+    #[error("{target} does not keep to the protocol")]
     Protocol {
         /// The target.
         target: String,
@@ -165,12 +157,33 @@ impl SourceError {
         }
     }
 
+    /// Says why, as far as it is known.
+    pub fn cause(&self) -> Option<String> {
+        match self {
+            Self::Refused { detail, .. } => Some(detail.clone()),
+            Self::Protocol { found, .. } => Some(found.clone()),
+            Self::Unreachable { source, .. } => {
+                let cause = source.cause().map(|cause| format!(": {cause}")).unwrap_or_default();
+                Some(format!("{source}{cause}"))
+            }
+            _ => {
+                let mut next = std::error::Error::source(self);
+                let mut causes = Vec::new();
+                while let Some(cause) = next {
+                    causes.push(cause.to_string());
+                    next = cause.source();
+                }
+                (!causes.is_empty()).then(|| causes.join(": "))
+            }
+        }
+    }
+
     /// Says what the operator can do about it.
     pub fn fix(&self) -> &'static str {
         match self {
             Self::State { .. } => "check that the directory given with --state can be written and has space",
             Self::Locked { .. } => "stop the other agent, or give each machine's agent its own --state",
-            Self::Device { .. } | Self::DiskLen { .. } => "give the path of a block device or of a raw image file with --disk",
+            Self::Device { .. } => "give the path of a block device with --disk, or of a raw image file with --allow-file as well",
             Self::Read { .. } => "check the disk (`dmesg`); start again when it can be read: nothing that was acked is lost",
             Self::Engine(_) | Self::Compressor(_) | Self::Random(_) => "start again; if it stays, report it with the log",
             Self::Identity { .. } => "make the identity again with `landfall pki issue --role source --name MACHINE`",

@@ -12,7 +12,7 @@ use crate::parcel::Parcel;
 use crate::stop::Stop;
 
 /// Frames waiting on one connection, at most.
-pub const QUEUE_MAX: usize = 4;
+pub(crate) const QUEUE_MAX: usize = 4;
 /// How often a wait looks whether it is to end.
 const LOOK: Duration = Duration::from_millis(100);
 /// Spans taken from a target before its answer is treated as too much to be worth having.
@@ -20,11 +20,11 @@ const SPANS_TOTAL_MAX: usize = 1 << 20;
 
 /// One frame to send.
 #[derive(Debug)]
-pub struct Outgoing {
+pub(crate) struct Outgoing {
     /// The message.
-    pub message: Message,
+    pub(crate) message: Message,
     /// Its payload.
-    pub parcel: Option<Parcel>,
+    pub(crate) parcel: Option<Parcel>,
 }
 
 impl Outgoing {
@@ -35,7 +35,7 @@ impl Outgoing {
 
 /// One connection's side of the exchange.
 #[derive(Debug, Default)]
-pub struct Lane {
+pub(crate) struct Lane {
     queue: VecDeque<Outgoing>,
     /// Payload bytes the target has allowed since the connection began.
     credit: u64,
@@ -47,7 +47,7 @@ pub struct Lane {
 
 /// What the target has said about changes.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub enum ChangedAnswer {
+pub(crate) enum ChangedAnswer {
     /// Not all of it yet.
     #[default]
     Pending,
@@ -59,17 +59,17 @@ pub enum ChangedAnswer {
 
 /// What has been said.
 #[derive(Debug, Default)]
-pub struct Heard {
+pub(crate) struct Heard {
     /// The ack.
-    pub durable: Sequence,
+    pub(crate) durable: Sequence,
     /// How far the target disks are.
-    pub applied: Sequence,
+    pub(crate) applied: Sequence,
     /// Tokens of seed syncs that were answered and not yet fetched.
-    pub seed_durable: Vec<u64>,
+    pub(crate) seed_durable: Vec<u64>,
     /// Hashes that were asked for and not yet fetched.
-    pub hashes: Vec<(HashQuery, Vec<Hash>)>,
+    pub(crate) hashes: Vec<(HashQuery, Vec<Hash>)>,
     /// The answer about changes.
-    pub changed: ChangedAnswer,
+    pub(crate) changed: ChangedAnswer,
     spans: Vec<Span>,
 }
 
@@ -85,7 +85,7 @@ struct State {
 
 /// What a connection's thread is to do next.
 #[derive(Debug)]
-pub enum Next {
+pub(crate) enum Next {
     /// Send this.
     Send(Outgoing),
     /// Nothing now; `blocked` tells that only credit is missing.
@@ -102,16 +102,16 @@ pub enum Next {
 
 /// Rates of the link since the session began.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct LinkUse {
+pub(crate) struct LinkUse {
     /// Payload bytes sent.
-    pub sent: u64,
+    pub(crate) sent: u64,
     /// Time there was something to send, summed over the connections.
-    pub busy: Duration,
+    pub(crate) busy: Duration,
 }
 
 /// What the threads of one session share.
 #[derive(Debug)]
-pub struct Exchange {
+pub(crate) struct Exchange {
     state: Mutex<State>,
     changed: Condvar,
     shapes: Vec<DiskShape>,
@@ -119,7 +119,7 @@ pub struct Exchange {
 
 impl Exchange {
     /// Makes the exchange of a session on disks of these shapes, with the initial credit of each connection.
-    pub fn new(shapes: Vec<DiskShape>, durable: Sequence, credits: &[u64]) -> Self {
+    pub(crate) fn new(shapes: Vec<DiskShape>, durable: Sequence, credits: &[u64]) -> Self {
         let lanes = credits.iter().map(|credit| Lane { credit: *credit, ..Lane::default() }).collect();
         let heard = Heard { durable, ..Heard::default() };
         let state = State { lanes, heard, given: durable, ..State::default() };
@@ -128,7 +128,7 @@ impl Exchange {
 
     /// Puts a frame on connection `lane`, or on the one with the shortest queue; waits while queues are full. Returns the
     /// connection. Errors: the session has failed, the operator wants to stop.
-    pub fn put(&self, lane: Option<usize>, outgoing: Outgoing, stop: &Stop) -> Result<usize, SourceError> {
+    pub(crate) fn put(&self, lane: Option<usize>, outgoing: Outgoing, stop: &Stop) -> Result<usize, SourceError> {
         let shortest = |state: &State| (0..state.lanes.len()).min_by_key(|at| state.lanes[*at].queue.len());
         let free = |state: &mut State| {
             let at = lane.or_else(|| shortest(state)).expect("a session has a connection");
@@ -146,7 +146,7 @@ impl Exchange {
 
     /// Waits until `ready` finds what it looks for in what was heard, for at most `limit`. Errors: the session has failed, the
     /// operator wants to stop. `None`: the time is over.
-    pub fn hear<T>(
+    pub(crate) fn hear<T>(
         &self,
         limit: Option<Duration>,
         stop: &Stop,
@@ -165,7 +165,7 @@ impl Exchange {
     }
 
     /// Returns what the link was given and how long it was busy with it.
-    pub fn link_use(&self) -> LinkUse {
+    pub(crate) fn link_use(&self) -> LinkUse {
         let state = self.lock();
         let (sent, busy) = (state.lanes.iter().map(|lane| lane.sent).sum(), state.lanes.iter().map(|lane| lane.busy).sum());
         LinkUse { sent, busy }
@@ -173,7 +173,7 @@ impl Exchange {
 
     /// Begins the end of the session in order. What is still queued is dropped: nothing after it will be sent, so that the
     /// target sees no gap, only an end.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         let mut state = self.lock();
         state.ending = true;
         state.lanes.iter_mut().for_each(|lane| lane.queue.clear());
@@ -182,13 +182,13 @@ impl Exchange {
     }
 
     /// Notes that a connection failed; the first failure is the session's.
-    pub fn fail(&self, failure: SourceError) {
+    pub(crate) fn fail(&self, failure: SourceError) {
         self.lock().failure.get_or_insert(failure);
         self.changed.notify_all();
     }
 
     /// Tells connection `lane` what to do next, and takes the frame it is to send off its queue.
-    pub fn next(&self, lane: usize) -> Next {
+    pub(crate) fn next(&self, lane: usize) -> Next {
         let mut state = self.lock();
         if state.failure.is_some() {
             return Next::End { goodbye: false };
@@ -212,12 +212,12 @@ impl Exchange {
     }
 
     /// Notes that connection `lane` was busy sending, or waiting for credit, for this long.
-    pub fn was_busy(&self, lane: usize, time: Duration) {
+    pub(crate) fn was_busy(&self, lane: usize, time: Duration) {
         self.lock().lanes[lane].busy += time;
     }
 
     /// Takes a message of the target from connection `lane`. Errors: it breaks a rule of the protocol, or ends the session.
-    pub fn take(&self, lane: usize, message: Message, payload: &[u8], target: &str) -> Result<(), SourceError> {
+    pub(crate) fn take(&self, lane: usize, message: Message, payload: &[u8], target: &str) -> Result<(), SourceError> {
         check_message(&message, &self.shapes, payload.len())
             .map_err(|error| SourceError::Protocol { target: target.to_owned(), found: error.to_string() })?;
         let mut state = self.lock();
@@ -292,13 +292,13 @@ impl State {
 
 impl Heard {
     /// Takes the answer to a hash query, if it has come.
-    pub fn hashes_of(&mut self, disk: DiskIndex, first: LeafIndex) -> Option<Vec<Hash>> {
+    pub(crate) fn hashes_of(&mut self, disk: DiskIndex, first: LeafIndex) -> Option<Vec<Hash>> {
         let at = self.hashes.iter().position(|(query, _)| query.disk == disk && query.first == first)?;
         Some(self.hashes.swap_remove(at).1)
     }
 
     /// Takes the answer about changes, if all of it has come.
-    pub fn changed_answer(&mut self) -> Option<ChangedAnswer> {
+    pub(crate) fn changed_answer(&mut self) -> Option<ChangedAnswer> {
         (self.changed != ChangedAnswer::Pending).then(|| std::mem::take(&mut self.changed))
     }
 

@@ -38,12 +38,15 @@ const _: () = {
     assert!(DISKS_MAX <= u16::MAX as usize);
 };
 
+/// A decoder, to be fed with anything.
+pub type Decoder = fn(&[u8]);
+
 /// Every decoder of bytes this crate did not make in this run, by name, for fuzzing.
-pub const DECODERS: &[(&str, fn(&[u8]))] = &[("leaf-table", |bytes| drop(decode(bytes)))];
+pub const DECODERS: &[(&str, Decoder)] = &[("leaf-table", |bytes| drop(decode(bytes)))];
 
 /// Why bytes are not a leaf table that can be trusted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TableError {
+pub(crate) enum TableError {
     /// The file is shorter than what it says, or longer.
     #[error("found {found} bytes, expected {expected}")]
     Length {
@@ -89,7 +92,7 @@ pub enum TableError {
 }
 
 /// Returns how many bytes the table takes as a file.
-pub fn encoded_len(table: &LeafTable) -> u64 {
+pub(crate) fn encoded_len(table: &LeafTable) -> u64 {
     let disks = table.disks().iter().map(|disk| 8 + leaves_len(disk.len()));
     HEADER_LEN as u64 + disks.sum::<u64>() + CHECKSUM_LEN as u64
 }
@@ -99,7 +102,7 @@ fn leaves_len(len: ByteLen) -> u64 {
 }
 
 /// Writes the table as it is on the disks before `through` (by disk): leaves not wholly before it are written as unknown.
-pub fn encode(table: &LeafTable, through: &[ByteOffset], out: &mut impl Write) -> io::Result<()> {
+pub(crate) fn encode(table: &LeafTable, through: &[ByteOffset], out: &mut impl Write) -> io::Result<()> {
     assert_eq!(table.disks().len(), through.len(), "every disk has its watermark");
     let mut out = Hashing { out, hasher: blake3::Hasher::new_derive_key(CONTEXT) };
     let name = table.machine.as_str().as_bytes();
@@ -135,7 +138,7 @@ pub fn encode(table: &LeafTable, through: &[ByteOffset], out: &mut impl Write) -
 }
 
 /// Reads a table. Errors: any byte is not as it was written. Nothing is allocated beyond what `bytes` can fill.
-pub fn decode(bytes: &[u8]) -> Result<LeafTable, TableError> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<LeafTable, TableError> {
     let least = HEADER_LEN + CHECKSUM_LEN;
     let length = |expected: u64| TableError::Length { found: bytes.len() as u64, expected };
     let (header, rest) = Header::ref_from_prefix(bytes).map_err(|_| length(least as u64))?;

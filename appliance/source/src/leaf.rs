@@ -4,7 +4,7 @@ use units::{ByteLen, Hash, LEAF_LEN};
 
 /// What was found in a leaf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LeafContent {
+pub(crate) enum LeafContent {
     /// Nothing but zeroes.
     Zero,
     /// Something else, with this blake3 hash.
@@ -13,18 +13,18 @@ pub enum LeafContent {
 
 /// Hashes of leaves of zeroes. A whole leaf's is computed once.
 #[derive(Clone, Debug)]
-pub struct ZeroHashes {
+pub(crate) struct ZeroHashes {
     whole: Hash,
 }
 
 impl ZeroHashes {
     /// Computes the hash of a whole leaf of zeroes.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { whole: zeroes_hash(LEAF_LEN) }
     }
 
     /// Returns the hash of a leaf of `len` zeroes. Panics if `len` is longer than a leaf: a bug of ours.
-    pub fn of(&self, len: ByteLen) -> Hash {
+    pub(crate) fn of(&self, len: ByteLen) -> Hash {
         assert!(len.0 <= LEAF_LEN, "a leaf has at most {LEAF_LEN} bytes, not {}", len.0);
         if len.0 == LEAF_LEN { self.whole } else { zeroes_hash(len.0) }
     }
@@ -37,12 +37,12 @@ impl Default for ZeroHashes {
 }
 
 fn zeroes_hash(len: u64) -> Hash {
-    const ZEROES: [u8; LEAF_LEN as usize] = [0; LEAF_LEN as usize];
+    static ZEROES: [u8; LEAF_LEN as usize] = [0; LEAF_LEN as usize];
     blake3::hash(&ZEROES[..ByteLen(len).as_usize()]).into()
 }
 
 /// Tells whether all bytes are zero. Ends at the first kibibyte that has something else.
-pub fn is_zero(bytes: &[u8]) -> bool {
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     // Accumulating over a kibibyte without a branch lets the compiler use the widest registers there are.
     let blocks = bytes.chunks_exact(1024);
     let rest = blocks.remainder();
@@ -51,7 +51,7 @@ pub fn is_zero(bytes: &[u8]) -> bool {
 }
 
 /// Looks at the bytes of one leaf: zeroes first, hash only if there is something.
-pub fn content(bytes: &[u8]) -> LeafContent {
+pub(crate) fn content(bytes: &[u8]) -> LeafContent {
     if is_zero(bytes) { LeafContent::Zero } else { LeafContent::Data(blake3::hash(bytes).into()) }
 }
 

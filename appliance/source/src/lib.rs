@@ -41,7 +41,7 @@ pub use config::{Compression, Config, ConfigError, Label, Schedule, parse_label,
 /// What can go wrong, and what it means.
 pub use error::{Outcome, Retry, SourceError};
 /// Decoders of what is read back from disk, for fuzzing.
-pub use layout::DECODERS;
+pub use layout::{DECODERS, Decoder};
 /// What the agent tells whoever watches.
 pub use progress::{Counters, Event, Point, Progress, Report, Stage};
 /// The agent.

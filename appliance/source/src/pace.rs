@@ -12,7 +12,7 @@ const LOOK_AFTER: Duration = Duration::from_millis(250);
 
 /// What was seen at the last look.
 #[derive(Debug)]
-pub struct Pace {
+pub(crate) struct Pace {
     at: Instant,
     link: LinkUse,
     covered: u64,
@@ -20,18 +20,18 @@ pub struct Pace {
 
 impl Pace {
     /// Starts to watch a session.
-    pub fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         Self { at: now, link: LinkUse::default(), covered: 0 }
     }
 
     /// Notes disk bytes that were sent; tells whether it is time for a look.
-    pub fn covered(&mut self, len: u64, now: Instant) -> bool {
+    pub(crate) fn covered(&mut self, len: u64, now: Instant) -> bool {
         self.covered += len;
         self.covered >= LOOK_EVERY && now.saturating_duration_since(self.at) >= LOOK_AFTER
     }
 
     /// Returns what happened since the last look, and starts the next interval.
-    pub fn look(&mut self, link: LinkUse, lanes: usize, now: Instant) -> Interval {
+    pub(crate) fn look(&mut self, link: LinkUse, lanes: usize, now: Instant) -> Interval {
         let seconds = now.saturating_duration_since(self.at).as_secs_f64().max(1e-6);
         let busy = link.busy.saturating_sub(self.link.busy).as_secs_f64();
         let sent = link.sent.saturating_sub(self.link.sent) as f64;

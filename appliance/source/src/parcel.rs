@@ -12,15 +12,15 @@ use crate::table::LeafTable;
 use crate::unacked::Run;
 
 /// Disk bytes one parcel covers at most, so that a long run of zeroes does not become one huge piece of work.
-pub const COVER_LEN_MAX: u64 = 64 << 20;
+pub(crate) const COVER_LEN_MAX: u64 = 64 << 20;
 /// A chunk with at least this part of its bytes to send travels in the buffer it was read into, without a copy.
 const WHOLE_DENOMINATOR: usize = 2;
 
 /// What one frame carries: extents, and their payload.
 #[derive(Debug)]
-pub struct Parcel {
+pub(crate) struct Parcel {
     /// Sorted by disk and position, not overlapping; none crosses a leaf but runs of zeroes.
-    pub extents: Vec<Extent>,
+    pub(crate) extents: Vec<Extent>,
     /// What each extent holds on the disk (a run of zeroes may be many leaves).
     contents: Vec<LeafContent>,
     buffer: Option<PageBuf>,
@@ -35,28 +35,28 @@ impl Parcel {
     }
 
     /// Returns the payload, in the order of the extents.
-    pub fn payload(&self) -> Vec<&[u8]> {
+    pub(crate) fn payload(&self) -> Vec<&[u8]> {
         let bytes = self.buffer.as_deref().unwrap_or_default();
         self.slices.iter().map(|slice| &bytes[slice.clone()]).collect()
     }
 
     /// Returns how many bytes of payload there are.
-    pub fn payload_len(&self) -> usize {
+    pub(crate) fn payload_len(&self) -> usize {
         self.payload_len
     }
 
     /// Returns how many bytes of disk the extents cover.
-    pub fn cover_len(&self) -> ByteLen {
+    pub(crate) fn cover_len(&self) -> ByteLen {
         ByteLen(self.cover_len)
     }
 
     /// Returns the runs of disk the extents cover.
-    pub fn runs(&self) -> Vec<Run> {
+    pub(crate) fn runs(&self) -> Vec<Run> {
         self.extents.iter().map(|extent| Run { disk: extent.disk, start: extent.start, len: extent.len }).collect()
     }
 
     /// Tells the table what the target will hold once it has the parcel.
-    pub fn teach(&self, table: &mut LeafTable, zeroes: &ZeroHashes) {
+    pub(crate) fn teach(&self, table: &mut LeafTable, zeroes: &ZeroHashes) {
         for (extent, content) in self.extents.iter().zip(&self.contents) {
             let leaves = table.disk_mut(extent.disk);
             let disk_len = leaves.len();
@@ -98,18 +98,18 @@ fn continues(last: &Extent, next: &Extent) -> bool {
 
 /// A chunk of a disk as it was read, leaf-aligned.
 #[derive(Debug)]
-pub struct Chunk {
+pub(crate) struct Chunk {
     /// The disk.
-    pub disk: DiskIndex,
+    pub(crate) disk: DiskIndex,
     /// Where it starts: a multiple of the leaf length.
-    pub start: ByteOffset,
+    pub(crate) start: ByteOffset,
     /// Its bytes: whole leaves, unless it ends where the disk ends.
-    pub page: PageBuf,
+    pub(crate) page: PageBuf,
 }
 
 impl Chunk {
     /// Returns each leaf with its index and its place in the page.
-    pub fn leaves(&self) -> impl Iterator<Item = (LeafIndex, Range<usize>)> + use<> {
+    pub(crate) fn leaves(&self) -> impl Iterator<Item = (LeafIndex, Range<usize>)> + use<> {
         let (first, len) = (self.start.leaf().0, self.page.len());
         let leaf_len = ByteLen(LEAF_LEN).as_usize();
         (0..len.div_ceil(leaf_len)).map(move |at| {
@@ -120,7 +120,7 @@ impl Chunk {
 }
 
 /// Packs leaves into parcels.
-pub struct Packer {
+pub(crate) struct Packer {
     payload_max: usize,
     pool: PagePool,
     open: Option<Parcel>,
@@ -129,14 +129,14 @@ pub struct Packer {
 impl Packer {
     /// Makes a packer of parcels of at most `payload_max` bytes, whose buffers come from `pool`. Panics if a leaf does not
     /// fit a parcel, or a parcel a frame: the session checks the credit it is given.
-    pub fn new(payload_max: usize, pool: PagePool) -> Self {
+    pub(crate) fn new(payload_max: usize, pool: PagePool) -> Self {
         assert!(payload_max >= ByteLen(LEAF_LEN).as_usize(), "a parcel holds a leaf");
         assert!(payload_max <= PAYLOAD_LEN_MAX, "a frame holds a parcel");
         Self { payload_max, pool, open: None }
     }
 
     /// Packs the leaves of a chunk that are to be sent (`contents`, by leaf of the chunk); full parcels go to `full`.
-    pub fn pack(
+    pub(crate) fn pack(
         &mut self,
         chunk: Chunk,
         contents: &[Option<LeafContent>],
@@ -173,7 +173,7 @@ impl Packer {
     }
 
     /// Closes the open parcel, if there is one.
-    pub fn finish(&mut self) -> Option<Parcel> {
+    pub(crate) fn finish(&mut self) -> Option<Parcel> {
         self.open.take()
     }
 

@@ -43,6 +43,13 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// Counts what was counted elsewhere as well.
+    pub fn add(&mut self, more: &Self) {
+        self.read += more.read;
+        self.changed += more.changed;
+        self.sent += more.sent;
+    }
+
     /// Returns payload bytes per changed byte: 1 if nothing changed.
     pub fn ratio(&self) -> f64 {
         if self.changed == ByteLen::ZERO { 1.0 } else { self.sent.0 as f64 / self.changed.0 as f64 }
@@ -109,7 +116,7 @@ impl<F: FnMut(Event)> Report for F {
 }
 
 /// Returns how far a stage is, from how long it has run.
-pub fn progress(stage: Stage, total: ByteLen, done: ByteLen, sent: ByteLen, elapsed: Duration) -> Progress {
+pub(crate) fn progress(stage: Stage, total: ByteLen, done: ByteLen, sent: ByteLen, elapsed: Duration) -> Progress {
     let rate = done.0 as f64 / elapsed.as_secs_f64().max(1e-6);
     let rest = total.0.saturating_sub(done.0) as f64;
     let left = (rate >= 1.0).then(|| Duration::try_from_secs_f64(rest / rate).ok()).flatten();

@@ -11,14 +11,14 @@ fn fill(bytes: &mut [u8]) -> Result<(), SourceError> {
 }
 
 /// Returns a random id of a session. Errors: the kernel gives none.
-pub fn id() -> Result<[u8; 16], SourceError> {
+pub(crate) fn id() -> Result<[u8; 16], SourceError> {
     let mut bytes = [0; 16];
     fill(&mut bytes)?;
     Ok(bytes)
 }
 
 /// Returns 32 random bits. Errors: the kernel gives none.
-pub fn word() -> Result<u32, SourceError> {
+pub(crate) fn word() -> Result<u32, SourceError> {
     let mut bytes = [0; 4];
     fill(&mut bytes)?;
     Ok(u32::from_le_bytes(bytes))

@@ -5,16 +5,16 @@ use wire::{Phase, Welcome};
 
 /// How far the source's own knowledge reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub(crate) struct Standing {
     /// The generation of the leaf table; 0 if there is none.
-    pub generation: Generation,
+    pub(crate) generation: Generation,
     /// The sequence the leaf table stands for once everything sent and not acked is forgotten.
-    pub acked: Sequence,
+    pub(crate) acked: Sequence,
 }
 
 /// What has to be done to the leaf table before it speaks for the target at the welcome's durable sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Footing {
+pub(crate) enum Footing {
     /// Nothing: it does.
     Exact,
     /// Forget what the target says was written after this sequence.
@@ -26,7 +26,7 @@ pub enum Footing {
 }
 
 /// Tells what the table is worth after this welcome.
-pub fn footing(standing: Standing, welcome: &Welcome) -> Footing {
+pub(crate) fn footing(standing: Standing, welcome: &Welcome) -> Footing {
     if standing.generation != welcome.generation {
         return Footing::Nothing;
     }
@@ -39,16 +39,16 @@ pub fn footing(standing: Standing, welcome: &Welcome) -> Footing {
 
 /// What is left to seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeedPlan {
+pub(crate) struct SeedPlan {
     /// By disk: where to go on.
-    pub from: Vec<ByteOffset>,
+    pub(crate) from: Vec<ByteOffset>,
     /// Whether leaves of zeroes can be left out.
-    pub zeroes_skipped: bool,
+    pub(crate) zeroes_skipped: bool,
 }
 
 /// Tells what to seed after this welcome, if anything. Zeroes are left out only if the disks were blank and nothing was ever
 /// sent to them: an earlier try may have put data, past the watermark, where there are zeroes now.
-pub fn seed_plan(welcome: &Welcome, tried_before: bool) -> Option<SeedPlan> {
+pub(crate) fn seed_plan(welcome: &Welcome, tried_before: bool) -> Option<SeedPlan> {
     let Phase::Seeding { through, blank } = &welcome.phase else { return None };
     let untouched = !tried_before && through.iter().all(|through| through.0 == 0);
     Some(SeedPlan { from: through.to_vec(), zeroes_skipped: *blank && untouched })

@@ -35,6 +35,7 @@ impl<E: Engine> Agent<'_, E> {
         let words = PointWords { time, consistency, label: self.config.label.clone() };
         let (sequence, roots) = self.stream.point(session, words)?;
         let counters = std::mem::take(&mut self.counters);
+        self.totals.add(&counters);
         let took = self.counting_since.elapsed();
         self.counting_since = Instant::now();
         let generation = self.stream.generation();

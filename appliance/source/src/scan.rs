@@ -10,25 +10,25 @@ use crate::error::SourceError;
 use crate::parcel::Chunk;
 
 /// Bytes of one read.
-pub const CHUNK_LEN: usize = 1 << 20;
+pub(crate) const CHUNK_LEN: usize = 1 << 20;
 /// Reads under way at once.
-pub const DEPTH: usize = 8;
+pub(crate) const DEPTH: usize = 8;
 
 const _: () = assert!((CHUNK_LEN as u64).is_multiple_of(LEAF_LEN));
 
 /// One disk to read.
 #[derive(Clone, Debug)]
-pub struct Disk {
+pub(crate) struct Disk {
     /// Where it was found, for messages.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// The engine's name for it.
-    pub slot: DeviceSlot,
+    pub(crate) slot: DeviceSlot,
     /// Its size.
-    pub len: ByteLen,
+    pub(crate) len: ByteLen,
 }
 
 /// Reads disks in ascending order and hands out chunk after chunk.
-pub struct Reader<E> {
+pub(crate) struct Reader<E> {
     engine: E,
     disks: Vec<Disk>,
     pool: PagePool,
@@ -42,20 +42,20 @@ pub struct Reader<E> {
 
 impl<E: Engine> Reader<E> {
     /// Makes a reader of disks attached to `engine`, with buffers of [`CHUNK_LEN`] from `pool`.
-    pub fn new(engine: E, disks: Vec<Disk>, pool: PagePool) -> Self {
+    pub(crate) fn new(engine: E, disks: Vec<Disk>, pool: PagePool) -> Self {
         assert_eq!(pool.len_each(), CHUNK_LEN, "a buffer holds a chunk");
         let ahead = disks.iter().map(|disk| ByteOffset(disk.len.0)).collect();
         Self { engine, disks, pool, done: Vec::new(), arrived: BTreeMap::new(), ahead, next_asked: 0, next_given: 0 }
     }
 
     /// Returns the disks.
-    pub fn disks(&self) -> &[Disk] {
+    pub(crate) fn disks(&self) -> &[Disk] {
         &self.disks
     }
 
     /// Begins anew, on each disk at the start of the leaf that `from` (by disk) lies in. What an earlier pass left under way is
     /// waited for and dropped. Errors: the engine.
-    pub fn start(&mut self, from: &[ByteOffset]) -> Result<(), SourceError> {
+    pub(crate) fn start(&mut self, from: &[ByteOffset]) -> Result<(), SourceError> {
         assert_eq!(from.len(), self.disks.len(), "every disk has its start");
         while self.engine.in_flight() > 0 {
             self.engine.wait(self.engine.in_flight(), &mut self.done).map_err(SourceError::Engine)?;
@@ -71,7 +71,7 @@ impl<E: Engine> Reader<E> {
     }
 
     /// Returns the next chunk, `None` at the end of the last disk. Errors: the first read that failed; the pass is over.
-    pub fn next(&mut self) -> Result<Option<Chunk>, SourceError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Chunk>, SourceError> {
         self.ask_ahead();
         loop {
             if let Some(chunk) = self.arrived.remove(&self.next_given) {

@@ -45,7 +45,6 @@ struct Seeding {
     since_sync: u64,
     since_save: u64,
     done: ByteLen,
-    start: Instant,
 }
 
 impl<E: Engine> Agent<'_, E> {
@@ -65,7 +64,7 @@ impl<E: Engine> Agent<'_, E> {
         let packer = Packer::new(session.payload_max, self.buffers.clone());
         let done = ByteLen(plan.from.iter().map(|from| from.0).sum());
         let start = Instant::now();
-        let mut seeding = Seeding { packer, syncing: None, since_sync: 0, since_save: 0, done, start };
+        let mut seeding = Seeding { packer, syncing: None, since_sync: 0, since_save: 0, done };
         let mut full = Vec::new();
         while let Some(chunk) = self.reader.next()? {
             session.durable()?;

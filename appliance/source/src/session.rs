@@ -23,21 +23,21 @@ const WELCOME_WITHIN: Duration = Duration::from_secs(15);
 const CREDIT_MIN: u64 = units::LEAF_LEN;
 
 /// An open session.
-pub struct Session {
+pub(crate) struct Session {
     exchange: Arc<Exchange>,
     wakers: Vec<Waker>,
     threads: Vec<JoinHandle<()>>,
     stop: Stop,
     target: String,
     /// The answer to the first connection's hello.
-    pub welcome: Welcome,
+    pub(crate) welcome: Welcome,
     /// Payload bytes one frame may have so that it fits the credit of every connection.
-    pub payload_max: usize,
+    pub(crate) payload_max: usize,
 }
 
 impl Session {
     /// Connects and says hello on every connection. Errors: no connection, refused, a welcome that breaks a rule.
-    pub fn open(connector: &Connector, target: &str, hello: &Hello, stop: &Stop) -> Result<Self, SourceError> {
+    pub(crate) fn open(connector: &Connector, target: &str, hello: &Hello, stop: &Stop) -> Result<Self, SourceError> {
         let shapes = hello.disks.to_vec();
         let (first, welcome) = greet(connector, target, hello.clone(), stop)?;
         let mut links = vec![first];
@@ -66,40 +66,40 @@ impl Session {
     }
 
     /// Returns how many connections there are.
-    pub fn lanes(&self) -> usize {
+    pub(crate) fn lanes(&self) -> usize {
         self.wakers.len()
     }
 
     /// Sends a frame on one connection, or on the one with the least to do; waits while all have much to do. Errors: the
     /// session failed or the operator wants to stop; then nobody knows whether the frame arrives.
-    pub fn send(&self, lane: Option<usize>, message: Message, parcel: Option<Parcel>) -> Result<(), SourceError> {
+    pub(crate) fn send(&self, lane: Option<usize>, message: Message, parcel: Option<Parcel>) -> Result<(), SourceError> {
         let lane = self.exchange.put(lane, Outgoing { message, parcel }, &self.stop)?;
         self.wakers[lane].wake();
         Ok(())
     }
 
     /// Returns the ack as it is now. Errors: the session failed or the operator wants to stop.
-    pub fn durable(&self) -> Result<Sequence, SourceError> {
+    pub(crate) fn durable(&self) -> Result<Sequence, SourceError> {
         let durable = self.exchange.hear(None, &self.stop, |heard| Some(heard.durable))?;
         Ok(durable.expect("without a limit there is an answer"))
     }
 
     /// Waits until the ack has reached `sequence`. Errors: as for [`Session::durable`].
-    pub fn wait_durable(&self, sequence: Sequence) -> Result<Sequence, SourceError> {
+    pub(crate) fn wait_durable(&self, sequence: Sequence) -> Result<Sequence, SourceError> {
         let reached = |heard: &mut Heard| (heard.durable >= sequence).then_some(heard.durable);
         let durable = self.exchange.hear(None, &self.stop, reached)?;
         Ok(durable.expect("without a limit there is an answer"))
     }
 
     /// Waits until `deadline`, while the connections keep each other alive. Errors: as for [`Session::durable`].
-    pub fn idle(&self, deadline: Instant) -> Result<(), SourceError> {
+    pub(crate) fn idle(&self, deadline: Instant) -> Result<(), SourceError> {
         let limit = deadline.saturating_duration_since(Instant::now());
         self.exchange.hear(Some(limit), &self.stop, |_| None::<()>)?;
         Ok(())
     }
 
     /// Tells whether a seed sync was answered; with `wait`, waits until it is. Errors: as for [`Session::durable`].
-    pub fn seed_durable(&self, token: u64, wait: bool) -> Result<bool, SourceError> {
+    pub(crate) fn seed_durable(&self, token: u64, wait: bool) -> Result<bool, SourceError> {
         let answered = |heard: &mut Heard| {
             let at = heard.seed_durable.iter().position(|answered| *answered == token)?;
             Some(heard.seed_durable.swap_remove(at))
@@ -109,7 +109,7 @@ impl Session {
     }
 
     /// Waits for the answer to a hash query that was sent. Errors: as for [`Session::durable`]; an answer of another length.
-    pub fn hashes(&self, query: HashQuery) -> Result<Vec<Hash>, SourceError> {
+    pub(crate) fn hashes(&self, query: HashQuery) -> Result<Vec<Hash>, SourceError> {
         let hashes = self.exchange.hear(None, &self.stop, |heard| heard.hashes_of(query.disk, query.first))?;
         let hashes = hashes.expect("without a limit there is an answer");
         if hashes.len() != query.count as usize {
@@ -120,14 +120,14 @@ impl Session {
     }
 
     /// Asks what was written after `since` and waits for the answer. Errors: as for [`Session::durable`].
-    pub fn changed_since(&self, since: Sequence) -> Result<ChangedAnswer, SourceError> {
+    pub(crate) fn changed_since(&self, since: Sequence) -> Result<ChangedAnswer, SourceError> {
         self.send(Some(0), Message::ChangedQuery(ChangedQuery { since }), None)?;
         let answer = self.exchange.hear(None, &self.stop, Heard::changed_answer)?;
         Ok(answer.expect("without a limit there is an answer"))
     }
 
     /// Returns what the connections were given and how long they were busy with it.
-    pub fn link_use(&self) -> LinkUse {
+    pub(crate) fn link_use(&self) -> LinkUse {
         self.exchange.link_use()
     }
 
@@ -140,7 +140,7 @@ impl Session {
     }
 
     /// Ends the session in order: what is not on its way yet is dropped, then goodbye.
-    pub fn close(mut self) {
+    pub(crate) fn close(mut self) {
         self.exchange.end();
         self.join();
     }

@@ -20,7 +20,7 @@ const TABLE_LEN_MAX: u64 = 33 << 30;
 
 /// The state directory of one machine, locked.
 #[derive(Debug)]
-pub struct StateDirectory {
+pub(crate) struct StateDirectory {
     directory: PathBuf,
     machine: MachineName,
     _lock: File,
@@ -28,7 +28,7 @@ pub struct StateDirectory {
 
 /// What the state directory held.
 #[derive(Debug)]
-pub enum Loaded {
+pub(crate) enum Loaded {
     /// A table for exactly these disks.
     Table(LeafTable),
     /// None: the first run.
@@ -42,7 +42,7 @@ pub enum Loaded {
 impl StateDirectory {
     /// Opens the directory, making it if it is missing, and locks it for the machine. Errors: another agent has the lock, the
     /// directory cannot be made or written.
-    pub fn open(directory: &Path, machine: &MachineName) -> Result<Self, SourceError> {
+    pub(crate) fn open(directory: &Path, machine: &MachineName) -> Result<Self, SourceError> {
         let failed = |step| {
             let path = directory.to_owned();
             move |source| SourceError::State { step, path, source: Arc::new(source) }
@@ -59,7 +59,7 @@ impl StateDirectory {
     }
 
     /// Reads the table, if there is one for these disks. Errors: the file cannot be read at all.
-    pub fn load(&self, lens: &[ByteLen]) -> Result<Loaded, SourceError> {
+    pub(crate) fn load(&self, lens: &[ByteLen]) -> Result<Loaded, SourceError> {
         let path = self.table_path();
         let failed = |source| SourceError::State { step: "read", path: path.clone(), source: Arc::new(source) };
         let found = match fs::metadata(&path) {
@@ -80,7 +80,7 @@ impl StateDirectory {
 
     /// Replaces the table, durably; leaves not before `through` (by disk) are kept as unknown. Errors: no space, no permission;
     /// the old table stands.
-    pub fn save(&self, table: &LeafTable, through: &[ByteOffset]) -> Result<(), SourceError> {
+    pub(crate) fn save(&self, table: &LeafTable, through: &[ByteOffset]) -> Result<(), SourceError> {
         let (path, new) = (self.table_path(), self.directory.join(format!("{}.leaves.new", self.machine)));
         let replace = || {
             let mut out = BufWriter::with_capacity(1 << 20, File::create(&new)?);

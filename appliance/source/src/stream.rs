@@ -40,7 +40,7 @@ use crate::table::LeafTable;
 use crate::unacked::{UNACKED_MAX, Unacked};
 
 /// The stream and its leaf table.
-pub struct Stream {
+pub(crate) struct Stream {
     table: LeafTable,
     unacked: Unacked,
     given: Sequence,
@@ -50,45 +50,45 @@ pub struct Stream {
 
 /// What a recovery point says beside its sequence and its roots.
 #[derive(Clone, Debug)]
-pub struct PointWords {
+pub(crate) struct PointWords {
     /// The moment it stands for.
-    pub time: Timestamp,
+    pub(crate) time: Timestamp,
     /// How far it can be trusted.
-    pub consistency: Consistency,
+    pub(crate) consistency: Consistency,
     /// A word for people.
-    pub label: Label,
+    pub(crate) label: Label,
 }
 
 impl Stream {
     /// Starts from a table as it was saved, or from one in which nothing is known.
-    pub fn new(table: LeafTable) -> Self {
+    pub(crate) fn new(table: LeafTable) -> Self {
         let acked = table.sequence;
         Self { table, unacked: Unacked::default(), given: acked, acked, zeroes: ZeroHashes::new() }
     }
 
     /// Returns the table. See the module for what it says when.
-    pub fn table(&self) -> &LeafTable {
+    pub(crate) fn table(&self) -> &LeafTable {
         &self.table
     }
 
     /// Returns the hashes of zeroes.
-    pub fn zeroes(&self) -> &ZeroHashes {
+    pub(crate) fn zeroes(&self) -> &ZeroHashes {
         &self.zeroes
     }
 
     /// Returns the last sequence known to be durable.
-    pub fn acked(&self) -> Sequence {
+    pub(crate) fn acked(&self) -> Sequence {
         self.acked
     }
 
     /// Returns the generation of the table; 0 if there is none yet.
-    pub fn generation(&self) -> Generation {
+    pub(crate) fn generation(&self) -> Generation {
         self.table.generation
     }
 
     /// Brings the table to what it may say at the welcome's durable sequence (rules 3 and 4), asking the target where that is
     /// needed. Errors: lost history, the session.
-    pub fn adopt(&mut self, session: &Session, target: &str) -> Result<(), SourceError> {
+    pub(crate) fn adopt(&mut self, session: &Session, target: &str) -> Result<(), SourceError> {
         assert!(self.unacked.is_empty(), "what an earlier session left is given up before the next");
         let welcome: &Welcome = &session.welcome;
         match footing(Standing { generation: self.table.generation, acked: self.acked }, welcome) {
@@ -114,27 +114,27 @@ impl Stream {
     }
 
     /// Forgets what lies past the seed's watermarks (rule 6).
-    pub fn forget_unseeded(&mut self, through: &[ByteOffset]) {
+    pub(crate) fn forget_unseeded(&mut self, through: &[ByteOffset]) {
         for (disk, through) in (0..).zip(through) {
             self.table.disk_mut(units::DiskIndex(disk)).forget_from(*through);
         }
     }
 
     /// Learns what a seed frame carries (rule 1c).
-    pub fn seeded(&mut self, parcel: &Parcel) {
+    pub(crate) fn seeded(&mut self, parcel: &Parcel) {
         assert_eq!(self.given, self.acked, "a seed ends before the stream goes on");
         parcel.teach(&mut self.table, &self.zeroes);
     }
 
     /// Learns a leaf of zeroes that is left out on a disk nobody ever wrote to (rule 1c).
-    pub fn zero_left_out(&mut self, disk: units::DiskIndex, leaf: units::LeafIndex) {
+    pub(crate) fn zero_left_out(&mut self, disk: units::DiskIndex, leaf: units::LeafIndex) {
         let leaves = self.table.disk_mut(disk);
         let len = leaf.len_on(leaves.len());
         leaves.learn(leaf, self.zeroes.of(len));
     }
 
     /// Learns the target's own hash of a leaf (rule 1b). Returns whether that contradicts what was known.
-    pub fn told(&mut self, disk: units::DiskIndex, leaf: units::LeafIndex, hash: Hash) -> bool {
+    pub(crate) fn told(&mut self, disk: units::DiskIndex, leaf: units::LeafIndex, hash: Hash) -> bool {
         let leaves = self.table.disk_mut(disk);
         let contradicts = leaves.get(leaf).is_some_and(|known| known != hash);
         leaves.learn(leaf, hash);
@@ -142,7 +142,7 @@ impl Stream {
     }
 
     /// Sends a parcel as the next batch. Errors: the session.
-    pub fn batch(&mut self, session: &Session, parcel: Parcel, time: Timestamp) -> Result<(), SourceError> {
+    pub(crate) fn batch(&mut self, session: &Session, parcel: Parcel, time: Timestamp) -> Result<(), SourceError> {
         self.settle(session.durable()?);
         while self.unacked.len() >= UNACKED_MAX {
             self.settle(session.wait_durable(self.acked.next())?);
@@ -157,7 +157,7 @@ impl Stream {
 
     /// Sends a recovery point and waits until it is durable; returns its sequence and roots. Panics if a leaf is unknown: every
     /// leaf was scanned before. Errors: the session.
-    pub fn point(&mut self, session: &Session, words: PointWords) -> Result<(Sequence, Vec<Hash>), SourceError> {
+    pub(crate) fn point(&mut self, session: &Session, words: PointWords) -> Result<(Sequence, Vec<Hash>), SourceError> {
         let roots = self.table.roots().expect("a scan leaves no leaf unknown");
         let sequence = self.given.next();
         let listed = Bounded::from_slice(&roots).expect("a machine has at most 256 disks");
@@ -172,20 +172,20 @@ impl Stream {
     }
 
     /// Notes the target's ack.
-    pub fn settle(&mut self, durable: Sequence) {
+    pub(crate) fn settle(&mut self, durable: Sequence) {
         assert!(durable <= self.given, "an ack of what was never sent is refused where it is received");
         self.acked = self.acked.max(durable);
         self.unacked.acked(durable);
     }
 
     /// Gives up what is not acked, after a session ended (rule 3). The table then stands for `acked`.
-    pub fn lose(&mut self) {
+    pub(crate) fn lose(&mut self) {
         self.unacked.lose(&mut self.table);
         self.given = self.acked;
     }
 
     /// Returns the table to be saved (rule 5). Panics while something is unacked: a bug of ours.
-    pub fn to_save(&mut self) -> &LeafTable {
+    pub(crate) fn saveable(&mut self) -> &LeafTable {
         assert!(self.unacked.is_empty(), "a table is saved only while nothing is unacked");
         self.table.sequence = self.acked;
         &self.table

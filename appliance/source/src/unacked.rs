@@ -7,28 +7,28 @@ use units::{ByteLen, ByteOffset, DiskIndex, Sequence};
 use crate::table::LeafTable;
 
 /// Items that may be on their way without an ack, at most.
-pub const UNACKED_MAX: usize = 4096;
+pub(crate) const UNACKED_MAX: usize = 4096;
 
 /// A run of bytes of one disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run {
+pub(crate) struct Run {
     /// The disk.
-    pub disk: DiskIndex,
+    pub(crate) disk: DiskIndex,
     /// Where it starts.
-    pub start: ByteOffset,
+    pub(crate) start: ByteOffset,
     /// How long it is.
-    pub len: ByteLen,
+    pub(crate) len: ByteLen,
 }
 
 /// The items sent and not acked, oldest first.
 #[derive(Debug, Default)]
-pub struct Unacked {
+pub(crate) struct Unacked {
     items: VecDeque<(Sequence, Vec<Run>)>,
 }
 
 impl Unacked {
     /// Notes an item that is about to be sent. Panics if it does not follow the one before: a bug of ours.
-    pub fn sent(&mut self, sequence: Sequence, runs: Vec<Run>) {
+    pub(crate) fn sent(&mut self, sequence: Sequence, runs: Vec<Run>) {
         if let Some((last, _)) = self.items.back() {
             assert_eq!(last.next(), sequence, "items are numbered without gaps");
         }
@@ -36,24 +36,24 @@ impl Unacked {
     }
 
     /// Drops every item up to `upto`: they are durable.
-    pub fn acked(&mut self, upto: Sequence) {
+    pub(crate) fn acked(&mut self, upto: Sequence) {
         while self.items.front().is_some_and(|(sequence, _)| *sequence <= upto) {
             self.items.pop_front();
         }
     }
 
     /// Returns how many items are not acked.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.items.len()
     }
 
     /// Tells whether everything sent is acked.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
     /// Gives up every item that is not acked: nobody knows which of them the target has, so their leaves become unknown.
-    pub fn lose(&mut self, table: &mut LeafTable) {
+    pub(crate) fn lose(&mut self, table: &mut LeafTable) {
         for run in self.items.drain(..).flat_map(|(_, runs)| runs) {
             assert!(table.forget_span(run.disk, run.start, run.len), "what was sent lies on a disk of the table");
         }
