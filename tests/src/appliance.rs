@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use control::api;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use units::Sequence;
 
@@ -122,14 +123,28 @@ impl Appliance {
         &self.socket
     }
 
-    /// Runs `landfall` and returns the last line of its JSON. Errors: it fails, or the JSON is something else.
+    /// Runs `landfall` and returns its answer. Errors: it fails, or the JSON is something else.
     pub fn landfall<T: DeserializeOwned>(
         &self,
         arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
     ) -> Result<T> {
         let mut command = self.landfall_command(arguments);
         let text = run(command.arg("--output=json"))?;
-        read_reply(&text).with_context(|| format!("reading the answer to {command:?}: {text}"))
+        serde_json::from_str(&text).with_context(|| format!("reading the answer to {command:?}: {text}"))
+    }
+
+    /// Runs a `landfall` that starts a job and waits for it; returns the job as it ended, or nothing where nothing had to be
+    /// done. Errors: it fails, or the JSON is something else.
+    pub fn job(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Option<api::Job>> {
+        let mut command = self.landfall_command(arguments);
+        let text = run(command.arg("--output=json"))?;
+        let last = text.lines().rev().find(|line| !line.trim().is_empty()).context("an answer")?;
+        let note =
+            serde_json::from_str(last).with_context(|| format!("reading the end of {command:?}: {last}"))?;
+        Ok(match note {
+            Note::Summary { job } => Some(*job),
+            Note::Started {} => None,
+        })
     }
 
     /// Runs a `landfall` that must fail and returns its exit code and what it complained. Errors: it succeeds.
@@ -207,11 +222,10 @@ impl Appliance {
     }
 }
 
-/// Reads the answer: the whole text if it is one value, else the last line of JSON lines, where a summary names itself.
-fn read_reply<T: DeserializeOwned>(text: &str) -> Result<T> {
-    if let Ok(reply) = serde_json::from_str(text) {
-        return Ok(reply);
-    }
-    let last = text.lines().rev().find(|line| !line.trim().is_empty()).context("an answer")?;
-    Ok(serde_json::from_str(last)?)
+/// The last line of a command that follows a job.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Note {
+    Started {},
+    Summary { job: Box<api::Job> },
 }

@@ -21,7 +21,7 @@ impl Authority {
     /// Makes an authority of its own; `name` tells it from others of the same lab. Errors: `landfall pki init` fails.
     pub fn new(lab: &Lab, binaries: &Binaries, name: &str) -> Result<Self> {
         let (directory, issued) = (lab.file(name), lab.directory(&format!("{name}-issued"))?);
-        run(crate::command::command(&binaries.landfall).args(["pki", "init", "--dir"]).arg(&directory))?;
+        run(crate::command::command(&binaries.landfall).args(["pki", "init", "--ca"]).arg(&directory))?;
         Ok(Self { landfall: binaries.landfall.clone(), directory, issued })
     }
 
@@ -30,7 +30,7 @@ impl Authority {
     pub fn issue(&self, role: &str, name: &str) -> Result<PathBuf> {
         let out = self.issued.join(format!("{role}-{name}"));
         let mut command = crate::command::command(&self.landfall);
-        command.args(["pki", "issue", "--role", role, "--name", name, "--dir"]).arg(&self.directory);
+        command.args(["pki", "issue", "--role", role, "--name", name, "--ca"]).arg(&self.directory);
         run(command.arg("--out").arg(&out))?;
         Ok(out)
     }

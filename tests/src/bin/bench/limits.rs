@@ -15,10 +15,13 @@ pub(crate) struct Limits<'material> {
     material: &'material Material,
 }
 
+/// Seconds to read two disks, one after the other, as a comparison of both has to.
+const READ_BOTH: &str = "fio reading both disks";
+
 /// Measurements by their options; each file is as large as the disk.
 const JOBS: &[(&str, &[&str])] = &[
     ("fio sequential write", &["--rw=write", "--bs=1M", "--iodepth=8", "--end_fsync=1"]),
-    ("fio sequential read", &["--rw=read", "--bs=1M", "--iodepth=8"]),
+    (READ_BOTH, &["--rw=read", "--bs=1M", "--iodepth=8"]),
     (
         "fio random 64 KiB write",
         &["--rw=randwrite", "--bs=64k", "--iodepth=32", "--end_fsync=1", "--runtime=3"],
@@ -63,7 +66,7 @@ impl<'material> Limits<'material> {
                 if job["write"]["io_bytes"].as_u64() == Some(0) { &job["read"] } else { &job["write"] };
             let (bytes, milliseconds) = (number(&half["io_bytes"])?, number(&job["job_runtime"])?);
             let value = match *name {
-                "fio sequential read" => milliseconds / 1e3 * self.material.len.0 as f64 / bytes,
+                READ_BOTH => 2.0 * milliseconds / 1e3 * self.material.len.0 as f64 / bytes,
                 _ => bytes / 1e3 / milliseconds,
             };
             board.note(name, value);

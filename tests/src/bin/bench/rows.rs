@@ -69,7 +69,7 @@ rows! {
     "P2b" "protected ingest, applied": "ingest applied" against NBD, Times AtLeast 0.8 "MB/s";
     "P3" "resync 2 %, leaf table": "round of 2 %" against &["rsync"], Speedup AtLeast 8.0 "s";
     "P3" "resync 2 %, both read": "resync of 2 %" against &["rsync"], Speedup AtLeast 4.0 "s";
-    "P3" "resync 2 %, both read": "resync of 2 %" against &["fio sequential read"], Fraction AtMost 1.3 "s";
+    "P3" "resync 2 %, both read": "resync of 2 %" against &["fio reading both disks"], Fraction AtMost 1.3 "s";
     "P4" "rewind of 2 %": "rewind of 2 %" against &["fio random 64 KiB write"], Times AtLeast 0.6 "MB/s";
     "P4" "rewind of everything": "rewind of all" against &["fio random 64 KiB write"], Times AtLeast 0.6 "MB/s";
     "P5" "ack of 4 KiB, p50": "ack p50" against &["fio write+fdatasync p50"], Fraction AtMost 1.5 "µs";

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use control::api::{FailbackStarted, Job, JobOutcome, JobState, Machine, Phase, Point, Verdict};
+use control::api::{FailbackPlan, JobOutcome, JobState, Machine, Phase, Point, Verdict};
 use landfall_tests::proof::{e2fsck, sha256_of_both};
 use landfall_tests::report::{rate, size, time};
 
@@ -86,9 +86,12 @@ pub(crate) fn forward_and_commit(scene: &Scene, checks: &mut Checks) -> Result<(
 }
 
 fn failback(scene: &Scene, name: &str, to: &str, checks: &mut Checks) -> Result<()> {
-    let plan: FailbackStarted = scene.appliance.landfall(["failback", MACHINE, "--to", to, "--plan"])?;
+    let plan: FailbackPlan = scene.appliance.landfall(["failback", MACHINE, "--to", to, "--plan"])?;
     let begin = Instant::now();
-    let job: Job = scene.appliance.landfall(["failback", MACHINE, "--to", to, "--yes"])?;
+    let job = scene
+        .appliance
+        .job(["failback", MACHINE, "--to", to, "--yes"])?
+        .context("something had to be done")?;
     let taken = begin.elapsed();
     let written = match job.outcome {
         Some(JobOutcome::Failback { written_bytes }) => written_bytes,
@@ -96,8 +99,8 @@ fn failback(scene: &Scene, name: &str, to: &str, checks: &mut Checks) -> Result<
     };
     let figures = format!("{} written in {}, {}", size(written), time(taken), rate(written, taken));
     line(name, &format!("to {to}: {figures}"));
-    let as_planned = job.state == JobState::Done && written == plan.plan.write_bytes;
-    checks.expect(as_planned, &format!("exactly the plan shown before: {} granules", plan.plan.granules));
+    let as_planned = job.state == JobState::Done && written == plan.write_bytes;
+    checks.expect(as_planned, &format!("exactly the plan shown before: {} granules", plan.granules));
     Ok(())
 }
 
@@ -124,8 +127,8 @@ fn prove(
 }
 
 fn roots_equal(scene: &Scene, point: &Point) -> Result<()> {
-    let job: Job = scene.appliance.landfall(["point", "verify", &format!("{MACHINE}@{}", point.sequence)])?;
-    match job.outcome {
+    let job = scene.appliance.job(["point", "verify", &format!("{MACHINE}@{}", point.sequence)])?;
+    match job.and_then(|job| job.outcome) {
         Some(JobOutcome::Verify { disks }) if !disks.is_empty() => {
             let differing = disks.iter().find(|disk| disk.verdict != Verdict::Identical);
             differing.map_or(Ok(()), |disk| anyhow::bail!("{disk:?}"))
