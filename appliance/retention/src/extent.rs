@@ -2,7 +2,7 @@
 
 use std::io;
 
-use units::{ByteLen, ByteOffset, DiskIndex, Hash};
+use units::{ByteLen, ByteOffset, DISKS_MAX, DiskIndex, GRANULE_LEN, Hash};
 use wire::{Encoding, Extent};
 
 use crate::DecodeError;
@@ -22,6 +22,26 @@ pub fn payload_hash(extent: &Extent) -> Option<Hash> {
         Encoding::Zero => None,
         Encoding::Raw { hash } | Encoding::Zstd { hash, .. } => Some(hash),
     }
+}
+
+/// Checks what every extent of a journal keeps to, whatever its disk: so that no planner meets a position it can't
+/// compute with. Errors: the first rule that is broken.
+pub(crate) fn check_extent(extent: &Extent) -> Result<(), DecodeError> {
+    let bound = |field, found, allowed| Err(DecodeError::Bounds { field, found, allowed });
+    let (disk, start, len) = (extent.disk, extent.start, extent.len);
+    if usize::from(disk.0) >= DISKS_MAX {
+        return bound("disk of an extent", u64::from(disk.0), "below 256");
+    }
+    if !start.is_multiple_of(GRANULE_LEN) {
+        return bound("start of an extent", start.0, "a multiple of 4096");
+    }
+    if len == ByteLen::ZERO || start.checked_add(len).is_none_or(|end| end.0 > 1 << 63) {
+        return bound("length of an extent", len.0, "at least 1, up to position 2^63");
+    }
+    if encoded_len(extent) > wire::PAYLOAD_LEN_MAX {
+        return bound("payload of an extent", encoded_len(extent) as u64, "at most 1 MiB");
+    }
+    Ok(())
 }
 
 /// Decodes payloads; one per thread, so that the decompressor's memory is reused.

@@ -3,9 +3,10 @@
 //! It holds nothing that the logs do not: where it is missing or damaged it is made anew from them.
 
 use serde::{Deserialize, Serialize};
-use units::{ByteOffset, EpochNumber, Generation, Hash, MachineId, Sequence, Timestamp};
+use units::{ByteLen, ByteOffset, EpochNumber, Generation, Hash, MachineId, Sequence, Timestamp};
 use wire::{Extent, Span};
 
+use crate::extent::check_extent;
 use crate::{Body, DecodeError, Point, RecordHead, encoded_len, envelope};
 
 const MAGIC: [u8; 4] = *b"LFIX";
@@ -89,16 +90,11 @@ impl EpochIndex {
 
     /// Adds a record of the redo or undo log, in the order they lie there.
     pub fn add(&mut self, log: Log, head: &RecordHead, body: &Body) {
-        let extents: &[Extent] = match body {
-            Body::Batch(batch) => &batch.extents,
-            Body::Before(before) => &before.extents,
-            Body::Marker(marker) => {
-                self.points.push(Point::from(marker.as_ref()));
-                &[]
-            }
-        };
+        if let Body::Marker(marker) = body {
+            self.points.push(Point::from(marker.as_ref()));
+        }
         let mut payload_at = head.payload_at();
-        for extent in extents {
+        for extent in body.extents() {
             let entry = IndexEntry { extent: extent.clone(), log, sequence: head.sequence, payload_at };
             payload_at = ByteOffset(payload_at.0 + encoded_len(extent) as u64);
             self.entries.push(entry);
@@ -124,8 +120,33 @@ impl EpochIndex {
         envelope::seal(MAGIC, VERSION, &postcard::to_stdvec(self).expect("an index always encodes"))
     }
 
-    /// Decodes an index file; bytes may follow the index.
+    /// Decodes an index file; bytes may follow the index. The caller compares machine, generation and epoch.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        envelope::whole(envelope::open(MAGIC, VERSION, bytes)?)
+        let index: Self = envelope::whole(envelope::open(MAGIC, VERSION, bytes)?)?;
+        index.check()?;
+        Ok(index)
+    }
+
+    /// Checks what a plan relies on: lawful sequences and extents, each payload inside its log.
+    fn check(&self) -> Result<(), DecodeError> {
+        let bound = |field, found, allowed| Err(DecodeError::Bounds { field, found, allowed });
+        if self.first.0 == 0 {
+            return bound("first sequence", 0, "1 or more");
+        }
+        if self.last.0 < self.first.0 - 1 || self.last.0 == u64::MAX {
+            return bound("last sequence", self.last.0, "not below the first by more than 1");
+        }
+        for entry in &self.entries {
+            check_extent(&entry.extent)?;
+            let log_len = if entry.log == Log::Redo { self.redo_len } else { self.undo_len };
+            let payload_len = ByteLen(encoded_len(&entry.extent) as u64);
+            if entry.payload_at.checked_add(payload_len).is_none_or(|end| end > log_len) {
+                return bound("position of a payload", entry.payload_at.0, "inside its log");
+            }
+            if entry.log == Log::Redo && !(self.first..=self.last).contains(&entry.sequence) {
+                return bound("sequence of an entry", entry.sequence.0, "between first and last");
+            }
+        }
+        Ok(())
     }
 }

@@ -11,6 +11,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use crate::DecodeError;
 use crate::envelope::whole;
+use crate::extent::check_extent;
 use crate::layout::{
     BODY_LEN_MAX, KIND_BATCH, KIND_BEFORE, KIND_MARKER, MAGIC, RECORD_ALIGN, RECORD_HEADER_LEN,
     RECORD_LEN_MAX, RecordHeader, VERSION,
@@ -135,6 +136,15 @@ impl Body {
             }
         };
         record_len(body, payload_len, RECORD_ALIGN)
+    }
+
+    /// Returns the extents the body is about; a marker has none.
+    pub fn extents(&self) -> &[Extent] {
+        match self {
+            Self::Batch(batch) => &batch.extents,
+            Self::Before(before) => &before.extents,
+            Self::Marker(_) => &[],
+        }
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -287,12 +297,7 @@ pub fn decode_body(head: &RecordHead, bytes: &[u8]) -> Result<Body, DecodeError>
         return Err(DecodeError::Checksum { part: "body" });
     }
     let body = body_of(head.kind, bytes)?;
-    let extents: &[Extent] = match &body {
-        Body::Batch(batch) => &batch.extents,
-        Body::Before(before) => &before.extents,
-        Body::Marker(_) => &[],
-    };
-    let payload: usize = extents.iter().map(crate::encoded_len).fold(0, usize::saturating_add);
+    let payload: usize = body.extents().iter().map(crate::encoded_len).fold(0, usize::saturating_add);
     if payload != head.payload_len {
         return Err(DecodeError::Bounds {
             field: "payload of all extents",
@@ -304,11 +309,13 @@ pub fn decode_body(head: &RecordHead, bytes: &[u8]) -> Result<Body, DecodeError>
 }
 
 fn body_of(kind: u8, bytes: &[u8]) -> Result<Body, DecodeError> {
-    match kind {
+    let body = match kind {
         KIND_BATCH => whole(bytes).map(Body::Batch),
         KIND_MARKER => whole(bytes).map(Box::new).map(Body::Marker),
         _ => whole(bytes).map(Body::Before),
-    }
+    }?;
+    body.extents().iter().try_for_each(check_extent)?;
+    Ok(body)
 }
 
 /// Tries `bytes` as each kind of body, for fuzzing: the first byte chooses.

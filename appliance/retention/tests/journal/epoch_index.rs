@@ -1,7 +1,7 @@
 //! The index file of an epoch.
 
 use retention::{DecodeError, EpochIndex, Log};
-use units::{ByteOffset, Hash, Sequence};
+use units::{ByteLen, ByteOffset, DiskIndex, Hash, Sequence};
 
 use crate::specimen::{EPOCH, GENERATION, MACHINE, assert_golden, each_bit_flip, index};
 
@@ -75,4 +75,27 @@ fn an_epoch_without_records_ends_before_it_begins() {
     let empty = EpochIndex::empty(MACHINE, GENERATION, EPOCH, Sequence(9));
     assert_eq!((empty.first, empty.last, empty.redo_len), (Sequence(9), Sequence(8), ByteOffset(0)));
     assert_eq!(EpochIndex::decode(&empty.encode()), Ok(empty));
+}
+
+#[test]
+fn what_no_plan_could_work_with_is_refused_even_under_a_right_checksum() {
+    let refusal = |change: &dyn Fn(&mut EpochIndex)| {
+        let mut index = index();
+        change(&mut index);
+        match EpochIndex::decode(&index.encode()) {
+            Err(DecodeError::Bounds { field, .. }) => field,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(refusal(&|index| index.first = Sequence(0)), "first sequence");
+    assert_eq!(refusal(&|index| index.last = Sequence(39)), "last sequence");
+    assert_eq!(refusal(&|index| index.last = Sequence(u64::MAX)), "last sequence");
+    assert_eq!(refusal(&|index| index.entries[0].extent.start = ByteOffset(512)), "start of an extent");
+    assert_eq!(refusal(&|index| index.entries[0].extent.len = ByteLen(0)), "length of an extent");
+    assert_eq!(refusal(&|index| index.entries[4].extent.len = ByteLen(u64::MAX)), "length of an extent");
+    assert_eq!(refusal(&|index| index.entries[0].extent.disk = DiskIndex(256)), "disk of an extent");
+    assert_eq!(refusal(&|index| index.entries[0].extent.len = ByteLen(2 << 20)), "payload of an extent");
+    assert_eq!(refusal(&|index| index.entries[0].payload_at = index.redo_len), "position of a payload");
+    assert_eq!(refusal(&|index| index.entries[1].payload_at = ByteOffset(u64::MAX)), "position of a payload");
+    assert_eq!(refusal(&|index| index.entries[0].sequence = Sequence(43)), "sequence of an entry");
 }
