@@ -5,7 +5,8 @@
 //! with it and its loop devices detach; only its directory stays.
 //!
 //! *Invariant:* the lab judges the programs from outside: by their command lines, their JSON and the bytes they
-//! leave behind. It links no core of theirs but the protocol's, for clients that misbehave on purpose.
+//! leave behind. It links none of their code but the protocol, for clients that misbehave on purpose, and the
+//! shape of the replies.
 
 /// `landfalld` as a child process, and `landfall` to talk to it.
 pub mod appliance;
