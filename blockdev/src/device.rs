@@ -77,13 +77,15 @@ impl OpenDevice {
 
     /// Returns a stamp of the writes the disk has seen. Errors: the kernel does not tell.
     pub fn activity(&self) -> Result<ActivityStamp, DeviceError> {
-        let stat = rustix::fs::fstat(&self.file).map_err(|source| self.failed_step("reading its times", source))?;
+        let stat =
+            rustix::fs::fstat(&self.file).map_err(|source| self.failed_step("reading its times", source))?;
         if self.kind == FileKind::BlockDevice {
             let table = DeviceNumber::from_raw(stat.st_rdev).directory().join("stat");
             let counters = sysfs::text(&table).and_then(|text| parse_counters(&text));
             return counters.ok_or_else(|| self.failed_step("reading its counters", Errno::NODATA));
         }
-        let stamp = |seconds: i64, nanoseconds: u64| i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
+        let stamp =
+            |seconds: i64, nanoseconds: u64| i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
         Ok(ActivityStamp::Times {
             changed_ns: stamp(stat.st_mtime, stat.st_mtime_nsec),
             attributes_ns: stamp(stat.st_ctime, stat.st_ctime_nsec),

@@ -32,8 +32,8 @@ impl DirVolume {
     pub fn open(root: &Path) -> Result<Self, VolumeError> {
         let at_root = |step, source| failed(&root.to_string_lossy(), step, source);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory =
-            rustix::fs::open(root, flags, Mode::empty()).map_err(|source| at_root("opening the volume", source))?;
+        let directory = rustix::fs::open(root, flags, Mode::empty())
+            .map_err(|source| at_root("opening the volume", source))?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let lock = rustix::fs::openat(&directory, LOCK_NAME, flags, FILE_MODE)
             .map_err(|source| at_root("opening its lock", source))?;
@@ -56,12 +56,15 @@ impl DirVolume {
 
     /// Opens a directory of the volume, making it and those above it when `make` says so.
     fn directory(&self, path: &str, make: Make) -> Result<OwnedFd, VolumeError> {
-        let mut at = duplicate(self.directory.as_fd()).map_err(|source| failed(path, "opening a directory", source))?;
+        let mut at = duplicate(self.directory.as_fd())
+            .map_err(|source| failed(path, "opening a directory", source))?;
         for part in path.split('/').filter(|part| !part.is_empty()) {
             at = enter(&at, part, make).map_err(|source| match source {
                 Errno::NOENT => VolumeError::Missing { path: path.to_owned() },
                 Errno::NOTDIR | Errno::LOOP => VolumeError::NotAFile { path: path.to_owned() },
-                Errno::NOSPC | Errno::DQUOT => VolumeError::NoSpace { path: path.to_owned(), len: ByteLen::ZERO },
+                Errno::NOSPC | Errno::DQUOT => {
+                    VolumeError::NoSpace { path: path.to_owned(), len: ByteLen::ZERO }
+                }
                 source => failed(path, "opening a directory", source),
             })?;
         }
@@ -89,15 +92,20 @@ impl Volume for DirVolume {
     fn create(&self, path: &str, len: ByteLen) -> Result<OpenDevice, VolumeError> {
         check_path(path)?;
         if len == ByteLen::ZERO || !len.0.is_multiple_of(SECTOR_LEN) {
-            return Err(VolumeError::Path { path: path.to_owned(), reason: "its length is not in whole sectors" });
+            return Err(VolumeError::Path {
+                path: path.to_owned(),
+                reason: "its length is not in whole sectors",
+            });
         }
         let (parent, name) = split(path);
         let directory = self.directory(parent, Make::Missing)?;
         if rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
             return Err(VolumeError::Exists { path: path.to_owned() });
         }
-        let file = unnamed_file(directory.as_fd()).map_err(|source| refusal(path, len, "making a file", source))?;
-        device::lengthen(file.as_fd(), ByteLen::ZERO, len).map_err(|source| refusal(path, len, "allocating", source))?;
+        let file =
+            unnamed_file(directory.as_fd()).map_err(|source| refusal(path, len, "making a file", source))?;
+        device::lengthen(file.as_fd(), ByteLen::ZERO, len)
+            .map_err(|source| refusal(path, len, "allocating", source))?;
         fsync(&file).map_err(|source| failed(path, "flushing a new file", source))?;
         let link = format!("/proc/self/fd/{}", file.as_raw_fd());
         rustix::fs::linkat(rustix::fs::CWD, link, &directory, name, AtFlags::SYMLINK_FOLLOW)
@@ -114,11 +122,12 @@ impl Volume for DirVolume {
             error => error,
         })?;
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&directory, name, flags, Mode::empty()).map_err(|source| match source {
-            Errno::NOENT => VolumeError::Missing { path: path.to_owned() },
-            Errno::ISDIR | Errno::LOOP | Errno::NXIO => VolumeError::NotAFile { path: path.to_owned() },
-            source => failed(path, "opening a file", source),
-        })?;
+        let file =
+            rustix::fs::openat(&directory, name, flags, Mode::empty()).map_err(|source| match source {
+                Errno::NOENT => VolumeError::Missing { path: path.to_owned() },
+                Errno::ISDIR | Errno::LOOP | Errno::NXIO => VolumeError::NotAFile { path: path.to_owned() },
+                source => failed(path, "opening a file", source),
+            })?;
         let stat = rustix::fs::fstat(&file).map_err(|source| failed(path, "looking at a file", source))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(VolumeError::NotAFile { path: path.to_owned() });
@@ -154,7 +163,8 @@ impl Volume for DirVolume {
         let at = |error: &std::io::Error| {
             failed(directory, "listing a directory", Errno::from_io_error(error).unwrap_or(Errno::IO))
         };
-        let entries = fs::read_dir(format!("/proc/self/fd/{}", opened.as_raw_fd())).map_err(|error| at(&error))?;
+        let entries =
+            fs::read_dir(format!("/proc/self/fd/{}", opened.as_raw_fd())).map_err(|error| at(&error))?;
         let mut names = Vec::new();
         for entry in entries {
             let name = entry.map_err(|error| at(&error))?.file_name();
@@ -166,7 +176,8 @@ impl Volume for DirVolume {
     }
 
     fn usage(&self) -> Result<VolumeUsage, VolumeError> {
-        let told = rustix::fs::fstatvfs(&*self.directory).map_err(|source| failed("", "asking for its space", source))?;
+        let told = rustix::fs::fstatvfs(&*self.directory)
+            .map_err(|source| failed("", "asking for its space", source))?;
         let bytes = |blocks: u64| ByteLen(blocks.saturating_mul(told.f_frsize));
         Ok(VolumeUsage { capacity: bytes(told.f_blocks), free: bytes(told.f_bavail) })
     }

@@ -88,13 +88,17 @@ mod tests {
     fn the_disk_under_the_root_is_listed_and_never_eligible() {
         let root = DeviceNumber::from_raw(rustix::fs::stat("/").unwrap().st_dev);
         let (disk, _) = sysfs::whole_disk(root);
-        let Some(name) = std::fs::canonicalize(disk).ok().and_then(|disk| Some(disk.file_name()?.to_owned())) else {
+        let Some(name) = std::fs::canonicalize(disk).ok().and_then(|disk| Some(disk.file_name()?.to_owned()))
+        else {
             println!("skipped: the root here is on no block device");
             return;
         };
         let listed = list_devices();
         let found = listed.iter().find(|device| *device.name == *name).expect("the disk is listed");
-        assert!(matches!(&found.eligibility, Eligibility::InUse { reasons } if !reasons.is_empty()), "{found:?}");
+        assert!(
+            matches!(&found.eligibility, Eligibility::InUse { reasons } if !reasons.is_empty()),
+            "{found:?}"
+        );
         assert!(found.len > ByteLen::mib(1) && found.path.exists());
     }
 }

@@ -67,7 +67,9 @@ impl Operation {
     /// Returns where the operation starts and how much it covers; a flush covers nothing.
     pub fn range(&self) -> (ByteOffset, ByteLen) {
         match self {
-            Self::Read { at, into: buffer } | Self::Write { at, from: buffer } => (*at, ByteLen(buffer.len() as u64)),
+            Self::Read { at, into: buffer } | Self::Write { at, from: buffer } => {
+                (*at, ByteLen(buffer.len() as u64))
+            }
             Self::WriteZeroes { at, len } | Self::Discard { at, len } => (*at, *len),
             Self::Flush => (ByteOffset(0), ByteLen::ZERO),
         }

@@ -4,8 +4,8 @@ use rustix::io::Errno;
 use units::ByteLen;
 
 use crate::{
-    Completion, DeviceError, DeviceSlot, Engine, EngineError, Geometry, OpenDevice, PagePool, PlainEngine, Request,
-    RingEngine,
+    Completion, DeviceError, DeviceSlot, Engine, EngineError, Geometry, OpenDevice, PagePool, PlainEngine,
+    Request, RingEngine,
 };
 
 /// Devices one engine can hold.
@@ -155,7 +155,9 @@ mod tests {
     fn a_depth_outside_its_limits_is_refused() {
         for depth in [0, DEPTH_MAX + 1] {
             for choice in [EngineChoice::Best, EngineChoice::Plain] {
-                assert!(matches!(open_engine(depth, choice), Err(EngineError::Limit { found, .. }) if found == depth));
+                assert!(
+                    matches!(open_engine(depth, choice), Err(EngineError::Limit { found, .. }) if found == depth)
+                );
             }
         }
         assert_eq!(open_engine(1, EngineChoice::Plain).unwrap().name(), "plain");

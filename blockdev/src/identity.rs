@@ -51,7 +51,9 @@ pub struct FileIdentity {
 
 /// A text that is no identity.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{text:?} is no disk identity: allowed are disk:NAME, loop:MAJOR:MINOR:INODE and file:MAJOR:MINOR:INODE[:LABEL]")]
+#[error(
+    "{text:?} is no disk identity: allowed are disk:NAME, loop:MAJOR:MINOR:INODE and file:MAJOR:MINOR:INODE[:LABEL]"
+)]
 pub struct ParseIdentityError {
     /// The text as given.
     pub text: String,
@@ -64,7 +66,9 @@ impl Identity {
         if let Some((path, stat)) = sysfs::backing_file(&disk) {
             return Some(Self::LoopFile { file: FileIdentity::new(&stat, label_at(&path)), partition });
         }
-        let name = ["wwid", "device/wwid", "serial", "device/serial"].iter().find_map(|file| sysfs::text(&disk.join(file)))?;
+        let name = ["wwid", "device/wwid", "serial", "device/serial"]
+            .iter()
+            .find_map(|file| sysfs::text(&disk.join(file)))?;
         Some(Self::Disk { name, partition })
     }
 
@@ -181,7 +185,17 @@ mod tests {
 
     #[test]
     fn a_text_that_is_no_identity_is_refused_by_name() {
-        for text in ["", "disk:", "/dev/sda", "file:1:2", "file:1:2:x", "file/1:1:2:3", "loop/x:1:2:3", "file:1:2:3:", "a:b"] {
+        for text in [
+            "",
+            "disk:",
+            "/dev/sda",
+            "file:1:2",
+            "file:1:2:x",
+            "file/1:1:2:3",
+            "loop/x:1:2:3",
+            "file:1:2:3:",
+            "a:b",
+        ] {
             let error = text.parse::<Identity>().unwrap_err();
             assert_eq!(error.text, text);
         }

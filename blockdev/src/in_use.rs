@@ -29,7 +29,9 @@ pub(crate) fn of_block_device(device: DeviceNumber) -> Vec<String> {
 /// Returns every use of a file that would suffer if somebody else wrote to it; none means it is free.
 pub(crate) fn of_file(file: &Stat) -> Vec<String> {
     let mut reasons = loops(|_, stat| same_file(stat, file));
-    let swapped = swap_files().into_iter().filter(|path| rustix::fs::stat(path).is_ok_and(|stat| same_file(&stat, file)));
+    let swapped = swap_files()
+        .into_iter()
+        .filter(|path| rustix::fs::stat(path).is_ok_and(|stat| same_file(&stat, file)));
     reasons.extend(swapped.map(|path| format!("used for swap as {}", path.display())));
     reasons
 }
@@ -80,12 +82,19 @@ fn unescape(field: &str) -> String {
 
 fn swap_files() -> Vec<PathBuf> {
     let table = fs::read_to_string("/proc/swaps").unwrap_or_default();
-    table.lines().skip(1).filter_map(|line| Some(PathBuf::from(unescape(line.split_whitespace().next()?)))).collect()
+    table
+        .lines()
+        .skip(1)
+        .filter_map(|line| Some(PathBuf::from(unescape(line.split_whitespace().next()?))))
+        .collect()
 }
 
 fn swaps(concerned: &[DeviceNumber]) -> Vec<String> {
     let devices = swap_files().into_iter().filter_map(|path| sysfs::block_device_at(&path));
-    devices.filter(|number| concerned.contains(number)).map(|number| format!("{} is used for swap", name_of(number))).collect()
+    devices
+        .filter(|number| concerned.contains(number))
+        .map(|number| format!("{} is used for swap", name_of(number)))
+        .collect()
 }
 
 /// Returns the loop devices whose backing file is `wanted`.
@@ -110,7 +119,8 @@ mod tests {
 
     #[test]
     fn a_mount_table_line_gives_device_and_place() {
-        let line = r"36 35 98:0 /mnt1 /mnt/my\040disk rw,noatime master:1 - ext3 /dev/root rw,errors=continue";
+        let line =
+            r"36 35 98:0 /mnt1 /mnt/my\040disk rw,noatime master:1 - ext3 /dev/root rw,errors=continue";
         let mount = parse_mount(line).unwrap();
         assert_eq!(mount.number, DeviceNumber { major: 98, minor: 0 });
         assert_eq!((mount.place.as_str(), mount.origin.as_str()), ("/mnt/my disk", "/dev/root"));

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, SeekFrom, Stat, StatxFlags};
 use rustix::io::Errno;
@@ -9,6 +10,10 @@ use units::{ByteLen, SECTOR_LEN};
 
 use crate::sysfs::{self, DeviceNumber};
 use crate::{DeviceError, FileKind, Geometry, Identity, OpenDevice, in_use};
+
+/// How often a disk somebody else has is tried, and the pause between: half a second in all.
+const BUSY_ATTEMPTS: u32 = 26;
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a disk is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +117,8 @@ fn open_file(path: &Path, kind: FileKind, access: Access) -> Result<OwnedFd, Dev
         (Access::Exclusive, FileKind::BlockDevice) => OFlags::RDWR | OFlags::EXCL,
         (Access::Exclusive, _) => OFlags::RDWR,
     };
-    rustix::fs::open(path, flags | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty()).map_err(|source| match source {
+    let open = || rustix::fs::open(path, flags | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty());
+    patiently(Errno::BUSY, open).map_err(|source| match source {
         Errno::BUSY => {
             let reasons = vec!["the kernel has given it to somebody else".to_owned()];
             DeviceError::InUse { path: path.to_owned(), reasons }
@@ -121,11 +127,24 @@ fn open_file(path: &Path, kind: FileKind, access: Access) -> Result<OwnedFd, Dev
     })
 }
 
+/// Tries again for a while what fails with `busy`: the files of a killed process are closed a little after its end, when the
+/// kernel is through with its ring.
+fn patiently<T>(busy: Errno, mut attempt: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    for _ in 1..BUSY_ATTEMPTS {
+        match attempt() {
+            Err(source) if source == busy => std::thread::sleep(BUSY_PAUSE),
+            outcome => return outcome,
+        }
+    }
+    attempt()
+}
+
 fn lock_file(path: &Path, file: &OwnedFd, kind: FileKind) -> Result<(), DeviceError> {
     if kind == FileKind::BlockDevice {
         return Ok(());
     }
-    rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive).map_err(|source| match source {
+    let lock = || rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive);
+    patiently(Errno::WOULDBLOCK, lock).map_err(|source| match source {
         Errno::WOULDBLOCK => {
             let reasons = vec!["another process has locked it".to_owned()];
             DeviceError::InUse { path: path.to_owned(), reasons }
@@ -134,7 +153,11 @@ fn lock_file(path: &Path, file: &OwnedFd, kind: FileKind) -> Result<(), DeviceEr
     })
 }
 
-fn check_identity(path: &Path, found: Option<&Identity>, expected: Option<&Identity>) -> Result<(), DeviceError> {
+fn check_identity(
+    path: &Path,
+    found: Option<&Identity>,
+    expected: Option<&Identity>,
+) -> Result<(), DeviceError> {
     match expected {
         Some(expected) if found != Some(expected) => Err(DeviceError::WrongIdentity {
             path: path.to_owned(),
@@ -153,10 +176,15 @@ pub(crate) fn take_device(
     access: Access,
     identity: Option<Identity>,
 ) -> Result<OpenDevice, DeviceError> {
-    let len = rustix::fs::seek(&file, SeekFrom::End(0)).map_err(|source| failed(path, "finding its size", source))?;
+    let len = rustix::fs::seek(&file, SeekFrom::End(0))
+        .map_err(|source| failed(path, "finding its size", source))?;
     if len == 0 || !len.is_multiple_of(SECTOR_LEN) {
         let found = format!("a size of {len} bytes");
-        return Err(DeviceError::Unfit { path: path.to_owned(), found, allowed: "a multiple of 512 above 0" });
+        return Err(DeviceError::Unfit {
+            path: path.to_owned(),
+            found,
+            allowed: "a multiple of 512 above 0",
+        });
     }
     let sector = direct_alignment(file.as_fd(), kind);
     // The last sector of a file may be cut; then only the page cache can reach its end.
@@ -167,7 +195,11 @@ pub(crate) fn take_device(
     };
     if alignment != 512 && alignment != 4096 {
         let found = format!("sectors of {alignment} bytes");
-        return Err(DeviceError::Unfit { path: path.to_owned(), found, allowed: "sectors of 512 or 4096 bytes" });
+        return Err(DeviceError::Unfit {
+            path: path.to_owned(),
+            found,
+            allowed: "sectors of 512 or 4096 bytes",
+        });
     }
     if !direct {
         tracing::info!(device = %path.display(), "device used through the page cache");
@@ -187,7 +219,9 @@ pub(crate) fn take_device(
 
 /// Returns what positions and lengths of a direct transfer have to be multiples of, or `None` where there are none.
 fn direct_alignment(file: BorrowedFd<'_>, kind: FileKind) -> Option<u32> {
-    let told = rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN | StatxFlags::BASIC_STATS).ok()?;
+    let told =
+        rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN | StatxFlags::BASIC_STATS)
+            .ok()?;
     if told.stx_mask & StatxFlags::DIOALIGN.bits() != 0 {
         return (told.stx_dio_offset_align > 0).then_some(told.stx_dio_offset_align.max(512));
     }
@@ -196,7 +230,8 @@ fn direct_alignment(file: BorrowedFd<'_>, kind: FileKind) -> Option<u32> {
         _ => DeviceNumber { major: told.stx_dev_major, minor: told.stx_dev_minor },
     };
     let (disk, _) = sysfs::whole_disk(number);
-    let sector = sysfs::number(&disk.join("queue/logical_block_size")).and_then(|sector| u32::try_from(sector).ok());
+    let sector =
+        sysfs::number(&disk.join("queue/logical_block_size")).and_then(|sector| u32::try_from(sector).ok());
     // A file system of an unknown kind is asked for no more than everybody can do.
     sector.or((kind == FileKind::RegularFile).then_some(4096))
 }

@@ -127,11 +127,15 @@ impl PagePool {
     /// Makes `count` zeroed buffers of `len_each` bytes. Panics if `count` is 0 or above [`POOL_PAGES_MAX`], or if
     /// `len_each` is 0: our configuration is checked before.
     pub fn new(count: usize, len_each: usize) -> Self {
-        assert!((1..=POOL_PAGES_MAX).contains(&count), "a pool holds 1 to {POOL_PAGES_MAX} buffers, not {count}");
+        assert!(
+            (1..=POOL_PAGES_MAX).contains(&count),
+            "a pool holds 1 to {POOL_PAGES_MAX} buffers, not {count}"
+        );
         assert!(len_each > 0, "a pool's buffers hold something");
         let indexes = (0..count).map(|index| u16::try_from(index).expect("a pool has at most 2^14 buffers"));
-        let free: Vec<_> = indexes.map(|index| (index, zeroed_memory(len_each))).collect();
-        let addresses = free.iter().map(|(_, memory)| memory.as_ptr().addr()).collect();
+        let mut free: Vec<_> = indexes.map(|index| (index, zeroed_memory(len_each))).collect();
+        // The kernel is given these addresses: they may be made pointers again.
+        let addresses = free.iter_mut().map(|(_, memory)| memory.as_mut_ptr().expose_provenance()).collect();
         Self { shared: Arc::new(Shared { free: Mutex::new(free), addresses, len_each }) }
     }
 

@@ -11,7 +11,8 @@ use units::{ByteLen, ByteOffset};
 
 use crate::slots::{Attached, Slots};
 use crate::{
-    Completion, DeviceError, DeviceSlot, Engine, EngineError, Geometry, OpenDevice, Operation, PageBuf, Request,
+    Completion, DeviceError, DeviceSlot, Engine, EngineError, Geometry, OpenDevice, Operation, PageBuf,
+    Request,
 };
 
 /// Bytes of zeroes written at once where the kernel cannot make a range read as zero.
@@ -75,7 +76,12 @@ impl Engine for PlainEngine {
             Ok(()) => self.queue.push_back(request),
             Err(refusal) => {
                 let outcome = self.slots.end(slot, kind, Err(refusal));
-                self.refused.push(Completion { slot, tag: request.tag, operation: request.operation, outcome });
+                self.refused.push(Completion {
+                    slot,
+                    tag: request.tag,
+                    operation: request.operation,
+                    outcome,
+                });
             }
         }
         Ok(())
@@ -106,22 +112,42 @@ fn perform(device: &OpenDevice, operation: &mut Operation, zeroes: &PageBuf) -> 
     let mut state = transfer(0);
     match operation {
         Operation::Read { into, .. } => state.complete(|position, done| {
-            preadv2(device.as_fd(), &mut [IoSliceMut::new(&mut into[done..])], position, ReadWriteFlags::empty())
+            preadv2(
+                device.as_fd(),
+                &mut [IoSliceMut::new(&mut into[done..])],
+                position,
+                ReadWriteFlags::empty(),
+            )
         }),
         Operation::Write { from, .. } => state.complete(|position, done| {
             pwritev2(device.as_fd(), &[IoSlice::new(&from[done..])], position, ReadWriteFlags::empty())
         }),
         Operation::WriteZeroes { .. } => {
-            match fallocate(device.as_fd(), FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE, at.0, len.0) {
+            match fallocate(
+                device.as_fd(),
+                FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE,
+                at.0,
+                len.0,
+            ) {
                 Err(Errno::OPNOTSUPP) => state.complete(|position, done| {
                     let rest = (len.as_usize() - done).min(zeroes.len());
-                    pwritev2(device.as_fd(), &[IoSlice::new(&zeroes[..rest])], position, ReadWriteFlags::empty())
+                    pwritev2(
+                        device.as_fd(),
+                        &[IoSlice::new(&zeroes[..rest])],
+                        position,
+                        ReadWriteFlags::empty(),
+                    )
                 }),
                 outcome => outcome.map_err(|source| state.failed(source)),
             }
         }
         Operation::Discard { .. } => {
-            match fallocate(device.as_fd(), FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, at.0, len.0) {
+            match fallocate(
+                device.as_fd(),
+                FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
+                at.0,
+                len.0,
+            ) {
                 // What a discarded range reads as is undefined, so that leaving it alone is lawful.
                 Err(Errno::OPNOTSUPP) => Ok(()),
                 outcome => outcome.map_err(|source| state.failed(source)),
@@ -153,7 +179,8 @@ impl Transfer<'_> {
                 Err(Errno::INTR) => {}
                 Err(source) => return Err(self.failed(source)),
             }
-            if self.done < self.len.0 && !self.done.is_multiple_of(u64::from(self.device.geometry.alignment)) {
+            if self.done < self.len.0 && !self.done.is_multiple_of(u64::from(self.device.geometry.alignment))
+            {
                 return Err(self.short());
             }
         }

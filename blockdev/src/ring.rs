@@ -17,7 +17,8 @@ use units::ByteLen;
 use self::flight::{Flight, Next};
 use crate::slots::{Attached, Slots};
 use crate::{
-    Completion, DeviceError, DeviceSlot, Engine, EngineError, Geometry, OpenDevice, PageBuf, PagePool, Request,
+    Completion, DeviceError, DeviceSlot, Engine, EngineError, Geometry, OpenDevice, PageBuf, PagePool,
+    Request,
 };
 
 /// Bytes of zeroes written at once where the kernel cannot make a range read as zero.
@@ -31,6 +32,7 @@ pub struct RingEngine {
     // Fields drop in this order: the ring goes before anything it may point to. `drop` has emptied it by then.
     ring: IoUring,
     started: bool,
+    restricted: bool,
     /// By the mark of its submission; `None` is free.
     flights: Vec<Option<Flight>>,
     free: Vec<u32>,
@@ -52,6 +54,7 @@ impl RingEngine {
         Ok(Self {
             ring: made.ring,
             started: false,
+            restricted: made.restricted,
             flights: std::iter::repeat_with(|| None).take(depth).collect(),
             free: (0..u32::try_from(depth).expect("the depth is limited")).rev().collect(),
             refused: Vec::new(),
@@ -77,6 +80,11 @@ impl RingEngine {
         outcome.map_err(|error| setup::setup("register buffers", &error))?;
         self.pool = Some(pool.clone());
         Ok(())
+    }
+
+    /// Tells whether the kernel lets this ring do nothing but our operations on attached devices.
+    pub fn is_restricted(&self) -> bool {
+        self.restricted
     }
 
     fn under_way(&self) -> usize {
@@ -105,7 +113,8 @@ impl RingEngine {
             match flight.advance(result, self.slots.device(flight.request.slot)) {
                 Next::Step => self.push(mark),
                 Next::End(outcome) => {
-                    let Request { slot, tag, operation } = place.take().expect("it was there a line ago").request;
+                    let Request { slot, tag, operation } =
+                        place.take().expect("it was there a line ago").request;
                     self.free.push(mark);
                     let outcome = self.slots.end(slot, operation.kind(), outcome);
                     done.push(Completion { slot, tag, operation, outcome });
@@ -178,7 +187,12 @@ impl Engine for RingEngine {
             }
             Err(refusal) => {
                 let outcome = self.slots.end(slot, kind, Err(refusal));
-                self.refused.push(Completion { slot, tag: request.tag, operation: request.operation, outcome });
+                self.refused.push(Completion {
+                    slot,
+                    tag: request.tag,
+                    operation: request.operation,
+                    outcome,
+                });
             }
         }
         Ok(())
@@ -189,13 +203,14 @@ impl Engine for RingEngine {
         let wanted = at_least.min(self.in_flight());
         done.append(&mut self.refused);
         self.reap(done);
-        let mut entered = false;
-        // Queued steps are started even if enough has ended already, so that a caller may wait for none.
-        while done.len() - before < wanted || (!entered && self.under_way() > 0) {
+        // Queued steps are started even if enough has ended already, and a caller may wait for none.
+        let mut must_enter = wanted == 0 || !self.ring.submission().is_empty();
+        while self.under_way() > 0 && (must_enter || done.len() - before < wanted) {
             let missing = wanted.saturating_sub(done.len() - before).min(self.under_way());
             self.enter(missing)?;
-            entered = true;
             self.reap(done);
+            // A step that moved a part only has queued the next one.
+            must_enter = !self.ring.submission().is_empty();
         }
         Ok(())
     }

@@ -16,14 +16,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use units::{ByteLen, ByteOffset};
 
+use self::{
+    disk::{SECTOR, mix},
+    world::{Name, World},
+};
 /// The handles a world gives.
 pub use self::{
     engine::{SimDevice, SimEngine},
     volume::SimVolume,
-};
-use self::{
-    disk::{SECTOR, mix},
-    world::{Name, World},
 };
 use crate::OperationKind;
 

@@ -54,7 +54,11 @@ impl<D: Attached> Slots<D> {
 
     /// Gives a device back. Panics if the slot is empty or busy.
     pub(crate) fn detach(&mut self, slot: DeviceSlot) -> D {
-        let entry = self.entries.get_mut(usize::from(slot.0)).and_then(Option::take).expect("the slot holds a device");
+        let entry = self
+            .entries
+            .get_mut(usize::from(slot.0))
+            .and_then(Option::take)
+            .expect("the slot holds a device");
         assert_eq!(entry.in_flight, 0, "{}: detached with operations in flight", entry.device.name());
         entry.device
     }
@@ -127,7 +131,9 @@ fn stop<D: Attached>(device: &mut D, error: &DeviceError) {
 
 fn check_running<D: Attached>(device: &D) -> Result<(), DeviceError> {
     match device.failure() {
-        Some(first) => Err(DeviceError::FailedStop { device: Arc::clone(device.name()), first: Arc::clone(first) }),
+        Some(first) => {
+            Err(DeviceError::FailedStop { device: Arc::clone(device.name()), first: Arc::clone(first) })
+        }
         None => Ok(()),
     }
 }

@@ -38,7 +38,8 @@ impl std::fmt::Display for DeviceNumber {
 /// Returns the number of the block device `path` leads to, or `None` if it is something else or missing.
 pub(crate) fn block_device_at(path: &Path) -> Option<DeviceNumber> {
     let stat = rustix::fs::stat(path).ok()?;
-    (FileType::from_raw_mode(stat.st_mode) == FileType::BlockDevice).then(|| DeviceNumber::from_raw(stat.st_rdev))
+    (FileType::from_raw_mode(stat.st_mode) == FileType::BlockDevice)
+        .then(|| DeviceNumber::from_raw(stat.st_rdev))
 }
 
 /// Returns the contents of a text file without the space around it, or `None` if it is missing or empty.

@@ -53,7 +53,21 @@ mod tests {
             assert!(check_path(good).is_ok(), "{good}");
         }
         let long = "a".repeat(PATH_LEN_MAX + 1);
-        for bad in ["", "/etc/passwd", "..", "a/../b", "a//b", "a/", "A", "a b", "a\0b", ".hidden", "lock", "ä", &long] {
+        for bad in [
+            "",
+            "/etc/passwd",
+            "..",
+            "a/../b",
+            "a//b",
+            "a/",
+            "A",
+            "a b",
+            "a\0b",
+            ".hidden",
+            "lock",
+            "ä",
+            &long,
+        ] {
             assert!(matches!(check_path(bad), Err(VolumeError::Path { .. })), "{bad:?}");
         }
     }

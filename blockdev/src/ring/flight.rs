@@ -50,7 +50,9 @@ impl Flight {
                 let index = pool.and_then(|pool| into.index_in(pool));
                 let start = into[skip..].as_mut_ptr();
                 match index {
-                    Some(index) => opcode::ReadFixed::new(file, start, step_len(rest), index).offset(position).build(),
+                    Some(index) => {
+                        opcode::ReadFixed::new(file, start, step_len(rest), index).offset(position).build()
+                    }
                     None => opcode::Read::new(file, start, step_len(rest)).offset(position).build(),
                 }
             }
@@ -58,7 +60,9 @@ impl Flight {
                 let index = pool.and_then(|pool| from.index_in(pool));
                 let start = from[skip..].as_ptr();
                 match index {
-                    Some(index) => opcode::WriteFixed::new(file, start, step_len(rest), index).offset(position).build(),
+                    Some(index) => {
+                        opcode::WriteFixed::new(file, start, step_len(rest), index).offset(position).build()
+                    }
                     None => opcode::Write::new(file, start, step_len(rest)).offset(position).build(),
                 }
             }

@@ -38,7 +38,9 @@ pub(super) fn make(entries: u32, files: u32) -> Result<NewRing, EngineError> {
     if let Some((_, missing)) = OPERATIONS.iter().find(|(code, _)| !probe.is_supported(*code)) {
         return Err(EngineError::Unsupported { missing });
     }
-    ring.submitter().register_files_sparse(files).map_err(|error| setup("register a table of files", &error))?;
+    ring.submitter()
+        .register_files_sparse(files)
+        .map_err(|error| setup("register a table of files", &error))?;
     let restricted = restrict(&ring);
     Ok(NewRing { ring, restricted })
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use super::random::Random;
 use super::CrashChoice;
+use super::random::Random;
 
 /// Bytes that reach the disk whole or not at all.
 pub(super) const SECTOR: u64 = 512;
@@ -105,7 +105,8 @@ impl Disk {
         for (number, chunk) in self.durable.range(at / CHUNK..end.div_ceil(CHUNK)) {
             let from = number * CHUNK;
             let (first, last) = (from.max(at), (from + CHUNK).min(end));
-            into[index(first - at)..index(last - at)].copy_from_slice(&chunk.bytes[index(first - from)..index(last - from)]);
+            into[index(first - at)..index(last - at)]
+                .copy_from_slice(&chunk.bytes[index(first - from)..index(last - from)]);
         }
         for change in &self.pending {
             change.overlay(at, into);
@@ -115,7 +116,10 @@ impl Disk {
     /// Makes a change visible, but not durable.
     pub(super) fn change(&mut self, change: Change) {
         assert!(change.end() <= self.len, "a change lies on the disk");
-        assert!(change.at.is_multiple_of(SECTOR) && change.len.is_multiple_of(SECTOR), "a change is whole sectors");
+        assert!(
+            change.at.is_multiple_of(SECTOR) && change.len.is_multiple_of(SECTOR),
+            "a change is whole sectors"
+        );
         self.pending.push(change);
         self.completed += 1;
     }
@@ -228,7 +232,8 @@ impl Disk {
     pub(super) fn fingerprint(&self) -> u64 {
         if self.pending.is_empty() {
             let chunks = self.durable.iter();
-            return chunks.fold(mix(self.len, 0), |sum, (number, chunk)| sum.wrapping_add(chunk.fingerprint(*number)));
+            return chunks
+                .fold(mix(self.len, 0), |sum, (number, chunk)| sum.wrapping_add(chunk.fingerprint(*number)));
         }
         let mut settled = self.clone();
         settled.crash(CrashChoice::All, &mut Random::new(0));
@@ -253,6 +258,7 @@ impl Chunk {
 
 /// Folds a word into a hash.
 pub(super) fn mix(hash: u64, word: u64) -> u64 {
-    let product = u128::from(hash ^ 0x9e37_79b9_7f4a_7c15) * u128::from(word ^ 0xd6e8_feb8_6659_fd93 ^ hash.rotate_left(23));
+    let product = u128::from(hash ^ 0x9e37_79b9_7f4a_7c15)
+        * u128::from(word ^ 0xd6e8_feb8_6659_fd93 ^ hash.rotate_left(23));
     (product as u64) ^ ((product >> 64) as u64) ^ word.rotate_left(32)
 }

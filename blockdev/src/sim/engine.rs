@@ -8,9 +8,7 @@ use units::{ByteLen, ByteOffset};
 use super::world::{DiskId, Queued, Undecided};
 use super::{Shared, lock};
 use crate::slots::{Attached, Slots};
-use crate::{
-    Completion, DeviceError, DeviceSlot, Engine, EngineError, Geometry, OperationKind, Request,
-};
+use crate::{Completion, DeviceError, DeviceSlot, Engine, EngineError, Geometry, OperationKind, Request};
 
 /// Devices one simulated engine can hold.
 const DEVICES_MAX: usize = 1024;
@@ -81,7 +79,8 @@ impl SimEngine {
         let count = world.queues.get(&self.queue).map_or(0, Vec::len);
         assert_eq!(count, self.queued, "engine and world agree on what is in flight");
         let chosen = world.random.index(count);
-        let queued = world.queues.get_mut(&self.queue).expect("the queue has an operation").swap_remove(chosen);
+        let queued =
+            world.queues.get_mut(&self.queue).expect("the queue has an operation").swap_remove(chosen);
         let (slot, kind) = (queued.request.slot, queued.request.operation.kind());
         let performed = world.perform(queued, &self.slots.device(slot).name)?;
         drop(world);

@@ -6,8 +6,8 @@ use units::{ByteLen, ByteOffset};
 
 use super::{CrashChoice, Fault, SimDevice, SimEngine, SimWorld};
 use crate::{
-    Completion, DeviceError, DeviceSlot, Engine, EngineError, Operation, OperationKind, PageBuf, Request, Volume,
-    VolumeError,
+    Completion, DeviceError, DeviceSlot, Engine, EngineError, Operation, OperationKind, PageBuf, Request,
+    Volume, VolumeError,
 };
 
 const DISK_LEN: ByteLen = ByteLen::kib(64);
@@ -93,7 +93,8 @@ fn operations_in_flight_may_have_happened_when_the_world_stops() {
     for seed in 0..50 {
         let (world, mut engine, slot) = world_with_disk(seed);
         world.crash_at(2);
-        let outcome = engine.run([write(slot, 0, 512, 1), write(slot, 512, 512, 2), write(slot, 1024, 512, 3)]);
+        let outcome =
+            engine.run([write(slot, 0, 512, 1), write(slot, 512, 512, 2), write(slot, 1024, 512, 3)]);
         assert_eq!(outcome.unwrap_err(), EngineError::Crashed { step: 2 });
         assert!(world.has_crashed() && engine.in_flight() == 0);
         let found = world.after_crash(CrashChoice::Seeded(seed)).contents("disk");
@@ -181,8 +182,10 @@ fn planted_faults_do_what_they_say() {
 fn the_same_seed_gives_the_same_world() {
     let trace = |seed| {
         let (world, mut engine, slot) = world_with_disk(seed);
-        let requests = (0..12u8).map(|nth| Request { tag: u64::from(nth), ..write(slot, u64::from(nth) * 1024, 4096, nth) });
-        let order: Vec<u64> = engine.run(requests).unwrap().iter().map(|Completion { tag, .. }| *tag).collect();
+        let requests = (0..12u8)
+            .map(|nth| Request { tag: u64::from(nth), ..write(slot, u64::from(nth) * 1024, 4096, nth) });
+        let order: Vec<u64> =
+            engine.run(requests).unwrap().iter().map(|Completion { tag, .. }| *tag).collect();
         (order, world.fingerprint(), world.after_crash(CrashChoice::Seeded(seed)).fingerprint())
     };
     assert_eq!(trace(7), trace(7));

@@ -37,15 +37,19 @@ impl Volume for SimVolume {
         check_path(path)?;
         let mut world = lock(&self.world);
         let name = Name::File(path.to_owned());
-        let parent_is_file = |(end, _): (usize, &str)| world.names.contains_key(&Name::File(path[..end].to_owned()));
+        let parent_is_file =
+            |(end, _): (usize, &str)| world.names.contains_key(&Name::File(path[..end].to_owned()));
         if world.names.contains_key(&name) || world.directories.contains(path) {
             return Err(VolumeError::Exists { path: path.to_owned() });
         }
         if path.match_indices('/').any(parent_is_file) {
             return Err(VolumeError::NotAFile { path: path.to_owned() });
         }
-        if !len.0.is_multiple_of(u64::from(world.alignment)) {
-            return Err(VolumeError::Path { path: path.to_owned(), reason: "its length is not in whole sectors" });
+        if len == ByteLen::ZERO || !len.0.is_multiple_of(u64::from(world.alignment)) {
+            return Err(VolumeError::Path {
+                path: path.to_owned(),
+                reason: "its length is not in whole sectors",
+            });
         }
         if len.0 > world.free().0 {
             return Err(VolumeError::NoSpace { path: path.to_owned(), len });

@@ -164,7 +164,8 @@ impl World {
     fn copy(&self, seed: u64) -> Self {
         let named: BTreeSet<DiskId> = self.names.values().copied().collect();
         let stores = self.stores.iter().filter(|(id, _)| named.contains(*id));
-        let stores = stores.map(|(id, store)| (*id, Store { disk: store.disk.clone(), handles: Arc::new(()) }));
+        let stores =
+            stores.map(|(id, store)| (*id, Store { disk: store.disk.clone(), handles: Arc::new(()) }));
         Self {
             stores: stores.collect(),
             names: self.names.clone(),
@@ -308,7 +309,13 @@ impl World {
             (_, None) => {}
         }
         let (at, len) = operation.range();
-        Err(DeviceError::Failed { device: Arc::clone(device), kind: operation.kind(), at, len, source: Errno::IO })
+        Err(DeviceError::Failed {
+            device: Arc::clone(device),
+            kind: operation.kind(),
+            at,
+            len,
+            source: Errno::IO,
+        })
     }
 
     /// Counts an operation against the planted faults and returns the one that is due, which is then spent.
@@ -340,7 +347,9 @@ pub(super) struct Performed {
 fn change_of(operation: &Operation) -> Option<Change> {
     match operation {
         Operation::Write { at, from } => Some(Change::bytes(at.0, from)),
-        Operation::WriteZeroes { at, len } | Operation::Discard { at, len } => Some(Change::zeroes(at.0, len.0)),
+        Operation::WriteZeroes { at, len } | Operation::Discard { at, len } => {
+            Some(Change::zeroes(at.0, len.0))
+        }
         Operation::Read { .. } | Operation::Flush => None,
     }
 }
