@@ -17,6 +17,13 @@ fn credentials(directory: &std::path::Path, role: Role) -> Credentials {
     Credentials::read(&out).expect("the certificate is read")
 }
 
+/// CPU seconds this thread has used.
+fn thread_cpu_seconds() -> f64 {
+    let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
+    let nanoseconds: f64 = schedule.split_whitespace().next().and_then(|field| field.parse().ok()).expect("a number");
+    nanoseconds / 1e9
+}
+
 fn main() {
     let gibibytes = std::env::args().nth(1).and_then(|count| count.parse().ok()).unwrap_or(8_usize);
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -38,15 +45,23 @@ fn main() {
         }
         link.flush().expect("flushed");
         link.close(Duration::from_secs(5));
+        thread_cpu_seconds()
     });
     let (socket, _) = listener.accept().expect("a socket");
     let mut link = acceptor.accept(socket, &Limits::default()).expect("a link");
-    let (start, mut payload, mut bytes) = (Instant::now(), Vec::new(), 0);
+    let (start, cpu, mut payload, mut bytes) = (Instant::now(), thread_cpu_seconds(), Vec::new(), 0);
     while let Received::Message(_) = link.receive(&mut payload, Duration::from_secs(5)).expect("a frame") {
         bytes += payload.len();
     }
     let seconds = start.elapsed().as_secs_f64();
-    sender.join().expect("the sender ends well");
+    let receive_cpu = thread_cpu_seconds() - cpu;
+    let send_cpu = sender.join().expect("the sender ends well");
     assert_eq!(bytes, frames << 20, "every byte came");
-    println!("{gibibytes} GiB in {seconds:.2} s: {:.0} MB/s", bytes as f64 / seconds / 1e6);
+    let rate = |seconds: f64| bytes as f64 / seconds / 1e6;
+    println!(
+        "{gibibytes} GiB in {seconds:.2} s: {:.0} MB/s; per core: send {:.0}, receive {:.0} MB/s",
+        rate(seconds),
+        rate(send_cpu),
+        rate(receive_cpu)
+    );
 }

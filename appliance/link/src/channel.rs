@@ -22,8 +22,12 @@ pub(crate) struct Channel {
     last_heard: Instant,
     /// The peer ended its direction on the socket.
     ended: bool,
+    /// The peer ended its direction in TLS.
+    goodbye_heard: bool,
     /// We ended ours.
     closed: bool,
+    /// The TLS session has failed and must not be used again.
+    failed: bool,
 }
 
 impl Channel {
@@ -38,7 +42,9 @@ impl Channel {
             outbound: Outbound::default(),
             last_heard: Instant::now(),
             ended: false,
+            goodbye_heard: false,
             closed: false,
+            failed: false,
         })
     }
 
@@ -71,6 +77,12 @@ impl Channel {
 
     /// Takes one step with the bytes that are here. After an error the alert it caused is queued.
     pub(crate) fn step(&mut self, plain: &mut dyn FnMut(&[u8])) -> Result<Progress, LinkError> {
+        if self.failed {
+            return Err(LinkError::Over);
+        }
+        if self.goodbye_heard {
+            return Ok(Progress::Closed);
+        }
         let step = self.session.step(self.inbound.held(), self.outbound.queue(), plain);
         let rest = match step.progress {
             Ok(Progress::Starved) => Rest::Incomplete,
@@ -78,14 +90,19 @@ impl Channel {
             _ => Rest::Unknown,
         };
         self.inbound.discard(step.used, rest);
+        self.goodbye_heard = step.progress == Ok(Progress::Closed);
         step.progress.map_err(|error| {
-            self.session.alert(self.inbound.held(), self.outbound.queue());
+            self.failed = true;
+            self.session.alert(self.outbound.queue());
             LinkError::from_tls(error)
         })
     }
 
     /// Encrypts plaintext into the queue.
     pub(crate) fn encrypt(&mut self, plain: &[u8]) -> Result<(), LinkError> {
+        if self.failed {
+            return Err(LinkError::Over);
+        }
         self.session.encrypt(plain, self.inbound.seen(), self.outbound.queue()).map_err(LinkError::from_tls)
     }
 
@@ -111,7 +128,7 @@ impl Channel {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.failed(error)),
+                Err(error) => return Err(self.socket_error(error)),
             }
         }
     }
@@ -127,7 +144,7 @@ impl Channel {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.failed(error)),
+                Err(error) => return Err(self.socket_error(error)),
             }
         }
         Ok(written)
@@ -196,10 +213,12 @@ impl Channel {
 
     fn say_goodbye(&mut self) {
         self.closed = true;
-        drop(self.session.close(self.inbound.seen(), self.outbound.queue()));
+        if !self.failed {
+            drop(self.session.close(self.inbound.seen(), self.outbound.queue()));
+        }
     }
 
-    fn failed(&mut self, error: io::Error) -> LinkError {
+    fn socket_error(&mut self, error: io::Error) -> LinkError {
         self.ended = true;
         match error.kind() {
             ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => {

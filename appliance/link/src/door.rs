@@ -155,11 +155,11 @@ fn handshake(channel: &mut Channel, early: &mut Vec<u8>, deadline: Instant) -> R
         let shaking = channel.session().is_handshaking();
         match progress {
             Progress::Stepped => continue,
-            Progress::Closed => return Err(LinkError::Lost),
-            Progress::Plain | Progress::Starved if !shaking => {
+            Progress::Closed if shaking => return Err(LinkError::Lost),
+            _ if !shaking => {
                 return channel.write_down_to(0, deadline.saturating_duration_since(Instant::now()));
             }
-            Progress::Plain | Progress::Starved => {}
+            _ => {}
         }
         if channel.is_full() {
             let reason = "a handshake message is longer than any of ours".to_owned();

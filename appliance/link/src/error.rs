@@ -105,6 +105,9 @@ pub enum LinkError {
     /// The socket failed.
     #[error("the socket failed")]
     Socket(#[source] io::Error),
+    /// The link has failed before; that error said why.
+    #[error("the link is over")]
+    Over,
     /// The peer broke the rules of TLS after the handshake.
     #[error("the peer broke the rules of TLS")]
     Tls(#[source] rustls::Error),
@@ -122,6 +125,7 @@ impl LinkError {
             | Self::Lost
             | Self::CutInFrame
             | Self::Socket(_)
+            | Self::Over
             | Self::Tls(_) => true,
             Self::CredentialsRead { .. }
             | Self::CredentialsContent { .. }

@@ -66,9 +66,10 @@ impl Session {
         self.when_writable(seen, outgoing, Output::CloseNotify)
     }
 
-    /// Appends the alert a failed step has left, if any. `incoming` are the bytes it has left.
-    pub(crate) fn alert(&mut self, incoming: &mut [u8], outgoing: &mut Vec<u8>) {
-        while let Ok(Progress::Stepped) = self.step(incoming, outgoing, &mut |_| {}).progress {}
+    /// Appends the alert a failed step has left, if any. A failed session must not look at incoming bytes again: the
+    /// TLS library asserts it. It does not as long as it has something to write.
+    pub(crate) fn alert(&mut self, outgoing: &mut Vec<u8>) {
+        while self.wants_write() && self.step(&mut [], outgoing, &mut |_| {}).progress.is_ok() {}
     }
 
     fn when_writable(

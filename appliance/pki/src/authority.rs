@@ -39,7 +39,7 @@ pub fn init(directory: &Path) -> Result<Authority, PkiError> {
     refuse_existing(directory, &[CA_CERTIFICATE_FILE, CA_KEY_FILE])?;
     let key = new_key()?;
     let certificate =
-        ca_params().self_signed(&key).map_err(|source| PkiError::Sign { what: "certificate", source })?;
+        ca_params(&key).self_signed(&key).map_err(|source| PkiError::Sign { what: "certificate", source })?;
     write_new(directory, CA_KEY_FILE, &Zeroizing::new(key.serialize_pem()), Readers::Owner)?;
     write_new(directory, CA_CERTIFICATE_FILE, &certificate.pem(), Readers::All)?;
     Ok(Authority { certificate: directory.join(CA_CERTIFICATE_FILE), key: directory.join(CA_KEY_FILE) })
@@ -86,10 +86,13 @@ fn certificate_holds(certificate_pem: &str, public_key: &[u8]) -> bool {
     pem.parse_x509().is_ok_and(|certificate| certificate.public_key().raw == public_key)
 }
 
-fn ca_params() -> CertificateParams {
+/// The name holds a piece of the key's hash: two authorities of one name would be taken for one, and the certificates of
+/// the other for forged rather than foreign.
+fn ca_params(key: &KeyPair) -> CertificateParams {
     let mut params = CertificateParams::default();
     let mut name = DistinguishedName::new();
-    name.push(DnType::CommonName, "Landfall certificate authority");
+    let fingerprint = &blake3::hash(key.public_key_raw()).to_hex()[..16];
+    name.push(DnType::CommonName, format!("Landfall certificate authority {fingerprint}"));
     params.distinguished_name = name;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
