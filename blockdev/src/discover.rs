@@ -16,6 +16,8 @@ pub struct DeviceListing {
     pub name: String,
     /// Its size.
     pub len: ByteLen,
+    /// Bytes of a logical sector; 0 if the kernel does not say.
+    pub sector: u32,
     /// What its maker calls it, if the kernel knows.
     pub model: Option<String>,
     /// Which disk it is, if it has a name of its own.
@@ -58,6 +60,9 @@ fn listing(directory: &Path, name: String) -> Option<DeviceListing> {
         path: Path::new("/dev").join(name.replace('!', "/")),
         name,
         len,
+        sector: sysfs::number(&directory.join("queue/logical_block_size"))
+            .and_then(|len| u32::try_from(len).ok())
+            .unwrap_or(0),
         model: sysfs::text(&directory.join("device/model")),
         identity: Identity::of_block_device(number),
         eligibility: eligibility(directory, number),

@@ -24,7 +24,8 @@ pub(crate) fn check_hello(hello: &Hello, machine: &Machine) -> Result<(), Sessio
         return Err(end);
     }
     if hello.generation != Generation(0) && hello.generation != state.generation {
-        let detail = format!("generation {} may not write: the present one is {}", hello.generation, state.generation);
+        let detail =
+            format!("generation {} may not write: the present one is {}", hello.generation, state.generation);
         return Err(SessionEnd::refused(RefusalCode::Fenced, detail));
     }
     if hello.acked > state.durable {
@@ -46,7 +47,10 @@ fn check_disks(hello: &Hello, disks: &[HeadDisk], lens: &[ByteLen]) -> Result<()
     for (index, (shape, disk)) in hello.disks.iter().zip(disks).enumerate() {
         if shape.len > disk.device_len {
             let (found, room) = (shape.len.0, disk.device_len.0);
-            return mismatch(format!("disk {index} has {found} bytes, its target disk {} only {room}", disk.path));
+            return mismatch(format!(
+                "disk {index} has {found} bytes, its target disk {} only {room}",
+                disk.path
+            ));
         }
         let known = lens.get(index).copied().unwrap_or_default();
         if known != ByteLen::ZERO && known != shape.len {

@@ -98,7 +98,9 @@ pub enum TargetError {
         name: MachineName,
     },
     /// No point is that old, or the time has not come.
-    #[error("{name} has no consistent recovery point at or before {time}; the history reaches from {oldest} to {newest}")]
+    #[error(
+        "{name} has no consistent recovery point at or before {time}; the history reaches from {oldest} to {newest}"
+    )]
     TimeOutside {
         /// The machine.
         name: MachineName,

@@ -49,7 +49,13 @@ pub(crate) struct Jobs {
 }
 
 impl Jobs {
-    pub(crate) fn start(&self, kind: JobKind, machine: &MachineName, to: Sequence, now: Timestamp) -> Arc<Job> {
+    pub(crate) fn start(
+        &self,
+        kind: JobKind,
+        machine: &MachineName,
+        to: Sequence,
+        now: Timestamp,
+    ) -> Arc<Job> {
         let mut jobs = lock(&self.jobs);
         jobs.0 += 1;
         let job = Arc::new(Job {

@@ -90,12 +90,19 @@ impl Machine {
     }
 
     /// Opens a session, or joins the one that is open. Errors: another is open, or this connection has come already.
-    pub(crate) fn join(&self, hello: &Hello, peer: SocketAddr, now: Timestamp) -> Result<Arc<Session>, SessionEnd> {
+    pub(crate) fn join(
+        &self,
+        hello: &Hello,
+        peer: SocketAddr,
+        now: Timestamp,
+    ) -> Result<Arc<Session>, SessionEnd> {
         let busy = |what: &str| SessionEnd::refused(wire::RefusalCode::Busy, what);
         let mut open = lock(&self.session);
         let session = match &*open {
             Some(session) if session.id != hello.session => {
-                return Err(busy("another session of this machine is open; it ends 15 s after its last word"));
+                return Err(busy(
+                    "another session of this machine is open; it ends 15 s after its last word",
+                ));
             }
             Some(session) if session.broken.load(Ordering::Relaxed) => {
                 return Err(busy("a connection of this session was lost; begin a new one"));
@@ -167,7 +174,11 @@ impl Session {
             }
             drop(state);
             if Instant::now() >= deadline {
-                let code = if shared.lock().full.is_some() { wire::RefusalCode::Full } else { wire::RefusalCode::Busy };
+                let code = if shared.lock().full.is_some() {
+                    wire::RefusalCode::Full
+                } else {
+                    wire::RefusalCode::Busy
+                };
                 return Err(SessionEnd::refused(code, "what an earlier session brought is not durable yet"));
             }
             std::thread::sleep(Duration::from_millis(2));

@@ -223,7 +223,10 @@ impl MasterTarget {
     pub(crate) fn on_worker<T: Send + 'static>(
         &self,
         worker: usize,
-        run: impl FnOnce(&mut blockdev::HostEngine, &mut BTreeMap<MachineId, crate::replica::Applier<DirVolume>>) -> T
+        run: impl FnOnce(
+            &mut blockdev::HostEngine,
+            &mut BTreeMap<MachineId, crate::replica::Applier<DirVolume>>,
+        ) -> T
         + Send
         + 'static,
     ) -> Result<T, TargetError> {

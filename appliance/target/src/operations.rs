@@ -47,7 +47,12 @@ pub struct Found {
 
 impl MasterTarget {
     /// Registers a machine with its target disks; durable on return. `id` is 16 random bytes.
-    pub fn add(&self, id: MachineId, name: &MachineName, offers: &[DiskOffer]) -> Result<Arc<Machine>, TargetError> {
+    pub fn add(
+        &self,
+        id: MachineId,
+        name: &MachineName,
+        offers: &[DiskOffer],
+    ) -> Result<Arc<Machine>, TargetError> {
         if self.machine(name).is_ok() {
             return Err(TargetError::MachineExists { name: name.clone() });
         }
@@ -56,7 +61,9 @@ impl MasterTarget {
         }
         let opened = offers.iter().map(|offer| self.open_offer(offer)).collect::<Result<Vec<_>, _>>()?;
         let (disks, devices): (Vec<HeadDisk>, Vec<OpenDevice>) = opened.into_iter().unzip();
-        let twice = |(index, disk): (usize, &HeadDisk)| disks[..index].iter().any(|other| other.identity == disk.identity);
+        let twice = |(index, disk): (usize, &HeadDisk)| {
+            disks[..index].iter().any(|other| other.identity == disk.identity)
+        };
         if disks.iter().enumerate().any(twice) {
             return Err(TargetError::DiskCount { found: offers.len() });
         }
@@ -79,7 +86,8 @@ impl MasterTarget {
             appliers.insert(id, replica.applier);
             Ok::<_, ReplicaError>((shared, replica.appender))
         })?;
-        let (shared, appender) = replica.map_err(|source| TargetError::Replica { name: name.clone(), source })?;
+        let (shared, appender) =
+            replica.map_err(|source| TargetError::Replica { name: name.clone(), source })?;
         self.committer.order(CommitOrder::Adopt(id, Box::new(appender)));
         tracing::info!(machine = %name, %id, disks = offers.len(), "machine added");
         Ok(self.insert(Machine::new(&head, shared, worker)))
@@ -90,11 +98,16 @@ impl MasterTarget {
         let len_min = ByteLen(units::SECTOR_LEN);
         let expect = Expect { identity: None, len_min, files: offer.files, access: Access::Exclusive };
         let device = open_device(path, &expect);
-        if let Some(machine) = self.machines().iter().find(|machine| machine.disks.iter().any(|d| d.path == offer.path)) {
+        if let Some(machine) =
+            self.machines().iter().find(|machine| machine.disks.iter().any(|d| d.path == offer.path))
+        {
             return Err(TargetError::DiskTaken { path: offer.path.clone(), machine: machine.name.clone() });
         }
         let device = device.map_err(TargetError::Disk)?;
-        let identity = device.identity().ok_or_else(|| TargetError::NoIdentity { path: offer.path.clone() })?.to_string();
+        let identity = device
+            .identity()
+            .ok_or_else(|| TargetError::NoIdentity { path: offer.path.clone() })?
+            .to_string();
         let file = device.kind() == blockdev::FileKind::RegularFile;
         let (device_len, len) = (device.geometry().len, ByteLen::ZERO);
         Ok((HeadDisk { path: offer.path.clone(), identity, file, device_len, len }, device))
@@ -120,7 +133,12 @@ impl MasterTarget {
     }
 
     /// Finds the recovery point a name means. Errors: outside the history, or not consistent while that was not accepted.
-    pub fn find(&self, name: &MachineName, point: PointName, floor: Consistency) -> Result<Found, TargetError> {
+    pub fn find(
+        &self,
+        name: &MachineName,
+        point: PointName,
+        floor: Consistency,
+    ) -> Result<Found, TargetError> {
         let machine = self.machine(name)?;
         let state = machine.shared.lock();
         let none = || TargetError::NoPoint { name: name.clone() };
@@ -130,12 +148,22 @@ impl MasterTarget {
             PointName::Time(time) => {
                 let first = state.timeline.points().next().ok_or_else(none)?;
                 let last = state.timeline.points().next_back().ok_or_else(none)?;
-                let outside = TargetError::TimeOutside { name: name.clone(), time, oldest: first.time, newest: last.time };
+                let outside = TargetError::TimeOutside {
+                    name: name.clone(),
+                    time,
+                    oldest: first.time,
+                    newest: last.time,
+                };
                 state.timeline.at(time, floor).filter(|_| time <= last.time.max(now())).ok_or(outside)?
             }
             PointName::Sequence(sequence) => {
                 if sequence < oldest || sequence > newest || sequence == Sequence(0) {
-                    return Err(TargetError::SequenceOutside { name: name.clone(), sequence, oldest, newest });
+                    return Err(TargetError::SequenceOutside {
+                        name: name.clone(),
+                        sequence,
+                        oldest,
+                        newest,
+                    });
                 }
                 let found = state.timeline.get(sequence).cloned();
                 return check_consistency(name, sequence, found, floor);
@@ -154,7 +182,10 @@ impl MasterTarget {
     pub fn failback(&self, name: &MachineName, to: Sequence) -> Result<Arc<Job>, TargetError> {
         let machine = self.in_service(name)?;
         let lifecycle = machine.shared.lock().lifecycle.clone();
-        if !matches!(lifecycle, Lifecycle::Protected | Lifecycle::Rewound { .. } | Lifecycle::Rewinding { .. }) {
+        if !matches!(
+            lifecycle,
+            Lifecycle::Protected | Lifecycle::Rewound { .. } | Lifecycle::Rewinding { .. }
+        ) {
             return Err(wrong_phase(name, &lifecycle, "protected or rewound"));
         }
         self.rewind(&machine, to, Afterwards::Stand, JobKind::Failback)
@@ -207,6 +238,16 @@ impl MasterTarget {
         }
         self.ask(&machine, |then| Work::Commit { then })?;
         Ok(machine)
+    }
+
+    /// Returns size and free space of the retention volume.
+    pub fn usage(&self) -> Result<blockdev::VolumeUsage, TargetError> {
+        Ok(blockdev::Volume::usage(&self.volume)?)
+    }
+
+    /// Returns how much history is kept.
+    pub fn policy(&self) -> retention::RetentionPolicy {
+        self.config.replica.retention
     }
 
     /// Returns the jobs, newest first.

@@ -1,7 +1,7 @@
 //! Why a session ends that the target does not want to go on with.
 
 use link::LinkError;
-use wire::{CheckError, Message, Refused, RefusalCode};
+use wire::{CheckError, Message, RefusalCode, Refused};
 
 use crate::replica::{FailureKind, State};
 
@@ -48,20 +48,29 @@ impl SessionEnd {
                 FailureKind::Damaged => RefusalCode::Damaged,
                 FailureKind::Device | FailureKind::Full | FailureKind::Refused => RefusalCode::DeviceFailed,
             };
-            return Some(Self::refused(code, format!("the machine is out: {what}; see `landfall status` at the target")));
+            return Some(Self::refused(
+                code,
+                format!("the machine is out: {what}; see `landfall status` at the target"),
+            ));
         }
         match state.lifecycle {
             Lifecycle::Committed { at } => Some(Self::refused(
                 RefusalCode::Fenced,
-                format!("generation {} ended when sequence {at} was committed; add the machine anew to protect it again", state.generation),
+                format!(
+                    "generation {} ended when sequence {at} was committed; add the machine anew to protect it again",
+                    state.generation
+                ),
             )),
             Lifecycle::Rewinding { .. } | Lifecycle::Rewound { .. } => Some(Self::refused(
                 RefusalCode::Rewound,
                 "the machine stands at an older recovery point: `landfall commit` or `landfall cancel` it first",
             )),
-            Lifecycle::Registered | Lifecycle::Seeding { .. } | Lifecycle::Protected if state.is_closed() => Some(
-                Self::refused(RefusalCode::Rewound, "a failback has begun: wait for it, then commit or cancel"),
-            ),
+            Lifecycle::Registered | Lifecycle::Seeding { .. } | Lifecycle::Protected if state.is_closed() => {
+                Some(Self::refused(
+                    RefusalCode::Rewound,
+                    "a failback has begun: wait for it, then commit or cancel",
+                ))
+            }
             Lifecycle::Registered | Lifecycle::Seeding { .. } | Lifecycle::Protected => None,
         }
     }

@@ -10,8 +10,8 @@ use link::{Link, Received as Arrived, Waker};
 use retention::{BatchBody, Body, Lifecycle};
 use units::{Generation, Sequence, Timestamp};
 use wire::{
-    Applied, Changed, Credit, DiskShape, Durable, Extent, HashQuery, Hello, Message, RefusalCode, SPANS_MAX, SeedDurable,
-    Welcome,
+    Applied, Changed, Credit, DiskShape, Durable, Extent, HashQuery, Hello, Message, RefusalCode, SPANS_MAX,
+    SeedDurable, Welcome,
 };
 
 use crate::admission::{check_hello, check_identity, phase};
@@ -26,12 +26,15 @@ const PING_AFTER: Duration = Duration::from_secs(5);
 /// What a refused peer is given to read why.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// Finds the machine of a name, while the server lives.
+pub(crate) type FindMachine = Box<dyn Fn(&units::MachineName) -> Option<Arc<Machine>> + Send + Sync>;
+
 /// What a connection needs to know of its server.
 pub(crate) struct Door {
     /// Payload bytes a connection may have under way.
     pub(crate) window: u64,
     /// Finds the machine of a name.
-    pub(crate) find: Box<dyn Fn(&units::MachineName) -> Option<Arc<Machine>> + Send + Sync>,
+    pub(crate) find: FindMachine,
     /// The server is stopping.
     pub(crate) stopping: AtomicBool,
     /// Numbers the connections.
@@ -42,7 +45,7 @@ pub(crate) struct Door {
 pub(crate) fn serve(door: &Door, mut link: Link, peer: SocketAddr) {
     let name = link.peer().name.clone();
     let end = match greet(door, &mut link, peer) {
-        Ok((machine, session, hello)) => {
+        Ok(Greeted { machine, session, hello }) => {
             let connection = hello.connection;
             let end = Connection::new(door, &machine, &session, &link, &hello).run(&mut link);
             machine.leave(&session, connection);
@@ -73,8 +76,15 @@ pub(crate) fn serve(door: &Door, mut link: Link, peer: SocketAddr) {
     }
 }
 
+/// A connection that may begin.
+struct Greeted {
+    machine: Arc<Machine>,
+    session: Arc<Session>,
+    hello: Box<Hello>,
+}
+
 /// Receives the hello, checks it, and opens or joins the session.
-fn greet(door: &Door, link: &mut Link, peer: SocketAddr) -> Result<(Arc<Machine>, Arc<Session>, Box<Hello>), SessionEnd> {
+fn greet(door: &Door, link: &mut Link, peer: SocketAddr) -> Result<Greeted, SessionEnd> {
     let deadline = Instant::now() + HELLO_WITHIN;
     let mut payload = Vec::new();
     let message = match link.receive(&mut payload, deadline.saturating_duration_since(Instant::now()))? {
@@ -97,7 +107,7 @@ fn greet(door: &Door, link: &mut Link, peer: SocketAddr) -> Result<(Arc<Machine>
     check_hello(&hello, &machine)?;
     let session = machine.join(&hello, peer, now())?;
     tracing::info!(%peer, machine = %hello.machine, connection = hello.connection, "session opened");
-    Ok((machine, session, hello))
+    Ok(Greeted { machine, session, hello })
 }
 
 /// A message for the source that another thread has made ready.
@@ -166,7 +176,9 @@ impl<'a> Connection<'a> {
                 Arrived::Message(message) => self.take(link, message, &mut payload)?,
                 Arrived::Closed => return Err(SessionEnd::Goodbye),
                 Arrived::Woken => {}
-                Arrived::TimedOut if self.last_sent.elapsed() >= PING_AFTER => self.send(link, &Message::Ping, &[])?,
+                Arrived::TimedOut if self.last_sent.elapsed() >= PING_AFTER => {
+                    self.send(link, &Message::Ping, &[])?
+                }
                 Arrived::TimedOut => {}
             }
             self.report(link)?;
@@ -182,7 +194,8 @@ impl<'a> Connection<'a> {
         let phase = phase(&self.machine.shared.lock());
         self.durable = durable;
         let software = software();
-        let welcome = Welcome { generation: self.generation, phase, durable, credit: self.door.window, software };
+        let welcome =
+            Welcome { generation: self.generation, phase, durable, credit: self.door.window, software };
         self.send(link, &Message::Welcome(Box::new(welcome)), &[])?;
         Ok(link.flush()?)
     }
@@ -203,7 +216,8 @@ impl<'a> Connection<'a> {
             }
             Message::SeedSync(sync) => {
                 let token = sync.token;
-                let then = self.answer(move |()| vec![(Message::SeedDurable(SeedDurable { token }), Vec::new())]);
+                let then =
+                    self.answer(move |()| vec![(Message::SeedDurable(SeedDurable { token }), Vec::new())]);
                 self.machine.shared.give(Work::SeedSync { disk: sync.disk, through: sync.through, then });
                 Ok(())
             }
@@ -254,7 +268,10 @@ impl<'a> Connection<'a> {
                 }
                 Err(NotTaken::Closed) => {
                     let end = SessionEnd::of_state(&self.machine.shared.lock());
-                    return Err(end.unwrap_or(SessionEnd::refused(RefusalCode::Unexpected, "the stream has not begun")));
+                    return Err(end.unwrap_or(SessionEnd::refused(
+                        RefusalCode::Unexpected,
+                        "the stream has not begun",
+                    )));
                 }
             }
         }
@@ -288,7 +305,10 @@ impl<'a> Connection<'a> {
     }
 
     /// Returns a receiver of a result that puts messages in the outbox.
-    fn answer<T: 'static>(&self, messages: impl FnOnce(T) -> Vec<(Message, Vec<u8>)> + Send + 'static) -> Then<T> {
+    fn answer<T: 'static>(
+        &self,
+        messages: impl FnOnce(T) -> Vec<(Message, Vec<u8>)> + Send + 'static,
+    ) -> Then<T> {
         let (outbox, waker) = (self.outbox.clone(), self.waker.clone());
         Box::new(move |result| {
             let ready = match result {
@@ -346,7 +366,10 @@ impl<'a> Connection<'a> {
             return Err(end);
         }
         if self.door.stopping.load(Ordering::Relaxed) {
-            return Err(SessionEnd::refused(RefusalCode::Stopping, "the target is stopping; it will be back"));
+            return Err(SessionEnd::refused(
+                RefusalCode::Stopping,
+                "the target is stopping; it will be back",
+            ));
         }
         if self.session.broken.load(Ordering::Relaxed) {
             return Err(SessionEnd::refused(RefusalCode::Busy, "a connection of this session was lost"));

@@ -35,7 +35,8 @@ pub(crate) enum CommitOrder {
 }
 
 /// Does something with a worker's engine and machines, on its thread.
-pub(crate) type WorkOrder = Box<dyn FnOnce(&mut HostEngine, &mut BTreeMap<MachineId, Applier<DirVolume>>) + Send>;
+pub(crate) type WorkOrder =
+    Box<dyn FnOnce(&mut HostEngine, &mut BTreeMap<MachineId, Applier<DirVolume>>) + Send>;
 
 impl<Order: Send + 'static> Thread<Order> {
     /// Sends an order and wakes the thread. The thread lives as long as its server.
@@ -51,7 +52,8 @@ impl<Order: Send + 'static> Thread<Order> {
         name: &str,
         run: impl FnOnce(mpsc::Receiver<Order>, Bell, Arc<AtomicBool>) + Send + 'static,
     ) -> std::io::Result<Self> {
-        let ((orders, received), bell, stopping) = (mpsc::channel(), Bell::default(), Arc::new(AtomicBool::new(false)));
+        let ((orders, received), bell, stopping) =
+            (mpsc::channel(), Bell::default(), Arc::new(AtomicBool::new(false)));
         let (its_bell, its_stopping) = (bell.clone(), stopping.clone());
         let run = move || run(received, its_bell, its_stopping);
         let handle = std::thread::Builder::new().name(name.to_owned()).spawn(run)?;

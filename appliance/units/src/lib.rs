@@ -9,6 +9,7 @@ mod address;
 mod hash;
 mod identity;
 mod stream;
+mod text;
 mod time;
 
 /// Positions, lengths and indexes on a disk.
@@ -19,5 +20,7 @@ pub use hash::{Hash, disk_root};
 pub use identity::{DISKS_MAX, DiskIndex, MachineId, MachineName, NameError};
 /// Positions in a machine's stream and in its history.
 pub use stream::{EpochNumber, Generation, Sequence};
+/// Sizes and spans of time as people write them.
+pub use text::{ParseSizeError, ParseSpanError, parse_span};
 /// Times, as the microsecond since 1970-01-01T00:00:00Z.
 pub use time::{ParseTimestampError, Timestamp};

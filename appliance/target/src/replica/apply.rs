@@ -161,14 +161,12 @@ impl<V> Applier<V> {
             Work::Plan { to, then } => told(then, self.plan(engine, to)),
             Work::Rewind { to, afterwards, progress } => {
                 let begun = self.begin_rewind(engine, to, afterwards, progress.clone());
-                told(
-                    Box::new(move |result| {
-                        if let Err(error) = result {
-                            progress.end(Err(error))
-                        }
-                    }),
-                    begun,
-                )
+                let refused = move |result: Result<(), _>| {
+                    if let Err(error) = result {
+                        progress.end(Err(error));
+                    }
+                };
+                told(Box::new(refused), begun)
             }
             Work::Verify { to, progress, then } => self.begin_verify(engine, to, progress, then),
         }
@@ -176,7 +174,9 @@ impl<V> Applier<V> {
 
     /// Makes everything written to the target disks durable, and records it.
     ///
-    /// 1. The target disks are flushed. 2. `applied` is recorded in the head, durable.
+    /// 1. The target disks are flushed.
+    /// 2. `applied` is recorded in the head, durable.
+    ///
     /// A crash between the two replays a little more than needed, which changes nothing.
     pub(crate) fn checkpoint<E: Engine>(&mut self, engine: &mut E) -> Result<(), ReplicaError> {
         let written = self.shared.lock().written;

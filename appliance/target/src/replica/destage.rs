@@ -36,7 +36,7 @@ impl<V> Applier<V> {
         }
         let queued = self.round_items();
         let items = queued.iter().map(|item| self.load(engine, item)).collect::<Result<Vec<_>, _>>()?;
-        let extents: Vec<&[Extent]> = items.iter().map(|item| extents_of(item)).collect();
+        let extents: Vec<&[Extent]> = items.iter().map(extents_of).collect();
         let captured = &self.open.as_ref().expect("the epoch was just opened").captured;
         let plan = plan_round(&extents, captured, self.disks.len());
         let upto = queued.last().expect("a round has an item").sequence;

@@ -71,8 +71,10 @@ impl<V> Applier<V> {
 
     /// Ends the open epoch, if there is one: everything of it is on the target disks.
     ///
-    /// 1. A checkpoint: no later epoch is begun before this one is durable on the target. 2. The index, made from the logs, is
-    /// written and flushed. A crash before the end of 2 leaves an index that does not check: it is made again.
+    /// 1. A checkpoint: no later epoch is begun before this one is durable on the target.
+    /// 2. The index, made from the logs, is written and flushed.
+    ///
+    /// A crash before the end of 2 leaves an index that does not check: it is made again.
     pub(crate) fn seal<E: Engine>(&mut self, engine: &mut E) -> Result<(), ReplicaError>
     where
         V: Volume<Device = E::Device>,
@@ -268,8 +270,10 @@ impl<V> Applier<V> {
         (sealed, open)
     }
 
-    /// 1. The head says that the history begins after this epoch, durable. 2. Its files are removed. A crash between leaves
-    /// files that recovery removes.
+    /// 1. The head says that the history begins after this epoch, durable.
+    /// 2. Its files are removed.
+    ///
+    /// A crash between leaves files that recovery removes.
     fn drop_epoch<E: Engine>(&mut self, engine: &mut E, epoch: EpochSummary) -> Result<(), ReplicaError>
     where
         V: Volume<Device = E::Device>,

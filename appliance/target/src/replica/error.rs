@@ -71,7 +71,9 @@ impl ReplicaError {
     /// Says what the failure means for the machine.
     pub fn kind(&self) -> FailureKind {
         match self {
-            Self::Device(_) | Self::Engine(_) | Self::Volume(_) | Self::NoMemory | Self::Panicked => FailureKind::Device,
+            Self::Device(_) | Self::Engine(_) | Self::Volume(_) | Self::NoMemory | Self::Panicked => {
+                FailureKind::Device
+            }
             Self::Damaged { .. } | Self::LostHistory { .. } => FailureKind::Damaged,
             Self::Full { .. } => FailureKind::Full,
             Self::Plan(PlanError::OutOfWindow { .. }) => FailureKind::Refused,

@@ -1,9 +1,13 @@
 //! Making a replica, and finding it again after any end: a clean one, a kill, a power cut.
 //!
-//! 1. The head: the newest whole copy. 2. Epochs before its oldest are left-overs of an expiry, and removed. 3. Each epoch's
-//! redo log is walked (or its index read): its records must follow one another without a gap; what can't be read
-//! is a torn tail or damage. 4. What is above `applied` waits to be destaged again; each item is whole granules, so that
-//! doing it twice changes nothing. 5. The undo log of the first epoch that is not sealed says what it has captured.
+//! 1. The head: the newest whole copy.
+//! 2. Epochs before its oldest are left-overs of an expiry, and removed.
+//! 3. Each epoch's redo log is walked (or its index read): its records must follow one another without a gap; what
+//!    can't be read is a torn tail or damage.
+//! 4. What is above `applied` waits to be destaged again; each item is whole granules, so that doing it twice changes
+//!    nothing.
+//! 5. The undo log of the first epoch that is not sealed says what it has captured.
+//!
 //! Everything that is read is flushed first: it counts once it is durable.
 
 use std::sync::Arc;

@@ -1,0 +1,286 @@
+//! Answers operators: the service behind the control socket.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use blockdev::{Eligibility as Fit, FilePolicy, list_devices};
+use control::api::{
+    Cancel, Commit, Content, ContentOrigin, Disk, Disks, Eligibility, Failback, FailbackPlan,
+    FailbackStarted, FailbackTo, Health, Job, JobId, JobStarted, Jobs, Machine, MachineAdd, MachineRemove,
+    MachineRemoved, Machines, PlanDisk, PointList, PointVerify, Points, Retention, Status, VolumeUse,
+};
+use control::{ApiError, Code, Service};
+use retention::{Log, Piece, RewindPlan};
+use target::{DiskOffer, MasterTarget, PointName};
+use units::{ByteLen, DiskIndex, MachineId, MachineName, Sequence, Timestamp};
+
+use crate::failure::api_error;
+use crate::report;
+
+/// The service of one master target.
+pub(crate) struct Answers {
+    node: Arc<MasterTarget>,
+    listen: String,
+    retention: PathBuf,
+}
+
+impl Answers {
+    pub(crate) fn new(node: Arc<MasterTarget>, listen: String, retention: PathBuf) -> Self {
+        Self { node, listen, retention }
+    }
+
+    fn jobs(&self) -> Vec<Job> {
+        let describe =
+            |job: &Arc<target::Job>| report::job(job, self.node.machine(&job.machine).ok().as_deref(), now());
+        self.node.jobs().iter().map(describe).collect()
+    }
+
+    fn machines(&self) -> Vec<Machine> {
+        let (jobs, now) = (self.jobs(), now());
+        self.node.machines().iter().map(|machine| report::machine(machine, &jobs, now)).collect()
+    }
+
+    fn describe(&self, machine: &target::Machine) -> Machine {
+        report::machine(machine, &self.jobs(), now())
+    }
+
+    fn machine(&self, name: &MachineName) -> Result<Arc<target::Machine>, ApiError> {
+        self.node.machine(name).map_err(|error| api_error(&error))
+    }
+
+    fn volume(&self) -> Result<VolumeUse, ApiError> {
+        let usage = self.node.usage().map_err(|error| api_error(&error))?;
+        let journals =
+            self.node.machines().iter().map(|machine| machine.shared.lock().journal_len()).sum::<ByteLen>();
+        Ok(VolumeUse {
+            path: self.retention.display().to_string(),
+            capacity_bytes: usage.capacity.0,
+            free_bytes: usage.free.0,
+            journal_bytes: journals.0,
+        })
+    }
+
+    fn find(
+        &self,
+        name: &MachineName,
+        to: FailbackTo,
+        floor: wire::Consistency,
+    ) -> Result<Sequence, ApiError> {
+        let point = match to {
+            FailbackTo::Latest => PointName::Latest,
+            FailbackTo::Time(time) => PointName::Time(time.0),
+            FailbackTo::Sequence(sequence) => PointName::Sequence(sequence),
+        };
+        Ok(self.node.find(name, point, floor).map_err(|error| api_error(&error))?.sequence)
+    }
+
+    fn plan(&self, machine: &target::Machine, to: Sequence) -> Result<FailbackPlan, ApiError> {
+        let plan = self.node.plan(&machine.name, to).map_err(|error| api_error(&error))?;
+        let state = machine.shared.lock();
+        let from = match state.lifecycle {
+            retention::Lifecycle::Rewound { at } => at,
+            _ => state.durable,
+        };
+        Ok(FailbackPlan {
+            machine: machine.name.clone(),
+            from,
+            to: report::named(&state, to),
+            granules: plan.pieces.iter().map(granules).sum(),
+            write_bytes: plan.len().0,
+            content: contents(&plan),
+            disks: machine
+                .disks
+                .iter()
+                .enumerate()
+                .map(|(index, disk)| plan_disk(&plan, index, &disk.path))
+                .collect(),
+        })
+    }
+}
+
+impl Service for Answers {
+    fn status(&self) -> Result<Status, ApiError> {
+        let mut jobs = self.jobs();
+        jobs.retain(|job| job.state == control::api::JobState::Running);
+        let status = Status {
+            time: now().into(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            listen: self.listen.clone(),
+            health: Health::Healthy,
+            concerns: Vec::new(),
+            machines: self.machines(),
+            jobs,
+            volume: self.volume()?,
+            next: None,
+        };
+        Ok(status.derived())
+    }
+
+    fn machine_add(&self, request: MachineAdd) -> Result<Machine, ApiError> {
+        let offer = |disk: &control::api::DiskChoice| DiskOffer {
+            path: disk.path.clone(),
+            files: if disk.allow_file { FilePolicy::Allow } else { FilePolicy::Refuse },
+        };
+        let offers: Vec<_> = request.disks.iter().map(offer).collect();
+        let id = random_id()?;
+        let added = self.node.add(id, &request.name, &offers).map_err(|error| api_error(&error))?;
+        Ok(self.describe(&added))
+    }
+
+    fn machine_list(&self) -> Result<Machines, ApiError> {
+        Ok(Machines { time: now().into(), machines: self.machines() })
+    }
+
+    fn machine_show(&self, name: &MachineName) -> Result<Machine, ApiError> {
+        Ok(self.describe(&*self.machine(name)?))
+    }
+
+    fn machine_remove(&self, request: MachineRemove) -> Result<MachineRemoved, ApiError> {
+        let gone = self.node.remove(&request.name).map_err(|error| api_error(&error))?;
+        let released = gone.disks.iter().map(|disk| disk.path.clone()).collect();
+        let freed_bytes = gone.shared.lock().journal_len().0;
+        Ok(MachineRemoved { name: request.name, released, freed_bytes })
+    }
+
+    fn disk_list(&self) -> Result<Disks, ApiError> {
+        let machines = self.node.machines();
+        let disks = list_devices().into_iter().map(|device| disk(device, &machines)).collect();
+        Ok(Disks { time: now().into(), disks })
+    }
+
+    fn point_list(&self, request: PointList) -> Result<Points, ApiError> {
+        let machine = self.machine(&request.machine)?;
+        let state = machine.shared.lock();
+        let mut points: Vec<_> = state.timeline.points().map(report::point).collect();
+        let total = points.len() as u64;
+        let limit = if request.limit == 0 { usize::MAX } else { request.limit as usize };
+        if let Some(around) = request.around {
+            points.sort_by_key(|point| point.time.0.0.abs_diff(around.0.0));
+            points.truncate(limit);
+            points.sort_by_key(|point| point.sequence);
+        }
+        let points = points.split_off(points.len().saturating_sub(limit));
+        let at = match state.lifecycle {
+            retention::Lifecycle::Rewound { at } | retention::Lifecycle::Committed { at } => at,
+            _ => state.applied,
+        };
+        Ok(Points { machine: request.machine, time: now().into(), total, at, points })
+    }
+
+    fn failback(&self, request: Failback) -> Result<FailbackStarted, ApiError> {
+        let machine = self.machine(&request.machine)?;
+        let floor = if request.inconsistent_ok { wire::Consistency::Fuzzy } else { wire::Consistency::Crash };
+        let to = self.find(&request.machine, request.to, floor)?;
+        let plan = self.plan(&machine, to)?;
+        if request.plan_only {
+            return Ok(FailbackStarted { plan, job: None });
+        }
+        let job = self.node.failback(&request.machine, to).map_err(|error| api_error(&error))?;
+        Ok(FailbackStarted { plan, job: Some(JobId(job.id)) })
+    }
+
+    fn commit(&self, request: Commit) -> Result<Machine, ApiError> {
+        let committed = self.node.commit(&request.machine).map_err(|error| api_error(&error))?;
+        Ok(self.describe(&committed))
+    }
+
+    fn cancel(&self, request: Cancel) -> Result<JobStarted, ApiError> {
+        let job = self.node.cancel(&request.machine).map_err(|error| api_error(&error))?;
+        Ok(JobStarted { job: Some(JobId(job.id)) })
+    }
+
+    fn point_verify(&self, request: PointVerify) -> Result<JobStarted, ApiError> {
+        let to = self.find(&request.machine, request.point, wire::Consistency::Fuzzy)?;
+        let job = self.node.verify(&request.machine, to).map_err(|error| api_error(&error))?;
+        Ok(JobStarted { job: Some(JobId(job.id)) })
+    }
+
+    fn job_list(&self) -> Result<Jobs, ApiError> {
+        Ok(Jobs { time: now().into(), jobs: self.jobs() })
+    }
+
+    fn job_show(&self, id: JobId) -> Result<Job, ApiError> {
+        let unknown = || ApiError::new(Code::JobUnknown, format!("job {id} is not known"));
+        self.jobs().into_iter().find(|job| job.id == id).ok_or_else(unknown)
+    }
+
+    fn retention_show(&self, machine: Option<&MachineName>) -> Result<Retention, ApiError> {
+        let machines = match machine {
+            Some(name) => vec![self.machine(name)?],
+            None => self.node.machines(),
+        };
+        let policy = self.node.policy();
+        let machines = machines.iter().map(|machine| report::history(machine, policy)).collect();
+        Ok(Retention { time: now().into(), volume: self.volume()?, machines })
+    }
+}
+
+fn granules(piece: &Piece) -> u64 {
+    piece.span.len.granules()
+}
+
+fn origin(piece: &Piece) -> ContentOrigin {
+    match (&piece.entry.extent.encoding, piece.entry.log) {
+        (wire::Encoding::Zero, _) => ContentOrigin::Zero,
+        (_, Log::Redo) => ContentOrigin::Redo,
+        (_, Log::Undo) => ContentOrigin::Undo,
+    }
+}
+
+fn contents(plan: &RewindPlan) -> Vec<Content> {
+    let of = |wanted: ContentOrigin| {
+        let pieces = || plan.pieces.iter().filter(move |piece| origin(piece) == wanted);
+        let bytes = pieces().map(|piece| piece.span.len.0).sum();
+        Content { origin: wanted, granules: pieces().map(granules).sum(), bytes }
+    };
+    [ContentOrigin::Redo, ContentOrigin::Undo, ContentOrigin::Zero]
+        .map(of)
+        .into_iter()
+        .filter(|c| c.bytes > 0)
+        .collect()
+}
+
+fn plan_disk(plan: &RewindPlan, index: usize, path: &str) -> PlanDisk {
+    let index = DiskIndex(u16::try_from(index).expect("a machine has at most 256 disks"));
+    let pieces = || plan.pieces.iter().filter(|piece| piece.span.disk == index);
+    let write_bytes = pieces().map(|piece| piece.span.len.0).sum();
+    PlanDisk { index, path: path.to_owned(), granules: pieces().map(granules).sum(), write_bytes }
+}
+
+fn disk(device: blockdev::DeviceListing, machines: &[Arc<target::Machine>]) -> Disk {
+    let path = device.path.display().to_string();
+    let identity = device.identity.map(|identity| identity.to_string());
+    let is_it = |disk: &retention::HeadDisk| Some(&disk.identity) == identity.as_ref() || disk.path == path;
+    let owner = machines.iter().find_map(|machine| {
+        let index = machine.disks.iter().position(is_it)?;
+        Some(format!("{} disk {index}", machine.name))
+    });
+    let eligible = match (owner, device.eligibility) {
+        (Some(by), _) => Eligibility::Used { by },
+        (None, Fit::Eligible) => Eligibility::Yes {},
+        (None, Fit::InUse { reasons }) => Eligibility::No { reason: reasons.join("; ") },
+        (None, Fit::Unfit { reason }) => Eligibility::No { reason: reason.to_owned() },
+    };
+    Disk {
+        path,
+        len_bytes: device.len.0,
+        sector_bytes: device.sector,
+        model: device.model.unwrap_or_default(),
+        serial: identity.unwrap_or_default(),
+        eligible,
+    }
+}
+
+/// Returns 16 random bytes from the kernel.
+fn random_id() -> Result<MachineId, ApiError> {
+    let mut id = [0; 16];
+    let read = std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut id));
+    read.map_err(|error| ApiError::new(Code::Internal, "no random bytes can be had").because(error))?;
+    Ok(MachineId(id))
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_system(SystemTime::now())
+}

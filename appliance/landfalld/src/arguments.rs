@@ -1,0 +1,108 @@
+//! The command line, and the configuration it stands for.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use blockdev::EngineChoice;
+use clap::{Parser, ValueEnum};
+use target::NodeConfig;
+use target::replica::ReplicaLimits;
+use units::ByteLen;
+
+/// The appliance's agent: receives what sources replicate, and keeps its history
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// Directory of the retention volume; it is used for nothing else
+    #[arg(long, value_name = "DIR", default_value = "/mnt/retention")]
+    pub(crate) retention: PathBuf,
+    /// Directory of its certificate: ca.pem, cert.pem, key.pem
+    #[arg(long, value_name = "DIR", default_value = "/etc/landfall/identity")]
+    pub(crate) identity: PathBuf,
+    /// Address that sources connect to
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "[::]:9443")]
+    pub(crate) listen: String,
+    /// Control socket for `landfall`
+    #[arg(long, value_name = "PATH", default_value = "/run/landfall/control.sock")]
+    pub(crate) socket: PathBuf,
+    /// How far back recovery points reach
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = units::parse_span)]
+    keep: Duration,
+    /// Most bytes of history of one machine; the oldest goes first
+    #[arg(long, value_name = "SIZE", default_value = "1PiB")]
+    keep_bytes: ByteLen,
+    /// Age at which an epoch ends
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = units::parse_span)]
+    epoch_age: Duration,
+    /// Size of redo at which an epoch ends
+    #[arg(long, value_name = "SIZE", default_value = "512MiB")]
+    epoch_size: ByteLen,
+    /// Most bytes of redo of one machine that wait to be applied before its source is held back
+    #[arg(long, value_name = "SIZE", default_value = "256MiB")]
+    lag: ByteLen,
+    /// Memory that received data may keep until it is applied, over all machines
+    #[arg(long, value_name = "SIZE", default_value = "64MiB")]
+    resident: ByteLen,
+    /// Bytes one connection may have under way
+    #[arg(long, value_name = "SIZE", default_value = "4MiB")]
+    window: ByteLen,
+    /// Threads that write to target disks; by default half the processors
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    workers: Option<u16>,
+    /// Connections served at once
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u16).range(1..))]
+    connections: u16,
+    /// How disks are written
+    #[arg(long, value_enum, default_value_t = Engine::Best)]
+    engine: Engine,
+    /// What is logged, as in `info` or `target=debug`
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    pub(crate) log: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Engine {
+    /// io_uring if the kernel offers it, plain system calls otherwise
+    Best,
+    /// io_uring or nothing
+    Ring,
+    /// Plain system calls
+    Plain,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  landfalld --retention /mnt/retention --identity /etc/landfall/identity
+  landfalld --retention ./history --identity ./mt1 --listen 127.0.0.1:9443 --socket ./control.sock
+
+Exit codes:
+  0  stopped by SIGTERM or SIGINT
+  1  it could not start, or failed
+  2  the command line is wrong";
+
+impl Arguments {
+    /// Returns what the master target is set up with.
+    pub(crate) fn node(&self) -> NodeConfig {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let retention = retention::RetentionPolicy { window: self.keep, budget: self.keep_bytes };
+        let replica = ReplicaLimits {
+            epoch_len: self.epoch_size,
+            epoch_age: self.epoch_age,
+            lag_len: self.lag,
+            retention,
+            ..ReplicaLimits::default()
+        };
+        NodeConfig {
+            replica,
+            resident: self.resident,
+            window: self.window,
+            workers: self.workers.map_or((processors / 2).max(1), usize::from),
+            connections: usize::from(self.connections),
+            engine: match self.engine {
+                Engine::Best => EngineChoice::Best,
+                Engine::Ring => EngineChoice::Ring,
+                Engine::Plain => EngineChoice::Plain,
+            },
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What the master target knows, in the words of the control interface.
+
+use control::api::{
+    Consistency, DiskProof, Epoch, History, Job, JobId, JobKind, JobOutcome, JobState, Machine, MachineDisk,
+    Phase, Point, Rfc3339, Session,
+};
+use control::{ApiError, ErrorReply};
+use retention::Lifecycle;
+use target::replica::{FailureKind, State};
+use units::{DiskIndex, Sequence, Timestamp};
+
+use crate::failure::code_of_replica;
+
+/// Describes a machine.
+pub(crate) fn machine(machine: &target::Machine, jobs: &[Job], now: Timestamp) -> Machine {
+    let session = machine.session().map(session).unwrap_or_default();
+    let running = |job: &&Job| job.machine == machine.name && job.state == JobState::Running;
+    let job = jobs.iter().find(running).map(|job| job.id);
+    let state = machine.shared.lock();
+    let at = standing(&state).map(|sequence| named(&state, sequence));
+    let problem = state.failure.as_ref().map(|(_, why)| why.clone());
+    let full = state.full.as_ref().map(|what| format!("the retention volume has no room for {what}"));
+    Machine {
+        name: machine.name.clone(),
+        phase: phase(&state),
+        problem: problem.or(state.stalled.clone()).or(full),
+        generation: machine.generation,
+        disks: machine
+            .disks
+            .iter()
+            .enumerate()
+            .map(|(index, disk)| machine_disk(&state, index, disk))
+            .collect(),
+        durable: state.durable,
+        applied: state.applied,
+        lag_bytes: state.lag.0,
+        oldest: state.timeline.points().next().map(point),
+        newest: state.timeline.points().next_back().map(point),
+        at,
+        rpo_seconds: None,
+        session,
+        job,
+        next: None,
+    }
+    .derived(now)
+}
+
+fn phase(state: &State) -> Phase {
+    match (&state.failure, &state.lifecycle) {
+        (Some((FailureKind::Damaged, _)), _) => Phase::Damaged,
+        (Some(_), _) => Phase::Failed,
+        (None, Lifecycle::Registered | Lifecycle::Seeding { .. }) => Phase::Seeding,
+        (None, Lifecycle::Protected) => Phase::Protected,
+        (None, Lifecycle::Rewinding { .. }) => Phase::Rewinding,
+        (None, Lifecycle::Rewound { .. }) => Phase::Rewound,
+        (None, Lifecycle::Committed { .. }) => Phase::Committed,
+    }
+}
+
+/// Returns the sequence the target disks stand at, when that is not simply the newest.
+fn standing(state: &State) -> Option<Sequence> {
+    match state.lifecycle {
+        Lifecycle::Rewinding { to, .. } => Some(to),
+        Lifecycle::Rewound { at } | Lifecycle::Committed { at } => Some(at),
+        Lifecycle::Registered | Lifecycle::Seeding { .. } | Lifecycle::Protected => None,
+    }
+}
+
+fn machine_disk(state: &State, index: usize, disk: &retention::HeadDisk) -> MachineDisk {
+    let protected = state.lens.get(index).filter(|len| len.0 > 0).map(|len| len.0);
+    let seeded = match &state.lifecycle {
+        Lifecycle::Registered => 0,
+        Lifecycle::Seeding { through, .. } => through.get(index).map_or(0, |through| through.0),
+        _ => protected.unwrap_or(0),
+    };
+    MachineDisk {
+        index: DiskIndex(u16::try_from(index).expect("a machine has at most 256 disks")),
+        path: disk.path.clone(),
+        len_bytes: disk.device_len.0,
+        protected_bytes: protected,
+        seeded_bytes: seeded,
+        problem: None,
+    }
+}
+
+fn session(report: target::SessionReport) -> Session {
+    Session {
+        connected: report.connected,
+        peer: Some(report.peer.to_string()),
+        software: Some(report.software),
+        connections: report.connections,
+        since: Some(report.since.into()),
+        received_bytes: report.received,
+    }
+}
+
+/// Describes a recovery point.
+pub(crate) fn point(point: &retention::Point) -> Point {
+    Point {
+        sequence: point.sequence,
+        time: point.time.into(),
+        consistency: match point.consistency {
+            wire::Consistency::Fuzzy => Consistency::Fuzzy,
+            wire::Consistency::Crash => Consistency::Crash,
+            wire::Consistency::Application => Consistency::Application,
+        },
+        label: point.label.clone(),
+        proof: !point.roots.is_empty(),
+    }
+}
+
+/// Describes a sequence as a point, even where it is none: then it is as good as fuzzy, and as old as the point before it.
+pub(crate) fn named(state: &State, sequence: Sequence) -> Point {
+    if let Some(found) = state.timeline.get(sequence) {
+        return point(found);
+    }
+    let before = state.timeline.points().take_while(|point| point.sequence < sequence).last();
+    let time = Rfc3339(before.map_or(Timestamp(0), |point| point.time));
+    Point {
+        sequence,
+        time,
+        consistency: Consistency::Fuzzy,
+        label: "between points".to_owned(),
+        proof: false,
+    }
+}
+
+/// Describes a job.
+pub(crate) fn job(job: &target::Job, machine: Option<&target::Machine>, now: Timestamp) -> Job {
+    let (done, total) = job.progress.bytes();
+    let ended = job.progress.ended();
+    let when = ended.as_ref().map(|_| *lock(&job.ended).get_or_insert(now));
+    let error = ended.as_ref().and_then(|end| end.as_ref().err()).map(|error| {
+        let what = format!("{} of {} to sequence {} failed", kind_name(job.kind), job.machine, job.to);
+        let error = ApiError::new(code_of_replica(error), what).because(target::replica::chain(error));
+        ErrorReply::from(error)
+    });
+    let state = match &ended {
+        None => JobState::Running,
+        Some(Ok(())) => JobState::Done,
+        Some(Err(_)) => JobState::Failed,
+    };
+    Job {
+        id: JobId(job.id),
+        kind: match job.kind {
+            target::JobKind::Failback => JobKind::Failback,
+            target::JobKind::Cancel => JobKind::Cancel,
+            target::JobKind::Verify => JobKind::Verify,
+        },
+        machine: job.machine.clone(),
+        point: machine.map(|machine| named(&machine.shared.lock(), job.to)),
+        state,
+        started: job.started.into(),
+        ended: when.map(Rfc3339),
+        done_bytes: done,
+        total_bytes: total,
+        error,
+        outcome: (state == JobState::Done).then(|| outcome(job, machine, done)),
+    }
+}
+
+fn kind_name(kind: target::JobKind) -> &'static str {
+    match kind {
+        target::JobKind::Failback => "failback",
+        target::JobKind::Cancel => "cancel",
+        target::JobKind::Verify => "verification",
+    }
+}
+
+fn outcome(job: &target::Job, machine: Option<&target::Machine>, written_bytes: u64) -> JobOutcome {
+    match job.kind {
+        target::JobKind::Failback => JobOutcome::Failback { written_bytes },
+        target::JobKind::Cancel => JobOutcome::Cancel { written_bytes },
+        target::JobKind::Verify => {
+            let given = machine.and_then(|machine| machine.shared.lock().timeline.get(job.to).cloned());
+            let given = given.map(|point| point.roots).unwrap_or_default();
+            let roots = lock(&job.roots).clone().unwrap_or_default();
+            let proof = |(index, root): (usize, &units::Hash)| {
+                let disk = DiskIndex(u16::try_from(index).expect("a machine has at most 256 disks"));
+                DiskProof::compare(disk, given.get(index).map(|root| (*root).into()), (*root).into())
+            };
+            JobOutcome::Verify { disks: roots.iter().enumerate().map(proof).collect() }
+        }
+    }
+}
+
+/// Describes how far back a machine's history reaches.
+pub(crate) fn history(machine: &target::Machine, policy: retention::RetentionPolicy) -> History {
+    let state = machine.shared.lock();
+    let (oldest, newest) = (state.timeline.points().next(), state.timeline.points().next_back());
+    let window = oldest.zip(newest).map_or(0, |(oldest, newest)| newest.time.since(oldest.time).as_secs());
+    let epoch = |info: &target::replica::EpochInfo| Epoch {
+        number: info.epoch,
+        first: info.first,
+        last: info.last,
+        started: state
+            .timeline
+            .points()
+            .find(|point| point.sequence >= info.first)
+            .map(|point| point.time.into()),
+        sealed: info.sealed,
+        redo_bytes: info.redo.0,
+        undo_bytes: info.undo.0,
+    };
+    History {
+        machine: machine.name.clone(),
+        oldest: oldest.map(point),
+        newest: newest.map(point),
+        window_seconds: window,
+        keep_seconds: policy.window.as_secs(),
+        keep_bytes: (policy.budget.0 < 1 << 50).then_some(policy.budget.0),
+        bytes: state.journal_len().0,
+        epochs: state.epochs.iter().map(epoch).collect(),
+    }
+}
+
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
