@@ -102,8 +102,12 @@ impl Engine for PlainEngine {
     }
 }
 
-/// Does one operation wholly.
-fn perform(device: &OpenDevice, operation: &mut Operation, zeroes: &PageBuf) -> Result<(), DeviceError> {
+/// Does one operation wholly. `zeroes` is written where the kernel cannot make a range read as zero.
+pub(crate) fn perform(
+    device: &OpenDevice,
+    operation: &mut Operation,
+    zeroes: &PageBuf,
+) -> Result<(), DeviceError> {
     let (at, len) = operation.range();
     let transfer = |done: u64| Transfer { device, kind: operation.kind(), at, len, done };
     if let Some(first) = device.failure() {

@@ -6,6 +6,7 @@
 
 mod disk;
 mod engine;
+mod perform;
 mod random;
 #[cfg(test)]
 mod tests;

@@ -139,7 +139,7 @@ fn check_running<D: Attached>(device: &D) -> Result<(), DeviceError> {
 }
 
 /// Says whether `device` can take `operation`. Nothing has been done when it cannot.
-fn check<D: Attached>(device: &D, operation: &Operation) -> Result<(), DeviceError> {
+pub(crate) fn check<D: Attached>(device: &D, operation: &Operation) -> Result<(), DeviceError> {
     check_running(device)?;
     let kind = operation.kind();
     let name = || Arc::clone(device.name());

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rustix::io::Errno;
 use units::ByteLen;
 
 use super::disk::{Change, Disk, mix};
 use super::random::Random;
 use super::{CrashChoice, Fault};
-use crate::{DeviceError, Operation, OperationKind, Request};
+use crate::{Operation, Request};
 
 /// The number of a disk or file in its world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,7 +59,7 @@ pub(super) struct World {
     pub(super) crash_at: Option<u64>,
     pub(super) crashed: Option<u64>,
     /// The changes that were under way when the world stopped.
-    cut: Vec<(DiskId, Change)>,
+    pub(super) cut: Vec<(DiskId, Change)>,
     pub(super) undecided: Vec<Undecided>,
     pub(super) faults: Vec<Fault>,
     next_id: u32,
@@ -246,105 +245,14 @@ impl World {
         self.forget_unreachable();
     }
 
-    /// Performs one operation whose turn has come. Errors: the world crashed inside it.
-    pub(super) fn perform(&mut self, queued: Queued, device: &Arc<str>) -> Result<Performed, u64> {
-        let kind = queued.request.operation.kind();
-        if kind == OperationKind::Read {
-            self.alive()?;
-        } else {
-            self.step_with(&queued)?;
-        }
-        let Queued { id, mut request, completed_before } = queued;
-        let outcome = match self.due_fault(kind) {
-            Some(fault) => self.perform_badly(id, &request.operation, fault, device),
-            None => {
-                self.perform_well(id, &mut request.operation, completed_before);
-                Ok(())
-            }
-        };
-        Ok(Performed { request, outcome })
-    }
-
-    /// Takes a step; if the world stops inside it, the operation is one of those that may have happened.
-    fn step_with(&mut self, queued: &Queued) -> Result<(), u64> {
-        self.step().inspect_err(|_| {
-            if let Some(change) = change_of(&queued.request.operation) {
-                self.cut.push((queued.id, change));
-            }
-        })
-    }
-
-    fn perform_well(&mut self, id: DiskId, operation: &mut Operation, completed_before: u64) {
-        let ignored = self.faults.contains(&Fault::IgnoreFlush);
-        let disk = self.disk_mut(id);
-        match operation {
-            Operation::Read { at, into } => disk.read(at.0, into),
-            Operation::Flush if ignored => {}
-            Operation::Flush => disk.flush(completed_before),
-            Operation::Write { .. } | Operation::WriteZeroes { .. } | Operation::Discard { .. } => {
-                disk.change(change_of(operation).expect("these operations change something"));
-            }
-        }
-    }
-
-    fn perform_badly(
-        &mut self,
-        id: DiskId,
-        operation: &Operation,
-        fault: Fault,
-        device: &Arc<str>,
-    ) -> Result<(), DeviceError> {
-        let change = change_of(operation);
-        let mut random = Random::new(self.random.next());
-        let disk = self.disk_mut(id);
-        match (fault, change) {
-            (Fault::LoseWrite { .. }, _) => return Ok(()),
-            (Fault::MisdirectWrite { to, .. }, Some(change)) => {
-                let last = disk.len - change.len;
-                disk.change(Change { at: to.0.min(last), ..change });
-                return Ok(());
-            }
-            (_, Some(change)) => disk.change_in_part(&change, &mut random),
-            (_, None) if operation.kind() == OperationKind::Flush => disk.forget_flushes(),
-            (_, None) => {}
-        }
-        let (at, len) = operation.range();
-        Err(DeviceError::Failed {
-            device: Arc::clone(device),
-            kind: operation.kind(),
-            at,
-            len,
-            source: Errno::IO,
-        })
-    }
-
-    /// Counts an operation against the planted faults and returns the one that is due, which is then spent.
-    pub(super) fn due_fault(&mut self, kind: OperationKind) -> Option<Fault> {
-        let mut due = None;
-        self.faults.retain_mut(|fault| {
-            let is_due = fault.counts_down(kind);
-            if is_due {
-                due.get_or_insert(*fault);
-            }
-            !is_due
-        });
-        due
-    }
-
     /// Returns the number of bytes free on the volume.
     pub(super) fn free(&self) -> ByteLen {
         ByteLen(self.capacity.saturating_sub(self.used()))
     }
 }
 
-/// An operation that has had its turn.
-pub(super) struct Performed {
-    pub(super) request: Request,
-    pub(super) outcome: Result<(), DeviceError>,
-}
-
 /// Returns what an operation puts on its disk. What was discarded reads as zero here.
-fn change_of(operation: &Operation) -> Option<Change> {
+pub(super) fn change_of(operation: &Operation) -> Option<Change> {
     match operation {
         Operation::Write { at, from } => Some(Change::bytes(at.0, from)),
         Operation::WriteZeroes { at, len } | Operation::Discard { at, len } => {

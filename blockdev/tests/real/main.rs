@@ -2,6 +2,7 @@
 //! where they are missing.
 #![cfg(test)]
 
+mod background;
 mod engines;
 mod failing;
 mod opening;
