@@ -26,11 +26,27 @@ Errors carry a code; `landfall explain CODE` says more about it. NO_COLOR=1 swit
 #[derive(Debug, Parser)]
 #[command(name = "landfall", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
 pub(crate) struct Arguments {
-    /// Tables for people, or JSON for programs
-    #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
+    /// How to write results: table or json; json writes one object on each line
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t = Output::Table,
+        hide_possible_values = true,
+        value_name = "FORMAT",
+        help_heading = "Everywhere"
+    )]
     pub(crate) output: Output,
     /// The control socket of landfalld
-    #[arg(long, global = true, env = "LANDFALL_SOCKET", default_value = "/run/landfall/control.sock")]
+    #[arg(
+        long,
+        global = true,
+        env = "LANDFALL_SOCKET",
+        hide_env_values = true,
+        default_value = "/run/landfall/control.sock",
+        value_name = "PATH",
+        help_heading = "Everywhere"
+    )]
     pub(crate) socket: PathBuf,
     /// What to do.
     #[command(subcommand)]
@@ -40,9 +56,10 @@ pub(crate) struct Arguments {
 /// How results are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
-    /// Aligned tables and sentences
+    // Ordinary comments: a documented value would be spread over the help of every command.
+    // Aligned tables and sentences.
     Table,
-    /// One JSON object, or one on each line while work goes on
+    // One JSON object, or one on each line while work goes on.
     Json,
 }
 

@@ -86,7 +86,7 @@ impl Table {
                 line.push_str(GAP);
             }
         }
-        line
+        line.trim_end().to_owned()
     }
 
     fn width(&self, index: usize) -> usize {

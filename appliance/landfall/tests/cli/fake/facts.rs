@@ -1,0 +1,275 @@
+//! What the fake service tells: fixed, so that every output can be compared byte for byte.
+
+use control::api::{
+    Consistency, Content, ContentOrigin, Disk, DiskProof, Eligibility, Epoch, FailbackPlan, Health, HexHash,
+    History, Job, JobId, JobKind, JobOutcome, JobState, Machine, MachineAdd, MachineDisk, Phase, PlanDisk,
+    Point, PointList, Points, Retention, Rfc3339, Session, Status, VolumeUse,
+};
+use control::{ApiError, Code};
+use units::{DiskIndex, EpochNumber, Generation, Hash, MachineName, Sequence, Timestamp};
+
+const GIB: u64 = 1 << 30;
+
+pub(super) fn now() -> Rfc3339 {
+    at("2026-11-20T14:03:19Z")
+}
+
+fn at(text: &str) -> Rfc3339 {
+    Rfc3339(text.parse().unwrap())
+}
+
+fn point(sequence: u64, time: Rfc3339, consistency: Consistency, label: &str) -> Point {
+    Point {
+        sequence: Sequence(sequence),
+        time,
+        consistency,
+        label: label.to_owned(),
+        proof: sequence.is_multiple_of(2),
+    }
+}
+
+fn newest() -> Point {
+    point(812, at("2026-11-20T14:03:07.000250Z"), Consistency::Crash, "")
+}
+
+fn oldest() -> Point {
+    point(640, at("2026-11-20T11:00:00Z"), Consistency::Crash, "")
+}
+
+fn disk(index: u16, path: &str) -> MachineDisk {
+    MachineDisk {
+        index: DiskIndex(index),
+        path: path.to_owned(),
+        len_bytes: 40 * GIB,
+        protected_bytes: Some(40 * GIB),
+        seeded_bytes: 40 * GIB,
+        problem: None,
+    }
+}
+
+fn machine(name: &str, phase: Phase) -> Machine {
+    Machine {
+        name: name.parse().unwrap(),
+        phase,
+        problem: None,
+        generation: Generation(2),
+        disks: vec![disk(0, &format!("/dev/disk/by-id/{name}-0"))],
+        durable: Sequence(812),
+        applied: Sequence(810),
+        lag_bytes: 3 << 20,
+        oldest: Some(oldest()),
+        newest: Some(newest()),
+        at: None,
+        rpo_seconds: None,
+        session: Session {
+            connected: true,
+            peer: Some("192.0.2.7:50112".to_owned()),
+            software: Some("landfall-source 0.1.0".to_owned()),
+            connections: 2,
+            since: Some(at("2026-11-20T10:58:00Z")),
+            received_bytes: 7 * GIB,
+        },
+        job: None,
+        next: None,
+    }
+}
+
+pub(super) fn machines() -> Vec<Machine> {
+    let mut rewound = machine("db-01", Phase::Rewound);
+    rewound.at = Some(point(700, at("2026-11-20T12:00:00Z"), Consistency::Application, "before the upgrade"));
+    let mut seeding =
+        Machine { oldest: None, newest: None, durable: Sequence(0), ..machine("mail-01", Phase::Seeding) };
+    seeding.disks[0].seeded_bytes = 17 * GIB;
+    seeding.applied = Sequence(0);
+    let mut failed = machine("old-01", Phase::Failed);
+    failed.session = Session::default();
+    failed.problem = Some("disk 0 failed to flush\x1b]0;owned\x07".to_owned());
+    failed.disks[0].problem = Some("input/output error".to_owned());
+    let protected = machine("web-01", Phase::Protected);
+    [rewound, seeding, failed, protected].map(|machine| machine.derived(now().0)).to_vec()
+}
+
+pub(super) fn added(request: MachineAdd) -> Machine {
+    let disks = request.disks.iter().enumerate().map(|(index, choice)| MachineDisk {
+        protected_bytes: None,
+        seeded_bytes: 0,
+        ..disk(u16::try_from(index).unwrap(), &choice.path)
+    });
+    let fresh = Machine {
+        name: request.name,
+        generation: Generation(1),
+        disks: disks.collect(),
+        durable: Sequence(0),
+        applied: Sequence(0),
+        lag_bytes: 0,
+        oldest: None,
+        newest: None,
+        session: Session::default(),
+        ..machine("new", Phase::Seeding)
+    };
+    fresh.derived(now().0)
+}
+
+pub(super) fn committed(machine: Machine) -> Machine {
+    Machine { phase: Phase::Committed, session: Session::default(), ..machine }.derived(now().0)
+}
+
+pub(super) fn volume() -> VolumeUse {
+    VolumeUse {
+        path: "/mnt/retention".to_owned(),
+        capacity_bytes: 100 * GIB,
+        free_bytes: 85 * GIB,
+        journal_bytes: 12 * GIB,
+    }
+}
+
+pub(super) fn status(machines: Vec<Machine>, jobs: Vec<Job>) -> Status {
+    let status = Status {
+        time: now(),
+        version: "0.1.0".to_owned(),
+        listen: "0.0.0.0:9443".to_owned(),
+        health: Health::Healthy,
+        concerns: Vec::new(),
+        machines,
+        jobs,
+        volume: volume(),
+        next: None,
+    };
+    status.derived()
+}
+
+pub(super) fn disks() -> Vec<Disk> {
+    let disk = |path: &str, sector_bytes, eligible| Disk {
+        path: path.to_owned(),
+        len_bytes: 40 * GIB,
+        sector_bytes,
+        model: "VMware Virtual disk".to_owned(),
+        serial: String::new(),
+        eligible,
+    };
+    let reason = "mounted at /".to_owned();
+    vec![
+        disk("/dev/sda", 512, Eligibility::No { reason }),
+        disk("/dev/sdb", 512, Eligibility::Used { by: "web-01 disk 0".to_owned() }),
+        Disk {
+            len_bytes: 5000 * GIB,
+            serial: "6000c29f".to_owned(),
+            ..disk("/dev/sdc", 4096, Eligibility::Yes {})
+        },
+    ]
+}
+
+/// 60 points a minute apart, the 20th application-consistent, the 21st fuzzy, then half an hour without, then four more.
+pub(super) fn points(request: &PointList) -> Points {
+    let start = oldest().time.0;
+    let minute = |minutes: u64| Rfc3339(Timestamp(start.0 + minutes * 60_000_000));
+    let regular = (0..60).map(|index| match index {
+        19 => point(640 + index, minute(index), Consistency::Application, "before the upgrade"),
+        20 => point(640 + index, minute(index), Consistency::Fuzzy, "\x1b[2J"),
+        _ => point(640 + index, minute(index), Consistency::Crash, ""),
+    });
+    let late = (0..4).map(|index| point(700 + index, minute(90 + index), Consistency::Crash, ""));
+    let mut points: Vec<_> = regular.chain(late).collect();
+    let total = points.len() as u64;
+    if let Some(around) = request.around {
+        points.sort_by_key(|point| point.time.0.0.abs_diff(around.0.0));
+        points.truncate(request.limit.max(1) as usize);
+        points.sort_by_key(|point| point.sequence);
+    } else if request.limit > 0 {
+        points.drain(..points.len().saturating_sub(request.limit as usize));
+    }
+    Points { machine: request.machine.clone(), time: now(), total, at: Sequence(702), points }
+}
+
+pub(super) fn plan(machine: MachineName) -> FailbackPlan {
+    let content = |origin, granules: u64| Content { origin, granules, bytes: granules * 4096 };
+    FailbackPlan {
+        machine,
+        from: Sequence(812),
+        to: point(700, at("2026-11-20T12:00:00Z"), Consistency::Application, "before the upgrade"),
+        granules: 3000,
+        write_bytes: 3000 * 4096,
+        content: vec![
+            content(ContentOrigin::Redo, 1000),
+            content(ContentOrigin::Undo, 1900),
+            content(ContentOrigin::Zero, 100),
+        ],
+        disks: vec![
+            PlanDisk {
+                index: DiskIndex(0),
+                path: "/dev/sdb".to_owned(),
+                granules: 2999,
+                write_bytes: 2999 * 4096,
+            },
+            PlanDisk { index: DiskIndex(1), path: "/dev/sdc".to_owned(), granules: 1, write_bytes: 4096 },
+        ],
+    }
+}
+
+pub(super) fn running(id: JobId) -> Job {
+    Job {
+        id,
+        kind: JobKind::Failback,
+        machine: "db-01".parse().unwrap(),
+        point: Some(point(700, at("2026-11-20T12:00:00Z"), Consistency::Application, "before the upgrade")),
+        state: JobState::Running,
+        started: at("2026-11-20T14:03:00Z"),
+        ended: None,
+        done_bytes: 4 << 20,
+        total_bytes: 12 << 20,
+        error: None,
+        outcome: None,
+    }
+}
+
+/// 4 is a failback, 5 one that failed, 6 a proof, 7 one that fails, 8 one of nothing, 9 a cancel.
+pub(super) fn ended(id: JobId) -> Job {
+    let root = |byte| HexHash(Hash([byte; 32]));
+    let proof = |disk, source| DiskProof::compare(DiskIndex(disk), source, root(0xa5));
+    let error =
+        ApiError::new(Code::DiskFailed, "disk 0 of db-01 failed").because("input/output error at byte 4096");
+    let (kind, outcome) = match id.0 {
+        4 => (JobKind::Failback, Some(JobOutcome::Failback { written_bytes: 12 << 20 })),
+        5 => (JobKind::Failback, None),
+        6 => (JobKind::Verify, Some(JobOutcome::Verify { disks: vec![proof(0, Some(root(0xa5)))] })),
+        7 => {
+            let disks = vec![proof(0, Some(root(0xa5))), proof(1, Some(root(0x5a)))];
+            (JobKind::Verify, Some(JobOutcome::Verify { disks }))
+        }
+        8 => (JobKind::Verify, Some(JobOutcome::Verify { disks: vec![proof(0, None)] })),
+        _ => (JobKind::Cancel, Some(JobOutcome::Cancel { written_bytes: 12 << 20 })),
+    };
+    let failed = outcome.is_none();
+    Job {
+        kind,
+        state: if failed { JobState::Failed } else { JobState::Done },
+        ended: Some(at("2026-11-20T14:03:12Z")),
+        done_bytes: if failed { 4 << 20 } else { 12 << 20 },
+        error: failed.then(|| error.into()),
+        outcome,
+        ..running(id)
+    }
+}
+
+pub(super) fn retention(empty: bool) -> Retention {
+    let epoch = |number: u64, sealed| Epoch {
+        number: EpochNumber(number),
+        first: Sequence(640 + number * 10),
+        last: Sequence(649 + number * 10),
+        started: Some(at("2026-11-20T11:00:00Z")),
+        sealed,
+        redo_bytes: 2 * GIB,
+        undo_bytes: 700 << 20,
+    };
+    let history = History {
+        machine: "web-01".parse().unwrap(),
+        oldest: Some(oldest()),
+        newest: Some(newest()),
+        window_seconds: 10_987,
+        keep_seconds: 86_400,
+        keep_bytes: None,
+        bytes: 6 * GIB,
+        epochs: vec![epoch(1, true), epoch(2, false)],
+    };
+    Retention { time: now(), volume: volume(), machines: if empty { Vec::new() } else { vec![history] } }
+}

@@ -1,0 +1,195 @@
+//! A service with machines in every phase, and a server for it on a socket of its own.
+
+mod facts;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use control::api::{
+    Cancel, Commit, Disks, Failback, FailbackStarted, FailbackTo, Job, JobId, JobStarted, Jobs, Machine,
+    MachineAdd, MachineRemove, MachineRemoved, Machines, Phase, PointList, PointVerify, Points, Request,
+    Retention, Status,
+};
+use control::{ApiError, Code, Config, Server, Service, Stop};
+use tempfile::TempDir;
+use units::MachineName;
+
+/// The service. Remembers what it was asked to change.
+#[derive(Default)]
+pub(crate) struct Fake {
+    pub(crate) asked: Mutex<Vec<Request>>,
+    looks: AtomicU64,
+    /// A job takes this many looks; between two there are at most 250 ms.
+    looks_max: u64,
+    /// There is nothing to show.
+    empty: bool,
+    /// Everything is well.
+    well: bool,
+}
+
+/// A running server; ends when dropped.
+pub(crate) struct Appliance {
+    pub(crate) socket: PathBuf,
+    pub(crate) service: Arc<Fake>,
+    pub(crate) directory: TempDir,
+    stop: Stop,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Fake {
+    pub(crate) fn empty() -> Self {
+        Self { empty: true, ..Self::default() }
+    }
+
+    pub(crate) fn well() -> Self {
+        Self { well: true, ..Self::default() }
+    }
+
+    pub(crate) fn slow(looks_max: u64) -> Self {
+        Self { looks_max, ..Self::default() }
+    }
+
+    fn machines(&self) -> Vec<Machine> {
+        let machines = if self.empty { Vec::new() } else { facts::machines() };
+        machines.into_iter().filter(|machine| !self.well || machine.phase == Phase::Protected).collect()
+    }
+
+    fn machine(&self, name: &MachineName) -> Result<Machine, ApiError> {
+        let found = self.machines().into_iter().find(|machine| machine.name == *name);
+        found.ok_or_else(|| ApiError::new(Code::MachineUnknown, format!("machine {name} is unknown")))
+    }
+
+    fn note(&self, request: impl Into<Request>) {
+        self.asked.lock().unwrap().push(request.into());
+    }
+}
+
+impl Appliance {
+    pub(crate) fn start(service: Fake) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (socket, service) = (directory.path().join("control.sock"), Arc::new(service));
+        let server = Server::bind(Config::at(&socket)).unwrap();
+        let (stop, served) = (server.stop_handle(), service.clone());
+        let thread = Some(std::thread::spawn(move || server.run(served).unwrap()));
+        Self { socket, service, directory, stop, thread }
+    }
+}
+
+impl Drop for Appliance {
+    fn drop(&mut self) {
+        self.stop.stop();
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+impl Service for Fake {
+    fn status(&self) -> Result<Status, ApiError> {
+        let jobs = if self.empty || self.well { Vec::new() } else { vec![facts::running(JobId(4))] };
+        Ok(facts::status(self.machines(), jobs))
+    }
+
+    fn machine_add(&self, request: MachineAdd) -> Result<Machine, ApiError> {
+        self.note(request.clone());
+        let path = &request.disks[0].path;
+        if path.ends_with("mounted") {
+            let error = ApiError::new(Code::DiskInUse, format!("{path} can't be a target disk"));
+            return Err(error.because("it is mounted at /srv"));
+        }
+        Ok(facts::added(request))
+    }
+
+    fn machine_list(&self) -> Result<Machines, ApiError> {
+        Ok(Machines { time: facts::now(), machines: self.machines() })
+    }
+
+    fn machine_show(&self, name: &MachineName) -> Result<Machine, ApiError> {
+        self.machine(name)
+    }
+
+    fn machine_remove(&self, request: MachineRemove) -> Result<MachineRemoved, ApiError> {
+        self.note(request.clone());
+        let machine = self.machine(&request.name)?;
+        let released = machine.disks.into_iter().map(|disk| disk.path).collect();
+        Ok(MachineRemoved { name: request.name, released, freed_bytes: 3 << 30 })
+    }
+
+    fn disk_list(&self) -> Result<Disks, ApiError> {
+        Ok(Disks { time: facts::now(), disks: if self.empty { Vec::new() } else { facts::disks() } })
+    }
+
+    fn point_list(&self, request: PointList) -> Result<Points, ApiError> {
+        self.note(request.clone());
+        self.machine(&request.machine)?;
+        Ok(facts::points(&request))
+    }
+
+    fn failback(&self, request: Failback) -> Result<FailbackStarted, ApiError> {
+        self.note(request.clone());
+        self.machine(&request.machine)?;
+        match request.to {
+            FailbackTo::Sequence(sequence) if sequence.0 > 900 => {
+                let error = ApiError::new(
+                    Code::PointOutsideWindow,
+                    format!("machine web-01 has no point #{sequence}"),
+                );
+                Err(error.because("the history reaches from #640 to #812"))
+            }
+            FailbackTo::Sequence(sequence) if sequence.0 == 660 && !request.inconsistent_ok => {
+                Err(ApiError::new(Code::PointInconsistent, "point #660 of web-01 is fuzzy"))
+            }
+            _ => Ok(FailbackStarted {
+                plan: facts::plan(request.machine),
+                job: (!request.plan_only).then_some(JobId(4)),
+            }),
+        }
+    }
+
+    fn commit(&self, request: Commit) -> Result<Machine, ApiError> {
+        self.note(request.clone());
+        let machine = self.machine(&request.machine)?;
+        if machine.phase != Phase::Rewound {
+            let error =
+                ApiError::new(Code::MachinePhase, format!("machine {} can't be committed", request.machine));
+            return Err(error.because("it is protected, not rewound"));
+        }
+        Ok(facts::committed(machine))
+    }
+
+    fn cancel(&self, request: Cancel) -> Result<JobStarted, ApiError> {
+        self.note(request.clone());
+        let machine = self.machine(&request.machine)?;
+        Ok(JobStarted { job: (machine.phase == Phase::Rewound).then_some(JobId(9)) })
+    }
+
+    fn point_verify(&self, request: PointVerify) -> Result<JobStarted, ApiError> {
+        self.note(request.clone());
+        self.machine(&request.machine)?;
+        let job = match request.point {
+            FailbackTo::Sequence(sequence) => sequence.0,
+            FailbackTo::Latest | FailbackTo::Time(_) => 6,
+        };
+        Ok(JobStarted { job: Some(JobId(job)) })
+    }
+
+    fn job_list(&self) -> Result<Jobs, ApiError> {
+        let jobs = if self.empty { Vec::new() } else { [6, 5, 4].map(|id| facts::ended(JobId(id))).to_vec() };
+        Ok(Jobs { time: facts::now(), jobs })
+    }
+
+    fn job_show(&self, id: JobId) -> Result<Job, ApiError> {
+        if id.0 > 9 {
+            return Err(ApiError::new(Code::JobUnknown, format!("there is no job {id}")));
+        }
+        let looks = self.looks.fetch_add(1, Ordering::SeqCst);
+        let running =
+            Job { done_bytes: looks << 20, total_bytes: self.looks_max << 20, ..facts::running(id) };
+        Ok(if looks < self.looks_max { running } else { facts::ended(id) })
+    }
+
+    fn retention_show(&self, machine: Option<&MachineName>) -> Result<Retention, ApiError> {
+        machine.map(|name| self.machine(name)).transpose()?;
+        Ok(facts::retention(self.empty))
+    }
+}
