@@ -139,8 +139,18 @@ mod tests {
     use super::*;
 
     const LEAST: [&str; 12] = [
-        "landfall-source", "protect", "--machine", "web-01", "--disk", "/dev/sda", "--to", "home", "--identity", "i",
-        "--state", "s",
+        "landfall-source",
+        "protect",
+        "--machine",
+        "web-01",
+        "--disk",
+        "/dev/sda",
+        "--to",
+        "home",
+        "--identity",
+        "i",
+        "--state",
+        "s",
     ];
 
     fn parse(more: &[&str]) -> Result<Config, clap::Error> {
@@ -165,8 +175,14 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         for more in [
-            &["--once", "--interval", "5s"][..], &["--timeout", "5s"], &["--connections", "9"], &["--connections", "0"],
-            &["--interval", "0s"], &["--compression", "best"], &["--machine", "x"], &["stray"],
+            &["--once", "--interval", "5s"][..],
+            &["--timeout", "5s"],
+            &["--connections", "9"],
+            &["--connections", "0"],
+            &["--interval", "0s"],
+            &["--compression", "best"],
+            &["--machine", "x"],
+            &["stray"],
         ] {
             assert!(parse(more).is_err(), "{more:?}");
         }

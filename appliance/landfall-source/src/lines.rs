@@ -33,7 +33,11 @@ pub(crate) fn progress(progress: &Progress) -> String {
     let percent = progress.done.0 as f64 * 100.0 / progress.total.0.max(1) as f64;
     let left = progress.left.map(|left| format!(", {} left", span(left))).unwrap_or_default();
     let Progress { done, total, sent, .. } = progress;
-    format!("{} {percent:3.0} %  {done} of {total}, {sent} sent, {}{left}", stage(progress.stage), per_second(progress.rate))
+    format!(
+        "{} {percent:3.0} %  {done} of {total}, {sent} sent, {}{left}",
+        stage(progress.stage),
+        per_second(progress.rate)
+    )
 }
 
 /// Says what one recovery point took.

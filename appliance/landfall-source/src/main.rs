@@ -5,8 +5,8 @@
 
 mod arguments;
 mod ending;
-mod lines;
 mod json;
+mod lines;
 mod screen;
 
 use std::process::ExitCode;
@@ -27,7 +27,9 @@ fn main() -> ExitCode {
     start_log(&protect.log, &screen);
     let stop = match listen() {
         Ok(stop) => stop,
-        Err(error) => return screen.fail("cannot listen for signals", Some(&error.to_string()), "start again"),
+        Err(error) => {
+            return screen.fail("cannot listen for signals", Some(&error.to_string()), "start again");
+        }
     };
     let config = protect.into_config();
     match source::protect(&config, &stop, &mut screen) {

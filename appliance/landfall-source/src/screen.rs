@@ -84,7 +84,9 @@ impl Screen {
         match event {
             Event::Connected { target, generation, durable } => {
                 self.clear();
-                self.complain(&format!("connected to {target}, generation {generation}, durable up to {durable}"));
+                self.complain(&format!(
+                    "connected to {target}, generation {generation}, durable up to {durable}"
+                ));
             }
             Event::Waiting { reason } => {
                 self.clear();

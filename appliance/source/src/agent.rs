@@ -94,12 +94,32 @@ impl<'a, E: Engine> Agent<'a, E> {
         parts: Parts<E>,
     ) -> Result<Self, SourceError> {
         let Parts { connector, state, reader, activity, buffers, stream, seed_tried } = parts;
-        let compressor = Compressor::new(config.compression).map_err(|error| SourceError::Compressor(error.into()))?;
+        let compressor =
+            Compressor::new(config.compression).map_err(|error| SourceError::Compressor(error.into()))?;
         let (now, watermarks) = (Instant::now(), vec![ByteOffset(0); reader.disks().len()]);
         let (counters, clock) = (Counters::default(), Timestamp(0));
         Ok(Self {
-            config, stop, report, connector, state, reader, activity, buffers, stream, compressor, watermarks, seed_tried,
-            counters, counting_since: now, totals: counters, started: now, token: 0, clock, told_at: now, saved: None, due: now,
+            config,
+            stop,
+            report,
+            connector,
+            state,
+            reader,
+            activity,
+            buffers,
+            stream,
+            compressor,
+            watermarks,
+            seed_tried,
+            counters,
+            counting_since: now,
+            totals: counters,
+            started: now,
+            token: 0,
+            clock,
+            told_at: now,
+            saved: None,
+            due: now,
         })
     }
 
@@ -133,7 +153,11 @@ impl<'a, E: Engine> Agent<'a, E> {
     }
 
     /// Waits before the next attempt. Errors: no more time, the operator wants to stop.
-    fn wait_to_retry(&mut self, failure: SourceError, outage: &mut Option<Outage>) -> Result<(), SourceError> {
+    fn wait_to_retry(
+        &mut self,
+        failure: SourceError,
+        outage: &mut Option<Outage>,
+    ) -> Result<(), SourceError> {
         let now = Instant::now();
         if outage.is_none() {
             let cause = failure.cause().map(|cause| format!(": {cause}")).unwrap_or_default();
@@ -161,7 +185,11 @@ impl<'a, E: Engine> Agent<'a, E> {
     fn session(&mut self) -> Result<Point, SourceError> {
         let session = Session::open(&self.connector, &self.config.target, &self.hello()?, self.stop)?;
         let outcome = self.work(&session);
-        if outcome.as_ref().err().is_none_or(|failure| !matches!(failure, SourceError::Lost { .. } | SourceError::Closed { .. })) {
+        if outcome
+            .as_ref()
+            .err()
+            .is_none_or(|failure| !matches!(failure, SourceError::Lost { .. } | SourceError::Closed { .. }))
+        {
             session.close();
         }
         outcome
@@ -244,7 +272,8 @@ impl<'a, E: Engine> Agent<'a, E> {
         contents: &[Option<LeafContent>],
     ) {
         const SAMPLE: usize = 4;
-        let differing = chunk.leaves().zip(contents).filter(|(_, content)| matches!(content, Some(LeafContent::Data(_))));
+        let differing =
+            chunk.leaves().zip(contents).filter(|(_, content)| matches!(content, Some(LeafContent::Data(_))));
         let leaves: Vec<&[u8]> = differing.map(|((_, range), _)| &chunk.page[range]).collect();
         let len = leaves.iter().map(|leaf| leaf.len() as u64).sum();
         if pace.covered(len, Instant::now()) {
@@ -262,7 +291,13 @@ impl<'a, E: Engine> Agent<'a, E> {
         if self.told_at.elapsed() >= TELL_EVERY {
             self.told_at = Instant::now();
             let total = self.reader.disks().iter().map(|disk| disk.len).sum();
-            self.report.event(Event::Progress(progress(stage, total, done, self.counters.sent, start.elapsed())));
+            self.report.event(Event::Progress(progress(
+                stage,
+                total,
+                done,
+                self.counters.sent,
+                start.elapsed(),
+            )));
         }
     }
 

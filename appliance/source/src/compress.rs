@@ -180,7 +180,8 @@ impl Compressor {
             return;
         }
         let mut adaptive = std::mem::take(&mut self.adaptive);
-        adaptive.step(interval, || Some((self.sample(Level::Fast, leaves), self.sample(Level::Zstd1, leaves))));
+        adaptive
+            .step(interval, || Some((self.sample(Level::Fast, leaves), self.sample(Level::Zstd1, leaves))));
         self.adaptive = adaptive;
     }
 

@@ -113,7 +113,10 @@ pub fn parse_span(text: &str) -> Result<Duration, ConfigError> {
 /// Reads a label. Errors: more than 64 bytes, control characters.
 pub fn parse_label(text: &str) -> Result<Label, ConfigError> {
     let plain = !text.chars().any(char::is_control);
-    Label::try_from(text).ok().filter(|_| plain).ok_or_else(|| refused(text, "at most 64 bytes without control characters"))
+    Label::try_from(text)
+        .ok()
+        .filter(|_| plain)
+        .ok_or_else(|| refused(text, "at most 64 bytes without control characters"))
 }
 
 /// Reads the address of a target: `host:port`, or a host alone for port 9443. An IPv6 address stands in brackets.
@@ -124,7 +127,8 @@ pub fn parse_target(text: &str) -> Result<String, ConfigError> {
         Some((host, port)) if !bracketed || host.ends_with(']') => (host, port.parse::<u16>().ok()),
         _ => (text, Some(9443)),
     };
-    let host_lawful = !host.is_empty() && !host.contains(char::is_whitespace) && bracketed == host.contains(':');
+    let host_lawful =
+        !host.is_empty() && !host.contains(char::is_whitespace) && bracketed == host.contains(':');
     match port.filter(|port| *port > 0 && host_lawful) {
         Some(port) => Ok(format!("{host}:{port}")),
         None => Err(refused(text, ALLOWED)),
@@ -147,7 +151,9 @@ mod tests {
 
     #[test]
     fn targets_get_the_port_of_the_protocol() {
-        for (text, whole) in [("box", "box:9443"), ("box:1", "box:1"), ("[::1]", "[::1]:9443"), ("[::1]:99", "[::1]:99")] {
+        for (text, whole) in
+            [("box", "box:9443"), ("box:1", "box:1"), ("[::1]", "[::1]:9443"), ("[::1]:99", "[::1]:99")]
+        {
             assert_eq!(parse_target(text).as_deref(), Ok(whole));
         }
         for text in ["", ":9443", "box:0", "box:70000", "::1", "a b:1", "box:"] {

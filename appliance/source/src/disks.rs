@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use blockdev::{Access, ActivityStamp, Engine, EngineChoice, Expect, FilePolicy, HostEngine, OpenDevice, PagePool};
+use blockdev::{
+    Access, ActivityStamp, Engine, EngineChoice, Expect, FilePolicy, HostEngine, OpenDevice, PagePool,
+};
 use units::{ByteLen, SECTOR_LEN};
 
 use crate::config::Config;
@@ -29,7 +31,9 @@ impl Activity {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let ticking = (now.saturating_sub(TICK)).as_nanos();
         let fresh = |stamp: &ActivityStamp| match stamp {
-            ActivityStamp::Times { changed_ns, .. } => u128::try_from(*changed_ns).is_ok_and(|at| at >= ticking),
+            ActivityStamp::Times { changed_ns, .. } => {
+                u128::try_from(*changed_ns).is_ok_and(|at| at >= ticking)
+            }
             ActivityStamp::Counters { .. } => false,
         };
         if !stamps.iter().any(fresh) {
@@ -81,5 +85,6 @@ pub(crate) fn open(config: &Config) -> Result<Opened, SourceError> {
 
 fn open_one(path: &Path, files: FilePolicy) -> Result<OpenDevice, SourceError> {
     let expect = Expect { identity: None, len_min: ByteLen(SECTOR_LEN), files, access: Access::ReadOnly };
-    blockdev::open_device(path, &expect).map_err(|source| SourceError::Device { path: path.to_owned(), source })
+    blockdev::open_device(path, &expect)
+        .map_err(|source| SourceError::Device { path: path.to_owned(), source })
 }

@@ -150,7 +150,9 @@ impl SourceError {
         match self {
             Self::Refused { code: RefusalCode::NotAuthorised, .. } => Outcome::NotAuthorised,
             Self::Refused { .. } => Outcome::Refused,
-            Self::Lost { source, .. } if matches!(**source, LinkError::Handshake { .. }) => Outcome::NotAuthorised,
+            Self::Lost { source, .. } if matches!(**source, LinkError::Handshake { .. }) => {
+                Outcome::NotAuthorised
+            }
             Self::Unreachable { source, .. } if matches!(**source, Self::Refused { .. }) => Outcome::Refused,
             Self::Unreachable { .. } => Outcome::NotReachable,
             _ => Outcome::Failed,
@@ -183,10 +185,18 @@ impl SourceError {
         match self {
             Self::State { .. } => "check that the directory given with --state can be written and has space",
             Self::Locked { .. } => "stop the other agent, or give each machine's agent its own --state",
-            Self::Device { .. } => "give the path of a block device with --disk, or of a raw image file with --allow-file as well",
-            Self::Read { .. } => "check the disk (`dmesg`); start again when it can be read: nothing that was acked is lost",
-            Self::Engine(_) | Self::Compressor(_) | Self::Random(_) => "start again; if it stays, report it with the log",
-            Self::Identity { .. } => "make the identity again with `landfall pki issue --role source --name MACHINE`",
+            Self::Device { .. } => {
+                "give the path of a block device with --disk, or of a raw image file with --allow-file as well"
+            }
+            Self::Read { .. } => {
+                "check the disk (`dmesg`); start again when it can be read: nothing that was acked is lost"
+            }
+            Self::Engine(_) | Self::Compressor(_) | Self::Random(_) => {
+                "start again; if it stays, report it with the log"
+            }
+            Self::Identity { .. } => {
+                "make the identity again with `landfall pki issue --role source --name MACHINE`"
+            }
             Self::Lost { source, .. } if matches!(**source, LinkError::Handshake { .. }) => {
                 "check that both identities come from one authority, are valid now and have the right roles"
             }
@@ -206,10 +216,18 @@ fn closed_in_handshake(error: &LinkError) -> bool {
 
 fn refusal_fix(code: RefusalCode) -> &'static str {
     match code {
-        RefusalCode::LostHistory => "start once with --resync: every leaf is compared, and what differs is sent",
-        RefusalCode::UnknownMachine => "register it at the target: `landfall machine add MACHINE --disk PATH`",
-        RefusalCode::DiskMismatch => "give every disk with --disk, in the order and with the sizes known at the target",
-        RefusalCode::Fenced => "this machine was failed over or is protected from elsewhere; do not start this source again",
+        RefusalCode::LostHistory => {
+            "start once with --resync: every leaf is compared, and what differs is sent"
+        }
+        RefusalCode::UnknownMachine => {
+            "register it at the target: `landfall machine add MACHINE --disk PATH`"
+        }
+        RefusalCode::DiskMismatch => {
+            "give every disk with --disk, in the order and with the sizes known at the target"
+        }
+        RefusalCode::Fenced => {
+            "this machine was failed over or is protected from elsewhere; do not start this source again"
+        }
         RefusalCode::NotAuthorised => "use the identity that was issued for this machine with role source",
         RefusalCode::Rewound => "commit or cancel the failback at the target",
         RefusalCode::Full => "give the retention volume more space, or shorten the retention window",
@@ -234,9 +252,14 @@ mod tests {
         assert_eq!(refused(RefusalCode::NotAuthorised).outcome(), Outcome::NotAuthorised);
         assert_eq!(SourceError::Stopped.outcome(), Outcome::Failed);
         let closed = SourceError::Closed { target: "t".into() };
-        for (source, outcome) in [(closed, Outcome::NotReachable), (refused(RefusalCode::Busy), Outcome::Refused)] {
+        for (source, outcome) in
+            [(closed, Outcome::NotReachable), (refused(RefusalCode::Busy), Outcome::Refused)]
+        {
             let (target, waited) = ("t".to_owned(), Duration::from_secs(1));
-            assert_eq!(SourceError::Unreachable { target, waited, source: Box::new(source) }.outcome(), outcome);
+            assert_eq!(
+                SourceError::Unreachable { target, waited, source: Box::new(source) }.outcome(),
+                outcome
+            );
         }
     }
 

@@ -128,7 +128,12 @@ impl Exchange {
 
     /// Puts a frame on connection `lane`, or on the one with the shortest queue; waits while queues are full. Returns the
     /// connection. Errors: the session has failed, the operator wants to stop.
-    pub(crate) fn put(&self, lane: Option<usize>, outgoing: Outgoing, stop: &Stop) -> Result<usize, SourceError> {
+    pub(crate) fn put(
+        &self,
+        lane: Option<usize>,
+        outgoing: Outgoing,
+        stop: &Stop,
+    ) -> Result<usize, SourceError> {
         let shortest = |state: &State| (0..state.lanes.len()).min_by_key(|at| state.lanes[*at].queue.len());
         let free = |state: &mut State| {
             let at = lane.or_else(|| shortest(state)).expect("a session has a connection");
@@ -167,7 +172,8 @@ impl Exchange {
     /// Returns what the link was given and how long it was busy with it.
     pub(crate) fn link_use(&self) -> LinkUse {
         let state = self.lock();
-        let (sent, busy) = (state.lanes.iter().map(|lane| lane.sent).sum(), state.lanes.iter().map(|lane| lane.busy).sum());
+        let (sent, busy) =
+            (state.lanes.iter().map(|lane| lane.sent).sum(), state.lanes.iter().map(|lane| lane.busy).sum());
         LinkUse { sent, busy }
     }
 
@@ -217,7 +223,13 @@ impl Exchange {
     }
 
     /// Takes a message of the target from connection `lane`. Errors: it breaks a rule of the protocol, or ends the session.
-    pub(crate) fn take(&self, lane: usize, message: Message, payload: &[u8], target: &str) -> Result<(), SourceError> {
+    pub(crate) fn take(
+        &self,
+        lane: usize,
+        message: Message,
+        payload: &[u8],
+        target: &str,
+    ) -> Result<(), SourceError> {
         check_message(&message, &self.shapes, payload.len())
             .map_err(|error| SourceError::Protocol { target: target.to_owned(), found: error.to_string() })?;
         let mut state = self.lock();
@@ -244,7 +256,8 @@ impl Exchange {
             if let Some(found) = ready(&mut state) {
                 return Ok((state, found));
             }
-            let look = deadline.map_or(LOOK, |deadline| deadline.saturating_duration_since(Instant::now()).min(LOOK));
+            let look = deadline
+                .map_or(LOOK, |deadline| deadline.saturating_duration_since(Instant::now()).min(LOOK));
             let waited = self.changed.wait_timeout(state, look);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -257,7 +270,13 @@ impl Exchange {
 }
 
 impl State {
-    fn take(&mut self, lane: usize, message: Message, payload: &[u8], target: &str) -> Result<(), SourceError> {
+    fn take(
+        &mut self,
+        lane: usize,
+        message: Message,
+        payload: &[u8],
+        target: &str,
+    ) -> Result<(), SourceError> {
         let protocol = |found| Err(SourceError::Protocol { target: target.to_owned(), found });
         match message {
             Message::Durable(durable) if durable.upto > self.given => {
@@ -269,7 +288,8 @@ impl State {
             Message::SeedDurable(durable) => self.heard.seed_durable.push(durable.token),
             Message::Credit(credit) => self.lanes[lane].credit = self.lanes[lane].credit.max(credit.upto),
             Message::Hashes(query) => {
-                let hashes = payload.chunks_exact(32).map(|hash| Hash(hash.try_into().expect("a chunk has 32 bytes")));
+                let hashes =
+                    payload.chunks_exact(32).map(|hash| Hash(hash.try_into().expect("a chunk has 32 bytes")));
                 self.heard.hashes.push((query, hashes.collect()));
             }
             Message::Changed(changed) => self.heard.take_changed(*changed),
@@ -353,7 +373,8 @@ mod tests {
     #[test]
     fn frames_go_to_the_shortest_queue_and_a_full_one_waits() {
         let exchange = exchange(&[0, 0]);
-        let lanes: Vec<_> = (8..16).map(|at| exchange.put(None, marker(at), &Stop::default()).unwrap()).collect();
+        let lanes: Vec<_> =
+            (8..16).map(|at| exchange.put(None, marker(at), &Stop::default()).unwrap()).collect();
         assert_eq!(lanes, [0, 1, 0, 1, 0, 1, 0, 1]);
         let stop = Stop::default();
         stop.ask();

@@ -176,7 +176,9 @@ fn meaning(header: &Header, body: &[u8]) -> Result<LeafTable, TableError> {
         return Err(wrong("number of disks", count as u64));
     }
     let (lens, mut leaves) = body.split_at(count * 8);
-    let lens = lens.chunks_exact(8).map(|len| ByteLen(u64::from_le_bytes(len.try_into().expect("eight bytes are eight"))));
+    let lens = lens
+        .chunks_exact(8)
+        .map(|len| ByteLen(u64::from_le_bytes(len.try_into().expect("eight bytes are eight"))));
     let lens: Vec<ByteLen> = lens.collect();
     let total = lens.iter().fold(0_u64, |total, len| total.saturating_add(leaves_len(*len)));
     if total != leaves.len() as u64 {
@@ -186,13 +188,18 @@ fn meaning(header: &Header, body: &[u8]) -> Result<LeafTable, TableError> {
     table.generation = Generation(header.generation.get());
     table.sequence = Sequence(header.sequence.get());
     for disk in 0..count {
-        let disk = table.disk_mut(units::DiskIndex(u16::try_from(disk).expect("a machine has at most 256 disks")));
-        let (mine, others) = leaves.split_at(usize::try_from(leaves_len(disk.len())).expect("checked against the body"));
+        let disk =
+            table.disk_mut(units::DiskIndex(u16::try_from(disk).expect("a machine has at most 256 disks")));
+        let (mine, others) =
+            leaves.split_at(usize::try_from(leaves_len(disk.len())).expect("checked against the body"));
         let bitmap_len = usize::try_from(disk.len().leaves().div_ceil(8)).expect("checked against the body");
         let (bitmap, hashes) = mine.split_at(bitmap_len);
         for (at, hash) in hashes.chunks_exact(HASH_LEN).enumerate() {
             if bitmap[at / 8] >> (at % 8) & 1 == 1 {
-                disk.learn(LeafIndex(at as u64), Hash(hash.try_into().expect("a chunk has the length asked for")));
+                disk.learn(
+                    LeafIndex(at as u64),
+                    Hash(hash.try_into().expect("a chunk has the length asked for")),
+                );
             }
         }
         leaves = others;
@@ -255,7 +262,7 @@ mod tests {
         assert_eq!(&body[16..18], [0b0000_1001, 0b10]);
         assert_eq!(
             blake3::hash(&bytes).to_hex().as_str(),
-            "GOLDEN"
+            "0b9f3c5fe2cf3ad55dc268ca0025c87fdbb9bd01c8ac9aeab7447d27aaa81325"
         );
     }
 

@@ -31,7 +31,14 @@ pub(crate) struct Parcel {
 
 impl Parcel {
     fn with_buffer(buffer: Option<PageBuf>) -> Self {
-        Self { extents: Vec::new(), contents: Vec::new(), buffer, slices: Vec::new(), payload_len: 0, cover_len: 0 }
+        Self {
+            extents: Vec::new(),
+            contents: Vec::new(),
+            buffer,
+            slices: Vec::new(),
+            payload_len: 0,
+            cover_len: 0,
+        }
     }
 
     /// Returns the payload, in the order of the extents.
@@ -52,7 +59,10 @@ impl Parcel {
 
     /// Returns the runs of disk the extents cover.
     pub(crate) fn runs(&self) -> Vec<Run> {
-        self.extents.iter().map(|extent| Run { disk: extent.disk, start: extent.start, len: extent.len }).collect()
+        self.extents
+            .iter()
+            .map(|extent| Run { disk: extent.disk, start: extent.start, len: extent.len })
+            .collect()
     }
 
     /// Tells the table what the target will hold once it has the parcel.
@@ -144,9 +154,14 @@ impl Packer {
         full: &mut Vec<Parcel>,
     ) {
         let data = |content: &Option<LeafContent>| matches!(content, Some(LeafContent::Data(_)));
-        let raw_len: usize =
-            chunk.leaves().zip(contents).filter(|(_, content)| data(content)).map(|((_, range), _)| range.len()).sum();
-        let most = raw_len > 0 && raw_len >= chunk.page.len() / WHOLE_DENOMINATOR && raw_len <= self.payload_max;
+        let raw_len: usize = chunk
+            .leaves()
+            .zip(contents)
+            .filter(|(_, content)| data(content))
+            .map(|((_, range), _)| range.len())
+            .sum();
+        let most =
+            raw_len > 0 && raw_len >= chunk.page.len() / WHOLE_DENOMINATOR && raw_len <= self.payload_max;
         if most && compressor.level() == Level::None {
             full.push(whole(chunk, contents));
             return;
@@ -165,7 +180,9 @@ impl Packer {
                             let encoding = Encoding::Zstd { encoded_len, hash: blake3::hash(encoded).into() };
                             self.put(extent(encoding), LeafContent::Data(hash), encoded, full);
                         }
-                        None => self.put(extent(Encoding::Raw { hash }), LeafContent::Data(hash), bytes, full),
+                        None => {
+                            self.put(extent(Encoding::Raw { hash }), LeafContent::Data(hash), bytes, full)
+                        }
                     }
                 }
             }
@@ -189,7 +206,8 @@ impl Packer {
         let open = self.open.get_or_insert_with(|| Parcel::with_buffer(None));
         if !payload.is_empty() {
             // The pool is made large enough for all that can be under way; should it not be, memory is taken elsewhere.
-            let lend = || self.pool.lend(self.payload_max).unwrap_or_else(|| PageBuf::zeroed(self.payload_max));
+            let lend =
+                || self.pool.lend(self.payload_max).unwrap_or_else(|| PageBuf::zeroed(self.payload_max));
             let buffer = open.buffer.get_or_insert_with(lend);
             let range = open.payload_len..open.payload_len + payload.len();
             buffer[range.clone()].copy_from_slice(payload);
@@ -213,7 +231,8 @@ fn whole(chunk: Chunk, contents: &[Option<LeafContent>]) -> Parcel {
                 Encoding::Raw { hash }
             }
         };
-        parcel.add(Extent { disk, start: leaf.offset(), len: ByteLen(range.len() as u64), encoding }, content);
+        parcel
+            .add(Extent { disk, start: leaf.offset(), len: ByteLen(range.len() as u64), encoding }, content);
     }
     parcel
 }
@@ -256,7 +275,8 @@ mod tests {
         for parcel in parcels {
             let payload = parcel.payload().concat();
             assert_eq!(payload.len(), parcel.payload_len());
-            check_extents(&parcel.extents, &[DiskShape { len: ByteLen(disk_len as u64) }], payload.len()).unwrap();
+            check_extents(&parcel.extents, &[DiskShape { len: ByteLen(disk_len as u64) }], payload.len())
+                .unwrap();
             verify_payload(&parcel.extents, &payload).unwrap();
             for (extent, part) in wire::extent_payloads(&parcel.extents, &payload) {
                 let at = extent.start.0 as usize;
@@ -316,7 +336,8 @@ mod tests {
     fn runs_of_zeroes_are_one_extent_and_bounded() {
         let chunks = (0..80).map(|at| chunk(at << 20, &vec![0; 1 << 20])).collect();
         let parcels = pack(&mut packer(PAYLOAD_LEN_MAX), Compression::None, chunks);
-        let covers: Vec<_> = parcels.iter().map(|parcel| (parcel.extents.len(), parcel.cover_len().0 >> 20)).collect();
+        let covers: Vec<_> =
+            parcels.iter().map(|parcel| (parcel.extents.len(), parcel.cover_len().0 >> 20)).collect();
         assert_eq!(covers, [(1, 64), (1, 16)]);
     }
 

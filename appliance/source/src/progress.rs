@@ -116,7 +116,13 @@ impl<F: FnMut(Event)> Report for F {
 }
 
 /// Returns how far a stage is, from how long it has run.
-pub(crate) fn progress(stage: Stage, total: ByteLen, done: ByteLen, sent: ByteLen, elapsed: Duration) -> Progress {
+pub(crate) fn progress(
+    stage: Stage,
+    total: ByteLen,
+    done: ByteLen,
+    sent: ByteLen,
+    elapsed: Duration,
+) -> Progress {
     let rate = done.0 as f64 / elapsed.as_secs_f64().max(1e-6);
     let rest = total.0.saturating_sub(done.0) as f64;
     let left = (rate >= 1.0).then(|| Duration::try_from_secs_f64(rest / rate).ok()).flatten();
@@ -129,7 +135,8 @@ mod tests {
 
     #[test]
     fn the_time_left_follows_from_the_rate_so_far() {
-        let at = |done| progress(Stage::Seed, ByteLen(1000), ByteLen(done), ByteLen(0), Duration::from_secs(10));
+        let at =
+            |done| progress(Stage::Seed, ByteLen(1000), ByteLen(done), ByteLen(0), Duration::from_secs(10));
         assert_eq!(at(500).left, Some(Duration::from_secs(10)));
         assert_eq!(at(1000).left, Some(Duration::ZERO));
         assert_eq!(at(0).left, None);

@@ -45,7 +45,9 @@ fn table(
     let warning = match state.load(lens)? {
         Loaded::Table(table) => return Ok((table, true)),
         Loaded::Missing => return Ok((blank(), false)),
-        Loaded::Damaged(damage) => format!("the leaf table is damaged and not used ({damage}); every leaf is compared by its hash"),
+        Loaded::Damaged(damage) => {
+            format!("the leaf table is damaged and not used ({damage}); every leaf is compared by its hash")
+        }
         Loaded::Foreign => {
             "the leaf table is of other disks and not used; every leaf is compared by its hash".to_owned()
         }

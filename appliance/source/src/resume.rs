@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn zeroes_are_skipped_only_on_disks_nobody_wrote_to() {
-        let skipped = |through, blank, tried| seed_plan(&seeding(through, blank), tried).unwrap().zeroes_skipped;
+        let skipped =
+            |through, blank, tried| seed_plan(&seeding(through, blank), tried).unwrap().zeroes_skipped;
         assert!(skipped([0, 0], true, false));
         assert!(!skipped([0, 0], false, false));
         assert!(!skipped([0, 0], true, true));

@@ -45,7 +45,16 @@ impl<E: Engine> Reader<E> {
     pub(crate) fn new(engine: E, disks: Vec<Disk>, pool: PagePool) -> Self {
         assert_eq!(pool.len_each(), CHUNK_LEN, "a buffer holds a chunk");
         let ahead = disks.iter().map(|disk| ByteOffset(disk.len.0)).collect();
-        Self { engine, disks, pool, done: Vec::new(), arrived: BTreeMap::new(), ahead, next_asked: 0, next_given: 0 }
+        Self {
+            engine,
+            disks,
+            pool,
+            done: Vec::new(),
+            arrived: BTreeMap::new(),
+            ahead,
+            next_asked: 0,
+            next_given: 0,
+        }
     }
 
     /// Returns the disks.
@@ -65,7 +74,11 @@ impl<E: Engine> Reader<E> {
         (self.next_asked, self.next_given) = (0, 0);
         let starts = self.disks.iter().zip(from);
         self.ahead = starts
-            .map(|(disk, from)| if from.0 >= disk.len.0 { ByteOffset(disk.len.0) } else { from.leaf().offset() })
+            .map(
+                |(disk, from)| {
+                    if from.0 >= disk.len.0 { ByteOffset(disk.len.0) } else { from.leaf().offset() }
+                },
+            )
             .collect();
         Ok(())
     }
@@ -95,7 +108,9 @@ impl<E: Engine> Reader<E> {
             let Operation::Read { at: start, into } = completion.operation else {
                 unreachable!("nothing but reads is ever asked of a protected disk");
             };
-            completion.outcome.map_err(|source| SourceError::Read { path: self.disks[at].path.clone(), source })?;
+            completion
+                .outcome
+                .map_err(|source| SourceError::Read { path: self.disks[at].path.clone(), source })?;
             let disk = DiskIndex(u16::try_from(at).expect("a machine has at most 256 disks"));
             self.arrived.insert(completion.tag, Chunk { disk, start, page: into });
         }
@@ -109,7 +124,11 @@ impl<E: Engine> Reader<E> {
             let len = ByteLen(disk.len.0 - ahead.0).as_usize().min(CHUNK_LEN);
             // Buffers that wait to be sent come back in their time; the reader needs one now.
             let into = self.pool.lend(len).unwrap_or_else(|| PageBuf::zeroed(len));
-            let request = Request { slot: disk.slot, tag: self.next_asked, operation: Operation::Read { at: *ahead, into } };
+            let request = Request {
+                slot: disk.slot,
+                tag: self.next_asked,
+                operation: Operation::Read { at: *ahead, into },
+            };
             if self.engine.submit(request).is_err() {
                 return;
             }

@@ -52,7 +52,12 @@ impl<E: Engine> Agent<'_, E> {
     ///
     /// The order that makes a resumed seed true: 1. a table is saved that says an attempt was made; 2. frames; 3. a watermark is
     /// durable at the target; 4. the table is saved with what lies before it; 5. the stream's first item, after the last table.
-    pub(crate) fn seed(&mut self, session: &Session, plan: &SeedPlan, pace: &mut Pace) -> Result<(), SourceError> {
+    pub(crate) fn seed(
+        &mut self,
+        session: &Session,
+        plan: &SeedPlan,
+        pace: &mut Pace,
+    ) -> Result<(), SourceError> {
         self.stream.forget_unseeded(&plan.from);
         self.watermarks.clone_from(&plan.from);
         if self.watermarks == self.ends() {
@@ -68,7 +73,8 @@ impl<E: Engine> Agent<'_, E> {
         let mut full = Vec::new();
         while let Some(chunk) = self.reader.next()? {
             session.durable()?;
-            let end = Boundary { disk: chunk.disk, through: ByteOffset(chunk.start.0 + chunk.page.len() as u64) };
+            let end =
+                Boundary { disk: chunk.disk, through: ByteOffset(chunk.start.0 + chunk.page.len() as u64) };
             self.seed_chunk(session, chunk, plan, pace, &mut seeding, &mut full)?;
             let disk_ends = end.through.0 == self.reader.disks()[usize::from(end.disk.0)].len.0;
             if seeding.since_sync >= SYNC_EVERY || disk_ends {
@@ -118,7 +124,8 @@ impl<E: Engine> Agent<'_, E> {
     fn send_seed(&mut self, session: &Session, parcel: Parcel) -> Result<(), SourceError> {
         count(&mut self.counters, &parcel);
         self.stream.seeded(&parcel);
-        let extents = Bounded::from_slice(&parcel.extents).expect("a parcel has at most as many extents as a seed");
+        let extents =
+            Bounded::from_slice(&parcel.extents).expect("a parcel has at most as many extents as a seed");
         session.send(None, Message::Seed(Box::new(Seed { extents })), Some(parcel))
     }
 
@@ -129,7 +136,8 @@ impl<E: Engine> Agent<'_, E> {
             return Ok(Syncing::First { boundary, token });
         }
         let held = Boundary { through: self.watermarks[usize::from(boundary.disk.0)], ..boundary };
-        let tokens = (1..session.lanes()).map(|lane| self.ask_sync(session, lane, held)).collect::<Result<_, _>>()?;
+        let tokens =
+            (1..session.lanes()).map(|lane| self.ask_sync(session, lane, held)).collect::<Result<_, _>>()?;
         Ok(Syncing::Others { boundary, tokens })
     }
 

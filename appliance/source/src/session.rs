@@ -37,7 +37,12 @@ pub(crate) struct Session {
 
 impl Session {
     /// Connects and says hello on every connection. Errors: no connection, refused, a welcome that breaks a rule.
-    pub(crate) fn open(connector: &Connector, target: &str, hello: &Hello, stop: &Stop) -> Result<Self, SourceError> {
+    pub(crate) fn open(
+        connector: &Connector,
+        target: &str,
+        hello: &Hello,
+        stop: &Stop,
+    ) -> Result<Self, SourceError> {
         let shapes = hello.disks.to_vec();
         let (first, welcome) = greet(connector, target, hello.clone(), stop)?;
         let mut links = vec![first];
@@ -57,12 +62,21 @@ impl Session {
         let exchange = Arc::new(Exchange::new(shapes, welcome.durable, &credits));
         let wakers = links.iter().map(Link::waker).collect();
         let start = |(lane, link)| {
-            let connection = Connection { link, exchange: Arc::clone(&exchange), lane, target: target.to_owned() };
+            let connection =
+                Connection { link, exchange: Arc::clone(&exchange), lane, target: target.to_owned() };
             let thread = std::thread::Builder::new().name(format!("connection-{lane}"));
             thread.spawn(move || connection.run()).expect("the kernel gives up to eight threads")
         };
         let threads = links.into_iter().enumerate().map(start).collect();
-        Ok(Self { exchange, wakers, threads, stop: stop.clone(), target: target.to_owned(), welcome, payload_max })
+        Ok(Self {
+            exchange,
+            wakers,
+            threads,
+            stop: stop.clone(),
+            target: target.to_owned(),
+            welcome,
+            payload_max,
+        })
     }
 
     /// Returns how many connections there are.
@@ -72,7 +86,12 @@ impl Session {
 
     /// Sends a frame on one connection, or on the one with the least to do; waits while all have much to do. Errors: the
     /// session failed or the operator wants to stop; then nobody knows whether the frame arrives.
-    pub(crate) fn send(&self, lane: Option<usize>, message: Message, parcel: Option<Parcel>) -> Result<(), SourceError> {
+    pub(crate) fn send(
+        &self,
+        lane: Option<usize>,
+        message: Message,
+        parcel: Option<Parcel>,
+    ) -> Result<(), SourceError> {
         let lane = self.exchange.put(lane, Outgoing { message, parcel }, &self.stop)?;
         self.wakers[lane].wake();
         Ok(())
@@ -110,7 +129,8 @@ impl Session {
 
     /// Waits for the answer to a hash query that was sent. Errors: as for [`Session::durable`]; an answer of another length.
     pub(crate) fn hashes(&self, query: HashQuery) -> Result<Vec<Hash>, SourceError> {
-        let hashes = self.exchange.hear(None, &self.stop, |heard| heard.hashes_of(query.disk, query.first))?;
+        let hashes =
+            self.exchange.hear(None, &self.stop, |heard| heard.hashes_of(query.disk, query.first))?;
         let hashes = hashes.expect("without a limit there is an answer");
         if hashes.len() != query.count as usize {
             let found = format!("{} hashes, {} were asked for", hashes.len(), query.count);
@@ -156,7 +176,12 @@ impl Drop for Session {
 }
 
 /// Opens one connection and waits for its welcome.
-fn greet(connector: &Connector, target: &str, hello: Hello, stop: &Stop) -> Result<(Link, Welcome), SourceError> {
+fn greet(
+    connector: &Connector,
+    target: &str,
+    hello: Hello,
+    stop: &Stop,
+) -> Result<(Link, Welcome), SourceError> {
     let lost = |error| SourceError::Lost { target: target.to_owned(), source: Arc::new(error) };
     let protocol = |found: String| SourceError::Protocol { target: target.to_owned(), found };
     let shapes = hello.disks.clone();
@@ -172,7 +197,8 @@ fn greet(connector: &Connector, target: &str, hello: Hello, stop: &Stop) -> Resu
         match link.receive(&mut payload, Duration::from_millis(100)).map_err(lost)? {
             Received::Message(Message::Welcome(welcome)) => {
                 let message = Message::Welcome(welcome.clone());
-                check_message(&message, &shapes, payload.len()).map_err(|error| protocol(error.to_string()))?;
+                check_message(&message, &shapes, payload.len())
+                    .map_err(|error| protocol(error.to_string()))?;
                 return Ok((link, *welcome));
             }
             Received::Message(Message::Refused(refused)) => {
@@ -183,7 +209,9 @@ fn greet(connector: &Connector, target: &str, hello: Hello, stop: &Stop) -> Resu
                 return Err(SourceError::Closed { target: target.to_owned() });
             }
             Received::Message(Message::Ping | Message::Pong) | Received::Woken | Received::TimedOut => {}
-            Received::Message(_) => return Err(protocol("something else than a welcome after hello".to_owned())),
+            Received::Message(_) => {
+                return Err(protocol("something else than a welcome after hello".to_owned()));
+            }
         }
         if Instant::now() >= deadline {
             return Err(SourceError::Closed { target: target.to_owned() });

@@ -49,10 +49,17 @@ impl StateDirectory {
         };
         fs::create_dir_all(directory).map_err(failed("make"))?;
         let path = directory.join(format!("{machine}.lock"));
-        let lock = File::options().create(true).write(true).truncate(false).open(&path).map_err(failed("write to"))?;
+        let lock = File::options()
+            .create(true)
+            .write(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(failed("write to"))?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(SourceError::Locked { machine: machine.clone(), path }),
+            Err(TryLockError::WouldBlock) => {
+                return Err(SourceError::Locked { machine: machine.clone(), path });
+            }
             Err(TryLockError::Error(source)) => return Err(failed("lock")(source)),
         }
         Ok(Self { directory: directory.to_owned(), machine: machine.clone(), _lock: lock })
@@ -61,7 +68,8 @@ impl StateDirectory {
     /// Reads the table, if there is one for these disks. Errors: the file cannot be read at all.
     pub(crate) fn load(&self, lens: &[ByteLen]) -> Result<Loaded, SourceError> {
         let path = self.table_path();
-        let failed = |source| SourceError::State { step: "read", path: path.clone(), source: Arc::new(source) };
+        let failed =
+            |source| SourceError::State { step: "read", path: path.clone(), source: Arc::new(source) };
         let found = match fs::metadata(&path) {
             Ok(metadata) => metadata.len(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Loaded::Missing),
@@ -74,7 +82,8 @@ impl StateDirectory {
             Ok(table) => table,
             Err(damage) => return Ok(Loaded::Damaged(damage)),
         };
-        let same = table.machine == self.machine && table.disks().iter().map(|disk| disk.len()).eq(lens.iter().copied());
+        let same = table.machine == self.machine
+            && table.disks().iter().map(|disk| disk.len()).eq(lens.iter().copied());
         Ok(if same { Loaded::Table(table) } else { Loaded::Foreign })
     }
 

@@ -102,7 +102,8 @@ impl Stream {
             }
             Footing::ChangedSince(since) => match session.changed_since(since)? {
                 ChangedAnswer::Spans(spans) => {
-                    let known = spans.iter().all(|span| self.table.forget_span(span.disk, span.start, span.len));
+                    let known =
+                        spans.iter().all(|span| self.table.forget_span(span.disk, span.start, span.len));
                     assert!(known, "spans are checked against the disks when they are received");
                 }
                 ChangedAnswer::Unknown | ChangedAnswer::Pending => self.table.forget_all(),
@@ -142,12 +143,18 @@ impl Stream {
     }
 
     /// Sends a parcel as the next batch. Errors: the session.
-    pub(crate) fn batch(&mut self, session: &Session, parcel: Parcel, time: Timestamp) -> Result<(), SourceError> {
+    pub(crate) fn batch(
+        &mut self,
+        session: &Session,
+        parcel: Parcel,
+        time: Timestamp,
+    ) -> Result<(), SourceError> {
         self.settle(session.durable()?);
         while self.unacked.len() >= UNACKED_MAX {
             self.settle(session.wait_durable(self.acked.next())?);
         }
-        let extents = Bounded::from_slice(&parcel.extents).expect("a parcel has at most as many extents as a batch");
+        let extents =
+            Bounded::from_slice(&parcel.extents).expect("a parcel has at most as many extents as a batch");
         let sequence = self.given.next();
         parcel.teach(&mut self.table, &self.zeroes);
         self.unacked.sent(sequence, parcel.runs());
@@ -157,7 +164,11 @@ impl Stream {
 
     /// Sends a recovery point and waits until it is durable; returns its sequence and roots. Panics if a leaf is unknown: every
     /// leaf was scanned before. Errors: the session.
-    pub(crate) fn point(&mut self, session: &Session, words: PointWords) -> Result<(Sequence, Vec<Hash>), SourceError> {
+    pub(crate) fn point(
+        &mut self,
+        session: &Session,
+        words: PointWords,
+    ) -> Result<(Sequence, Vec<Hash>), SourceError> {
         let roots = self.table.roots().expect("a scan leaves no leaf unknown");
         let sequence = self.given.next();
         let listed = Bounded::from_slice(&roots).expect("a machine has at most 256 disks");

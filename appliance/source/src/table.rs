@@ -1,6 +1,8 @@
 //! What the source knows about the target: one hash per leaf of each disk, or nothing.
 
-use units::{ByteLen, ByteOffset, DiskIndex, Generation, Hash, LEAF_LEN, LeafIndex, MachineName, Sequence, disk_root};
+use units::{
+    ByteLen, ByteOffset, DiskIndex, Generation, Hash, LEAF_LEN, LeafIndex, MachineName, Sequence, disk_root,
+};
 
 /// The leaves of one disk.
 #[derive(Clone, Debug, PartialEq, Eq)]

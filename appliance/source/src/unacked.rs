@@ -55,7 +55,10 @@ impl Unacked {
     /// Gives up every item that is not acked: nobody knows which of them the target has, so their leaves become unknown.
     pub(crate) fn lose(&mut self, table: &mut LeafTable) {
         for run in self.items.drain(..).flat_map(|(_, runs)| runs) {
-            assert!(table.forget_span(run.disk, run.start, run.len), "what was sent lies on a disk of the table");
+            assert!(
+                table.forget_span(run.disk, run.start, run.len),
+                "what was sent lies on a disk of the table"
+            );
         }
     }
 }

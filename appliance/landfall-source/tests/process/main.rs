@@ -1,0 +1,5 @@
+//! The agent as a process, against a target that plays by a script.
+
+mod endings;
+mod rounds;
+mod scripted;
