@@ -1,0 +1,97 @@
+//! Bytes each decoder takes: the golden bytes of the crates, and a few written here.
+
+/// Golden frames of the protocol: header and body.
+const FRAMES: [&str; 8] = [
+    include_str!("../../../appliance/wire/tests/golden/00-hello.hex"),
+    include_str!("../../../appliance/wire/tests/golden/01-welcome-seeding.hex"),
+    include_str!("../../../appliance/wire/tests/golden/02-batch.hex"),
+    include_str!("../../../appliance/wire/tests/golden/03-marker.hex"),
+    include_str!("../../../appliance/wire/tests/golden/05-seed-sync.hex"),
+    include_str!("../../../appliance/wire/tests/golden/11-hashes.hex"),
+    include_str!("../../../appliance/wire/tests/golden/13-changed-spans.hex"),
+    include_str!("../../../appliance/wire/tests/golden/17-refused.hex"),
+];
+
+/// Golden records of the journal.
+const RECORDS: [&str; 3] = [
+    include_str!("../../../appliance/retention/tests/journal/golden/batch.hex"),
+    include_str!("../../../appliance/retention/tests/journal/golden/marker.hex"),
+    include_str!("../../../appliance/retention/tests/journal/golden/before.hex"),
+];
+
+const HEADS: &str = include_str!("../../../appliance/retention/tests/journal/golden/head.hex");
+const INDEX: &str = include_str!("../../../appliance/retention/tests/journal/golden/index.hex");
+
+const REQUESTS: [&str; 4] = [
+    r#"{"request":"status_show"}"#,
+    r#"{"request":"machine_add","name":"a","disks":[{"path":"/dev/sdb"}]}"#,
+    r#"{"request":"failback","machine":"a","to":{"time":"2026-11-20T14:03:07Z"},"plan_only":true}"#,
+    r#"{"request":"failback","machine":"a","to":{"sequence":7}}"#,
+];
+
+const REPLIES: [&str; 2] = [
+    r#"{"type":"error","code":"LF-7777","what":"w","cause":"c","fix":"f","exit":1,"since":"v9"}"#,
+    r#"{"type":"result","result":{"version":"0.1.0","machines":[]}}"#,
+];
+
+/// Returns the seeds of the decoder of this name; at least one.
+pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
+    let text = |lines: &[&str]| lines.iter().map(|line| line.as_bytes().to_vec()).collect();
+    match name {
+        "record_head" => RECORDS.iter().map(|record| unhex(record)).collect(),
+        "record_body" => (0..3).zip(RECORDS).map(|(kind, record)| body_of(kind, &unhex(record))).collect(),
+        "journal_head" => heads(),
+        "epoch_index" => vec![unhex(INDEX)],
+        "wire_header" => FRAMES.iter().map(|frame| unhex(frame)[..32].to_vec()).collect(),
+        "wire_message" => FRAMES.iter().map(|frame| unhex(frame)[32..].to_vec()).collect(),
+        "wire_frame" => FRAMES.iter().map(|frame| with_payload(unhex(frame))).collect(),
+        "wire_identity" => text(&["landfall:source:web-01.example", "landfall:master-target:home"]),
+        "leaf-table" => vec![leaf_table()],
+        "control-request" => text(&REQUESTS),
+        "control-reply" => text(&REPLIES),
+        _ => Vec::new(),
+    }
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> =
+        text.bytes().filter_map(|digit| char::from(digit).to_digit(16)).map(|digit| digit as u8).collect();
+    digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}
+
+/// The body of a record behind the byte that chooses its kind.
+fn body_of(kind: u8, record: &[u8]) -> Vec<u8> {
+    let body_len = u32::from_le_bytes([record[12], record[13], record[14], record[15]]) as usize;
+    [&[kind], &record[192..192 + body_len]].concat()
+}
+
+/// The golden file holds several heads, one behind the other.
+fn heads() -> Vec<Vec<u8>> {
+    let (all, mut heads) = (unhex(HEADS), Vec::new());
+    let mut rest = all.as_slice();
+    while let Some(len) = rest.get(8..10).map(|len| 48 + usize::from(u16::from_le_bytes([len[0], len[1]]))) {
+        let (head, others) = rest.split_at(len);
+        heads.push(head.to_vec());
+        rest = others;
+    }
+    heads
+}
+
+fn with_payload(mut frame: Vec<u8>) -> Vec<u8> {
+    let payload_len = u32::from_le_bytes([frame[20], frame[21], frame[22], frame[23]]) as usize;
+    frame.resize(frame.len() + payload_len, 0);
+    frame
+}
+
+/// A table of one disk of two leaves, the first of them known; the source's own tests hold the golden bytes.
+fn leaf_table() -> Vec<u8> {
+    let mut bytes = b"LFLEAVES\x01\0\x01\0\0\0\0\0".to_vec();
+    bytes.extend(b"web-01");
+    bytes.resize(104, 0);
+    bytes.extend((65536_u64 + 512).to_le_bytes());
+    bytes.push(0b01);
+    bytes.extend([7; 32]);
+    bytes.resize(104 + 8 + 1 + 64 + 32, 0);
+    super::seal::seal("leaf-table", &mut bytes);
+    bytes
+}
