@@ -157,20 +157,26 @@ fn proof_lines(proof: &DiskProof, paint: Paint) -> String {
     format!("{}: {}\n  source  {source}\n  target  {}\n", proof.disk, paint.tone(tone, word), proof.target)
 }
 
-/// Ends as the job did: differing roots are a failure.
+/// Ends as the job did. Differing roots are a failure, and so is a proof without any.
 fn verdict(job: Job) -> Result<Ending, ErrorReply> {
-    let failed = || ErrorReply::from(ApiError::new(Code::JobFailed, format!("job {} failed", job.id)));
+    let machine = &job.machine;
     match (job.state, &job.outcome) {
-        (JobState::Failed, _) => Err(job.error.clone().unwrap_or_else(failed)),
-        (_, Some(JobOutcome::Verify { disks }))
-            if disks.iter().any(|proof| proof.verdict == Verdict::Different) =>
-        {
-            Err(ApiError::new(
-                Code::RootsDiffer,
-                format!("machine {} is not what its source was", job.machine),
-            )
-            .into())
+        (JobState::Failed, _) => {
+            let unsaid = || ApiError::new(Code::JobFailed, format!("job {} failed", job.id)).into();
+            Err(job.error.clone().unwrap_or_else(unsaid))
+        }
+        (_, Some(JobOutcome::Verify { disks })) if disks.is_empty() => {
+            let error = ApiError::new(Code::JobFailed, format!("machine {machine} was not verified"));
+            Err(error.because("the answer holds no root of any disk").fixed_by("verify it again").into())
+        }
+        (_, Some(JobOutcome::Verify { disks })) if disks.iter().any(differs) => {
+            Err(ApiError::new(Code::RootsDiffer, format!("machine {machine} is not what its source was"))
+                .into())
         }
         (JobState::Running | JobState::Done, _) => Ok(Ending::Done),
     }
+}
+
+fn differs(proof: &DiskProof) -> bool {
+    proof.verdict == Verdict::Different
 }

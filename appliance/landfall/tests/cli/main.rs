@@ -88,6 +88,7 @@ const CHANGING: &[&str] = &[
     "cancel db-01 --no-wait",
     "cancel web-01",
     "point verify web-01",
+    "point verify web-01@3",
     "point verify web-01@7",
     "point verify web-01@#8",
     "point verify web-01 --no-wait",

@@ -90,9 +90,10 @@ impl<V> Applier<V> {
             return Ok(Some(run));
         }
         run.logs.close(engine);
-        run.progress.end(result.clone());
         let roots = std::mem::take(&mut run.roots);
+        // The roots first: whoever sees the end must find them.
         (run.then)(result.clone().map(|()| roots));
+        run.progress.end(result.clone());
         result.map(|()| None)
     }
 

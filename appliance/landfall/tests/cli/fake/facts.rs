@@ -222,13 +222,14 @@ pub(super) fn running(id: JobId) -> Job {
     }
 }
 
-/// 4 is a failback, 5 one that failed, 6 a proof, 7 one that fails, 8 one of nothing, 9 a cancel.
+/// 3 is a proof without any root, 4 a failback, 5 one that failed, 6 a proof, 7 one that fails, 8 one of nothing, 9 a cancel.
 pub(super) fn ended(id: JobId) -> Job {
     let root = |byte| HexHash(Hash([byte; 32]));
     let proof = |disk, source| DiskProof::compare(DiskIndex(disk), source, root(0xa5));
     let error =
         ApiError::new(Code::DiskFailed, "disk 0 of db-01 failed").because("input/output error at byte 4096");
     let (kind, outcome) = match id.0 {
+        3 => (JobKind::Verify, Some(JobOutcome::Verify { disks: Vec::new() })),
         4 => (JobKind::Failback, Some(JobOutcome::Failback { written_bytes: 12 << 20 })),
         5 => (JobKind::Failback, None),
         6 => (JobKind::Verify, Some(JobOutcome::Verify { disks: vec![proof(0, Some(root(0xa5)))] })),
