@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 
 const MUTATIONS: u64 = 20_000;
 
+type Decoder = fn(&[u8]);
+
 /// Every list of decoders, by the directory of its crate.
-const LISTS: &[(&str, &[(&str, fn(&[u8]))])] = &[
+const LISTS: &[(&str, &[(&str, Decoder)])] = &[
     ("appliance/retention", retention::DECODERS),
     ("appliance/wire", wire::DECODERS),
     ("appliance/source", source::DECODERS),
@@ -22,7 +24,7 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the repository").to_owned()
 }
 
-fn decoders() -> impl Iterator<Item = (&'static str, fn(&[u8]))> {
+fn decoders() -> impl Iterator<Item = (&'static str, Decoder)> {
     LISTS.iter().flat_map(|(_, list)| list.iter().copied())
 }
 

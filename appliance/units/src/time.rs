@@ -11,6 +11,8 @@ pub struct Timestamp(pub u64);
 
 const MICROS: u64 = 1_000_000;
 const DAY_SECONDS: u64 = 86_400;
+/// The last microsecond of the year 9999: what RFC 3339 can write.
+const LAST: u64 = 253_402_300_800 * MICROS - 1;
 
 /// Why a text is not a time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -94,7 +96,8 @@ fn parse(text: &str) -> Option<Timestamp> {
     }
     let (hours, minutes) = (number(zone_at + 1, zone_at + 3)?, number(zone_at + 4, zone_at + 6)?);
     let offset = (hours < 24 && minutes < 60).then_some((hours * 3600 + minutes * 60) * MICROS)?;
-    if ahead { local.checked_sub(offset) } else { local.checked_add(offset) }.map(Timestamp)
+    let utc = if ahead { local.checked_sub(offset) } else { local.checked_add(offset) };
+    utc.filter(|utc| *utc <= LAST).map(Timestamp)
 }
 
 /// Reads an optional `.digits` at `at`: its microseconds, and where the text goes on.
