@@ -12,6 +12,8 @@ pub(crate) struct Assembly {
     /// Plaintext behind a whole frame that was not taken yet.
     rest: Vec<u8>,
     rest_used: usize,
+    /// What was wrong with a frame: no other can be found behind it.
+    failure: Option<FrameError>,
 }
 
 #[derive(Debug)]
@@ -25,7 +27,14 @@ enum Part {
 impl Assembly {
     /// Starts at a frame boundary, with plaintext that came early.
     pub(crate) fn new(rest: Vec<u8>) -> Self {
-        Self { part: Part::Header, gathered: Vec::new(), payload: Vec::new(), rest, rest_used: 0 }
+        Self {
+            part: Part::Header,
+            gathered: Vec::new(),
+            payload: Vec::new(),
+            rest,
+            rest_used: 0,
+            failure: None,
+        }
     }
 
     /// Takes plaintext: as much as the frame needs, and keeps the rest.
@@ -57,6 +66,9 @@ impl Assembly {
     }
 
     fn fill_from_rest(&mut self) -> Result<(), FrameError> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
         if self.rest.is_empty() {
             return Ok(());
         }
@@ -70,8 +82,15 @@ impl Assembly {
         Ok(())
     }
 
-    /// Moves the frame on; returns how many bytes it took. It takes none once it is whole.
+    /// Moves the frame on; returns how many bytes it took. It takes none once it is whole. An error is kept.
     fn fill(&mut self, plain: &[u8]) -> Result<usize, FrameError> {
+        match &self.failure {
+            Some(failure) => Err(failure.clone()),
+            None => self.advance(plain).inspect_err(|failure| self.failure = Some(failure.clone())),
+        }
+    }
+
+    fn advance(&mut self, plain: &[u8]) -> Result<usize, FrameError> {
         let mut left = plain;
         loop {
             match &mut self.part {
@@ -164,5 +183,6 @@ mod tests {
         let mut assembly = Assembly::new(Vec::new());
         let request = b"GET / HTTP/1.1\r\nHost: appliance\r\n\r\n";
         assert!(matches!(assembly.feed(request), Err(FrameError::Magic { .. })));
+        assert!(matches!(assembly.take(&mut Vec::new()), Err(FrameError::Magic { .. })));
     }
 }

@@ -128,7 +128,10 @@ impl Channel {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.socket_error(error)),
+                Err(error) => {
+                    self.ended = true;
+                    return Err(socket_error(error));
+                }
             }
         }
     }
@@ -144,7 +147,8 @@ impl Channel {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.socket_error(error)),
+                // What the peer said last may still be there to read.
+                Err(error) => return Err(socket_error(error)),
             }
         }
         Ok(written)
@@ -203,6 +207,13 @@ impl Channel {
         }
     }
 
+    /// Writes bytes that are no TLS.
+    #[cfg(test)]
+    pub(crate) fn garble(&mut self, bytes: &[u8]) {
+        self.outbound.queue().extend_from_slice(bytes);
+        self.write_down_to(0, Duration::from_secs(5)).expect("written");
+    }
+
     /// Says goodbye without waiting for anything.
     pub(crate) fn abandon(&mut self) {
         if !self.closed {
@@ -217,15 +228,11 @@ impl Channel {
             drop(self.session.close(self.inbound.seen(), self.outbound.queue()));
         }
     }
+}
 
-    fn socket_error(&mut self, error: io::Error) -> LinkError {
-        self.ended = true;
-        match error.kind() {
-            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => {
-                LinkError::Lost
-            }
-            ErrorKind::UnexpectedEof => LinkError::Lost,
-            _ => LinkError::Socket(error),
-        }
+fn socket_error(error: io::Error) -> LinkError {
+    match error.kind() {
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => LinkError::Lost,
+        _ => LinkError::Socket(error),
     }
 }

@@ -10,6 +10,9 @@ use crate::channel::Channel;
 use crate::session::{Progress, RECORD_LEN};
 use crate::{Limits, LinkError, Peer, Waker};
 
+#[cfg(test)]
+mod tests;
+
 /// Encrypted bytes that may wait for the socket after a `send`.
 const QUEUED_LEN_MAX: usize = 256 << 10;
 /// Plaintext encrypted at once: what is written next is still in the processor's cache.

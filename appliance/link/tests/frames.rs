@@ -51,7 +51,7 @@ fn frames_of_every_size_arrive_in_order_and_whole() {
         let expected = Message::Durable(Durable { upto: Sequence(index as u64) });
         assert_eq!((receive(&mut target, &mut buffer), buffer.len()), (expected, 0));
     }
-    sender.join().expect("no panic").close(LONG);
+    sender.join().expect("no panic").close(Duration::from_millis(50));
     assert!(matches!(target.receive(&mut buffer, LONG), Ok(Received::Closed)));
 }
 

@@ -90,6 +90,38 @@ fn bytes_behind_the_message_are_refused() {
     }
 }
 
+#[test]
+fn the_numbers_of_refusals_never_change() {
+    use RefusalCode as C;
+    let codes = [
+        C::Malformed,
+        C::Unexpected,
+        C::NotAuthorised,
+        C::UnknownMachine,
+        C::Fenced,
+        C::Busy,
+        C::DiskMismatch,
+        C::Gap,
+        C::BadExtent,
+        C::WrongHash,
+        C::BadPayload,
+        C::OverCredit,
+        C::LostHistory,
+        C::Rewound,
+        C::DeviceFailed,
+        C::Damaged,
+        C::Full,
+        C::Silent,
+        C::Stopping,
+    ];
+    for (number, code) in codes.into_iter().enumerate() {
+        let refused = wire::Refused { code, detail: heapless::String::new() };
+        let body = frame(&Message::Refused(Box::new(refused)), 0).split_off(HEADER_LEN);
+        assert_eq!(body, [17, number as u8, 0], "{code:?}");
+    }
+    assert!(decode_message(&[17, 19, 0]).is_err(), "there are no others");
+}
+
 /// Changes a header and makes its checksum right again.
 fn reheaded(change: impl FnOnce(&mut [u8])) -> Result<Header, FrameError> {
     let mut header = frame(&Message::Ping, 0)[..HEADER_LEN].to_vec();
