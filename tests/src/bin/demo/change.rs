@@ -14,7 +14,8 @@ pub(crate) const ROUNDS: u64 = 6;
 pub(crate) const DATABASE: &str = "srv/ledger";
 
 const ADDED: u64 = 24;
-const ADDED_LEN: u64 = 512 << 10;
+/// Each added file is this part of the disk, so that the rounds together stay within a twentieth of it.
+const ADDED_PART: u64 = 4096;
 const REWRITTEN: u64 = 24;
 const REMOVED: u64 = 48;
 /// Files are rewritten up to this length.
@@ -32,7 +33,7 @@ pub(crate) fn plan(round: u64, choice: &Choice, disk: ByteLen, heavy: bool) -> P
     let mut plan = Plan::default();
     let mut noise = Noise::new(round);
     for number in 0..ADDED {
-        plan.put(format!("home/round-{round}/file-{number}"), round * 1000 + number, ADDED_LEN);
+        plan.put(format!("home/round-{round}/file-{number}"), round * 1000 + number, disk.0 / ADDED_PART);
     }
     for number in 0..REWRITTEN {
         let path = &choice.paths[noise.below(choice.paths.len() as u64) as usize];

@@ -103,10 +103,10 @@ impl Scene {
     }
 }
 
-/// Makes the source disk: an ext4 file system filled from `/usr` to seven tenths.
+/// Makes the source disk: an ext4 file system filled from `/usr` to about two thirds.
 fn make_disk(lab: &Lab, len: ByteLen, kind: Kind) -> Result<(Disk, Choice)> {
     let begin = Instant::now();
-    let choice = choose(Path::new("/usr"), len.0 / 10 * 7);
+    let choice = choose(Path::new("/usr"), len.0 / 100 * 65);
     let disk = Disk::create(&lab.file("source.img"), len, kind)?;
     FileSystem::make(&disk, lab, &choice)?;
     let taken =

@@ -1,0 +1,16 @@
+//! The simulator: the real replica over simulated disks, crashed in every way that can be thought of.
+//!
+//! One thread drives both halves of a replica step by step. An oracle knows the exact image of every disk at every
+//! sequence and what was acked; after each recovery everything that was promised is compared with it.
+
+pub mod check;
+pub mod explore;
+pub mod material;
+pub mod ops;
+pub mod oracle;
+pub mod random;
+pub mod raw;
+pub mod rig;
+pub mod seen;
+pub mod shapes;
+pub mod witness;

@@ -1,0 +1,326 @@
+//! What can be done to a target, as one value each.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use blockdev::SimWorld;
+use retention::{Afterwards, Lifecycle};
+use target::replica::{FailureKind, Progress, Work};
+use units::{ByteLen, ByteOffset, DiskIndex, GRANULE_LEN, Sequence};
+
+use super::check;
+use super::oracle::Stance;
+use super::rig::{Crashed, Rig};
+use super::seen::Sight;
+
+/// One operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// One batch, committed.
+    Write,
+    /// A batch, a marker and a batch over the same places, committed as one group.
+    Group,
+    /// One step of the applier.
+    Step,
+    /// Everything is applied and checkpointed.
+    Settle,
+    /// Time for a new epoch, and a batch that begins it.
+    Rotate,
+    /// Back to a sequence: this many quarters of the way from the oldest to the newest.
+    Back(u8),
+    /// Forward to the newest, and on.
+    Forward,
+    /// The window passes: what is old goes.
+    Expire,
+    /// The point the disks stand at is accepted.
+    Accept,
+    /// The process is killed and started again.
+    Restart,
+    /// Two batches, committed while the applier works.
+    Weave,
+    /// A step of the applier while batches are committed.
+    WeaveStep,
+    /// A proof of a point while batches are committed.
+    WeaveProof,
+    /// Questions: the plan of a rewind, roots, hashes, what changed.
+    Ask,
+    /// The disks begin to be filled.
+    Begin,
+    /// Some of the disks is filled.
+    Seed,
+    /// What was filled is made durable.
+    SeedSync,
+    /// The seed ends; the stream begins.
+    EndSeeding,
+}
+
+impl Op {
+    /// Performs the operation on one machine, and checks what can be checked at once.
+    pub fn perform(self, rig: &mut Rig, machine: usize) -> Result<(), Crashed> {
+        match self {
+            Self::Write => {
+                send(rig, machine, 1);
+                rig.commit()
+            }
+            Self::Group => {
+                send(rig, machine, 1);
+                // Refused or not: what follows must fit either.
+                drop(rig.take(machine, |material, sequence, time, image| material.marker(sequence, time, image)));
+                send(rig, machine, 1);
+                rig.commit()
+            }
+            Self::Step => rig.step(machine).map(|_| ()),
+            Self::Settle => rig.settle(machine),
+            Self::Rotate => {
+                rig.quiet(rig.shape.limits.epoch_age + Duration::from_secs(1));
+                send(rig, machine, 1);
+                rig.commit()
+            }
+            Self::Back(quarters) => {
+                let (base, newest) = window(rig, machine);
+                rewind(rig, machine, base + (newest - base) * u64::from(quarters) / 4, Afterwards::Stand)
+            }
+            Self::Forward => {
+                rig.commit()?;
+                let newest = window(rig, machine).1;
+                rewind(rig, machine, newest, Afterwards::Replicate)
+            }
+            Self::Expire => {
+                rig.drain(machine)?;
+                rig.quiet(rig.shape.limits.retention.window + Duration::from_secs(1));
+                rig.drain(machine)
+            }
+            Self::Accept => accept(rig, machine),
+            Self::Restart => restart(rig),
+            Self::Weave => {
+                send(rig, machine, 2);
+                rig.commit_woven(machine)
+            }
+            Self::WeaveStep => rig.step_woven(machine, 2),
+            Self::WeaveProof => weave_proof(rig, machine),
+            Self::Ask => ask(rig, machine),
+            Self::Begin => begin(rig, machine),
+            Self::Seed => seed(rig, machine),
+            Self::SeedSync => seed_sync(rig, machine),
+            Self::EndSeeding => end_seeding(rig, machine),
+        }
+    }
+}
+
+fn send(rig: &mut Rig, machine: usize, batches: usize) {
+    for _ in 0..batches {
+        // A machine that stands at a point takes none; that is checked elsewhere.
+        drop(rig.take(machine, |material, sequence, time, image| material.batch(sequence, time, image)));
+    }
+}
+
+/// Returns the oldest and newest sequence there is.
+pub fn window(rig: &Rig, machine: usize) -> (u64, u64) {
+    let state = rig.shared[machine].lock();
+    (state.base.0, state.durable.0)
+}
+
+/// Asks for a point and waits for it. What comes of it is checked: exact bytes, or a refusal that changed nothing.
+pub fn rewind(rig: &mut Rig, machine: usize, to: u64, afterwards: Afterwards) -> Result<(), Crashed> {
+    let before = rig.oracles[machine].stance;
+    let wanted = match afterwards {
+        Afterwards::Stand => Stance::At(to),
+        Afterwards::Replicate => Stance::Following,
+    };
+    let progress = Arc::new(Progress::default());
+    rig.oracles[machine].wanted = Some(wanted);
+    rig.shared[machine].give(Work::Rewind { to: Sequence(to), afterwards, progress: progress.clone() });
+    for _ in 0..200 {
+        if progress.ended().is_some() || rig.shared[machine].lock().failure.is_some() {
+            break;
+        }
+        rig.commit()?;
+        rig.step(machine)?;
+    }
+    match progress.ended() {
+        Some(Ok(())) => {
+            if matches!(before, Stance::At(_)) && matches!(wanted, Stance::At(_)) {
+                rig.sights.add(Sight::RewindRetargeted);
+            }
+            rig.oracles[machine].confirm();
+            check::disks_are(rig, machine, to, "I3: a rewind that ended well");
+        }
+        Some(Err(error)) if error.kind() == FailureKind::Refused => {
+            rig.oracles[machine].wanted = None;
+            let allowed = matches!(before, Stance::Following | Stance::At(_));
+            assert!(!allowed, "I3: sequence {to} is in the window, and was refused: {error}");
+        }
+        // Damage, which the caller expects or not.
+        Some(Err(_)) => {}
+        None => {
+            let blocked = rig.shared[machine].lock().full.is_some() || rig.may_fail;
+            assert!(blocked, "liveness: a rewind to {to} does not end");
+        }
+    }
+    Ok(())
+}
+
+fn accept(rig: &mut Rig, machine: usize) -> Result<(), Crashed> {
+    let stance = rig.oracles[machine].stance;
+    if let Stance::At(at) = stance {
+        rig.oracles[machine].wanted = Some(Stance::Given(at));
+    }
+    let answer = rig.ask(machine, |then| Work::Commit { then })?;
+    match (stance, answer) {
+        (Stance::At(_), Some(Ok(()))) => rig.oracles[machine].confirm(),
+        (Stance::Given(_), Some(Ok(()))) => {}
+        (Stance::At(_) | Stance::Given(_), other) => {
+            assert!(rig.may_fail, "a point the disks stand at can be accepted: {other:?}");
+        }
+        (_, Some(Ok(()))) => panic!("I3: a point was accepted though the disks stand at none ({stance:?})"),
+        (_, _) => {}
+    }
+    Ok(())
+}
+
+/// Kills the process and starts it again, in the same world.
+fn restart(rig: &mut Rig) -> Result<(), Crashed> {
+    let found = rig.world.after_kill();
+    restart_in(rig, found)
+}
+
+/// Goes on in another world, after recovery.
+pub fn restart_in(rig: &mut Rig, world: SimWorld) -> Result<(), Crashed> {
+    let past = rig.steps();
+    if let Some(step) = rig.cut_at {
+        world.crash_at(step.saturating_sub(past).max(1));
+    }
+    let cut_at = rig.cut_at;
+    let seed = rig.material.random.next();
+    match Rig::recover(world, &rig.shape, &rig.oracles, seed, rig.now) {
+        Ok(next) => {
+            let (sights, trace) = (std::mem::take(&mut rig.sights), rig.trace);
+            *rig = next;
+            (rig.sights, rig.trace, rig.past, rig.cut_at) = (sights, trace, past, cut_at);
+            (0..rig.shared.len()).for_each(|machine| check::found(rig, machine));
+            Ok(())
+        }
+        Err((_, Some(unrecovered))) => panic!("I1: a machine can't be had after a restart: {}", target::replica::chain(&unrecovered.error)),
+        Err((mut next, None)) => {
+            rig.world = next.world.clone();
+            rig.past = past;
+            rig.sights.add(Sight::CrashInRecovery);
+            next.alive()
+        }
+    }
+}
+
+fn weave_proof(rig: &mut Rig, machine: usize) -> Result<(), Crashed> {
+    if rig.oracles[machine].stance != Stance::Following {
+        return Ok(());
+    }
+    rig.settle(machine)?;
+    let (base, newest) = window(rig, machine);
+    let to = (base + newest) / 2;
+    let answer: Arc<std::sync::Mutex<Option<_>>> = Arc::default();
+    let slot = answer.clone();
+    rig.shared[machine].give(Work::Verify {
+        to: Sequence(to),
+        progress: Arc::default(),
+        then: Box::new(move |roots| *slot.lock().unwrap() = Some(roots)),
+    });
+    rig.step_woven(machine, 4)?;
+    rig.settle(machine)?;
+    let roots = answer.lock().unwrap().take();
+    check::roots_are(rig, machine, to, roots);
+    Ok(())
+}
+
+fn ask(rig: &mut Rig, machine: usize) -> Result<(), Crashed> {
+    let (base, newest) = window(rig, machine);
+    if rig.oracles[machine].images.is_empty() {
+        return Ok(());
+    }
+    rig.settle(machine)?;
+    check::changed_since(rig, machine, base, newest)?;
+    check::hashes(rig, machine)?;
+    let to = (base + newest) / 2;
+    let roots = rig.roots(machine, to)?;
+    check::roots_are(rig, machine, to, roots);
+    let plan = rig.ask(machine, |then| Work::Plan { to: Sequence(to), then })?;
+    if let Some(Err(error)) = plan {
+        assert!(rig.may_fail, "I3: sequence {to} is in the window and can't be planned: {error}");
+    }
+    Ok(())
+}
+
+fn begin(rig: &mut Rig, machine: usize) -> Result<(), Crashed> {
+    let lens: Vec<_> = rig.shape.machines[machine].iter().map(|len| ByteLen(*len)).collect();
+    let stance = rig.oracles[machine].stance;
+    if stance == Stance::Registered {
+        rig.oracles[machine].wanted = Some(Stance::Seeding);
+    }
+    let answer = rig.ask(machine, |then| Work::Begin { lens, then })?;
+    if stance == Stance::Registered && matches!(answer, Some(Ok(()))) {
+        rig.oracles[machine].confirm();
+    }
+    Ok(())
+}
+
+fn seed(rig: &mut Rig, machine: usize) -> Result<(), Crashed> {
+    if rig.oracles[machine].stance != Stance::Seeding {
+        return Ok(());
+    }
+    let disks = rig.shape.machines[machine].len() as u64;
+    let disk = rig.material.random.below(disks) as usize;
+    seed_disk(rig, machine, disk)
+}
+
+fn seed_disk(rig: &mut Rig, machine: usize, disk: usize) -> Result<(), Crashed> {
+    let len = rig.shape.machines[machine][disk];
+    let from = rig.oracles[machine].through[disk].min((len - 1) / GRANULE_LEN * GRANULE_LEN);
+    let (extents, payload) = rig.material.seed(disk, &mut rig.oracles[machine].seeded[disk], from, len);
+    rig.ask(machine, |then| Work::Seed { extents, payload, then })?;
+    Ok(())
+}
+
+fn seed_sync(rig: &mut Rig, machine: usize) -> Result<(), Crashed> {
+    if rig.oracles[machine].stance != Stance::Seeding {
+        return Ok(());
+    }
+    for disk in 0..rig.shape.machines[machine].len() {
+        // Some of what is left: the rest is seeded again.
+        let len = rig.shape.machines[machine][disk];
+        seed_disk(rig, machine, disk)?;
+        let granules = len / GRANULE_LEN;
+        let through = rig.material.random.between(granules / 2, granules) * GRANULE_LEN;
+        let through = through.max(rig.oracles[machine].through[disk]);
+        let (disk, mark) = (DiskIndex(disk as u16), ByteOffset(through));
+        let answer = rig.ask(machine, |then| Work::SeedSync { disk, through: mark, then })?;
+        if matches!(answer, Some(Ok(()))) {
+            rig.oracles[machine].through[usize::from(disk.0)] = through;
+        }
+    }
+    Ok(())
+}
+
+fn end_seeding(rig: &mut Rig, machine: usize) -> Result<(), Crashed> {
+    if rig.oracles[machine].stance != Stance::Seeding {
+        return Ok(());
+    }
+    for disk in 0..rig.shape.machines[machine].len() {
+        seed_disk(rig, machine, disk)?;
+    }
+    rig.oracles[machine].wanted = Some(Stance::Following);
+    let answer = rig.ask(machine, |then| Work::EndSeeding { then })?;
+    if matches!(answer, Some(Ok(()))) {
+        rig.oracles[machine].confirm();
+        let seeded = rig.oracles[machine].seeded.clone();
+        rig.oracles[machine].images.push(seeded.into());
+        assert_eq!(rig.lifecycle(machine), Lifecycle::Protected, "a seed that ended is followed by the stream");
+    }
+    Ok(())
+}
+
+/// Makes a machine that follows its source, with nothing sent.
+pub fn protect(rig: &mut Rig, machine: usize) -> Result<(), Crashed> {
+    for op in [Op::Begin, Op::Seed, Op::SeedSync, Op::EndSeeding] {
+        op.perform(rig, machine)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! What a run must have met to be worth anything: the *sometimes*-assertions.
+
+use std::collections::BTreeMap;
+
+use blockdev::OperationKind;
+
+/// Something interesting that must happen in a run at least once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sight {
+    CrashInRedoAppend,
+    CrashInRedoFlush,
+    CrashInRedoGrowth,
+    CrashInUndoAppend,
+    CrashInUndoFlush,
+    CrashInEpochCreation,
+    CrashInTargetWrite,
+    CrashInCheckpointFlush,
+    CrashInHeadWrite,
+    CrashInHeadFlush,
+    CrashInIndexCreation,
+    CrashInIndexWrite,
+    CrashInExpiryAfterHead,
+    CrashInRewindHead,
+    CrashInRewindWrite,
+    CrashInRewindFlush,
+    CrashInSeedWrite,
+    CrashInRecovery,
+    CrashBetweenOperations,
+    KilledThenPowerLost,
+    TornGroupCutBack,
+    TornGroupKeptInPart,
+    UnackedGroupSurvived,
+    ReplayFromTheMiddle,
+    ReadBackFromRedo,
+    RewindResumed,
+    RewindRetargeted,
+    FoundRewound,
+    FoundCommitted,
+    FoundSeeding,
+    EpochExpired,
+    RefusedOutOfWindow,
+    RefusedDuplicate,
+    RefusedGap,
+    RefusedWhileClosed,
+    VolumeFull,
+    RoomMade,
+    TwoMachinesInOneRound,
+    AppliedInsideACommit,
+    CommittedInsideAStep,
+}
+
+impl Sight {
+    /// Everything the swarm must meet.
+    pub const ALL: [Self; 40] = [
+        Self::CrashInRedoAppend,
+        Self::CrashInRedoFlush,
+        Self::CrashInRedoGrowth,
+        Self::CrashInUndoAppend,
+        Self::CrashInUndoFlush,
+        Self::CrashInEpochCreation,
+        Self::CrashInTargetWrite,
+        Self::CrashInCheckpointFlush,
+        Self::CrashInHeadWrite,
+        Self::CrashInHeadFlush,
+        Self::CrashInIndexCreation,
+        Self::CrashInIndexWrite,
+        Self::CrashInExpiryAfterHead,
+        Self::CrashInRewindHead,
+        Self::CrashInRewindWrite,
+        Self::CrashInRewindFlush,
+        Self::CrashInSeedWrite,
+        Self::CrashInRecovery,
+        Self::CrashBetweenOperations,
+        Self::KilledThenPowerLost,
+        Self::TornGroupCutBack,
+        Self::TornGroupKeptInPart,
+        Self::UnackedGroupSurvived,
+        Self::ReplayFromTheMiddle,
+        Self::ReadBackFromRedo,
+        Self::RewindResumed,
+        Self::RewindRetargeted,
+        Self::FoundRewound,
+        Self::FoundCommitted,
+        Self::FoundSeeding,
+        Self::EpochExpired,
+        Self::RefusedOutOfWindow,
+        Self::RefusedDuplicate,
+        Self::RefusedGap,
+        Self::RefusedWhileClosed,
+        Self::VolumeFull,
+        Self::RoomMade,
+        Self::TwoMachinesInOneRound,
+        Self::AppliedInsideACommit,
+        Self::CommittedInsideAStep,
+    ];
+}
+
+/// How often each was met.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sights(BTreeMap<Sight, u64>);
+
+impl Sights {
+    pub fn add(&mut self, sight: Sight) {
+        *self.0.entry(sight).or_default() += 1;
+    }
+
+    pub fn merge(&mut self, other: &Self) {
+        other.0.iter().for_each(|(sight, count)| *self.0.entry(*sight).or_default() += count);
+    }
+
+    pub fn count(&self, sight: Sight) -> u64 {
+        self.0.get(&sight).copied().unwrap_or(0)
+    }
+
+    /// Returns what of `wanted` was never met.
+    pub fn missing(&self, wanted: &[Sight]) -> Vec<Sight> {
+        wanted.iter().copied().filter(|sight| self.count(*sight) == 0).collect()
+    }
+
+    pub fn print(&self) {
+        self.0.iter().for_each(|(sight, count)| println!("  {count:>9} × {sight:?}"));
+    }
+}
+
+/// A part of the world, by the name of its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    Redo,
+    Undo,
+    Index,
+    Head,
+    Directory,
+    Target,
+}
+
+/// What was under way on a part when the world stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Act {
+    Io(OperationKindOrd),
+    Create,
+    Remove,
+}
+
+/// [`OperationKind`] with an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OperationKindOrd {
+    Write,
+    Flush,
+    Grow,
+    Other,
+}
+
+impl From<OperationKind> for Act {
+    fn from(kind: OperationKind) -> Self {
+        Self::Io(match kind {
+            OperationKind::Write | OperationKind::WriteZeroes => OperationKindOrd::Write,
+            OperationKind::Flush => OperationKindOrd::Flush,
+            OperationKind::Grow => OperationKindOrd::Grow,
+            _ => OperationKindOrd::Other,
+        })
+    }
+}
+
+impl Part {
+    /// Tells which part a file or disk is.
+    pub fn of(name: &str) -> Self {
+        match name.rsplit('/').next() {
+            Some("redo") => Self::Redo,
+            Some("undo") => Self::Undo,
+            Some("index") => Self::Index,
+            Some("head") => Self::Head,
+            Some(last) if last.starts_with("epoch-") => Self::Directory,
+            _ => Self::Target,
+        }
+    }
+}
+
+/// Returns what a cut through `act` on `part` is, while the disks are being `seeded` or `rewound` or neither.
+pub fn sight_of(act: Act, part: Part, seeding: bool, rewinding: bool) -> Option<Sight> {
+    use OperationKindOrd::{Flush, Grow, Write};
+    Some(match (act, part) {
+        (Act::Io(Write), Part::Redo) => Sight::CrashInRedoAppend,
+        (Act::Io(Flush), Part::Redo) => Sight::CrashInRedoFlush,
+        (Act::Io(Grow), Part::Redo) => Sight::CrashInRedoGrowth,
+        (Act::Io(Write), Part::Undo) => Sight::CrashInUndoAppend,
+        (Act::Io(Flush), Part::Undo) => Sight::CrashInUndoFlush,
+        (Act::Create, Part::Redo | Part::Undo) => Sight::CrashInEpochCreation,
+        (Act::Create, Part::Index) => Sight::CrashInIndexCreation,
+        (Act::Io(Write), Part::Index) => Sight::CrashInIndexWrite,
+        (Act::Remove, Part::Redo | Part::Undo | Part::Directory) => Sight::CrashInExpiryAfterHead,
+        (Act::Io(Write), Part::Target) if rewinding => Sight::CrashInRewindWrite,
+        (Act::Io(Flush), Part::Target) if rewinding => Sight::CrashInRewindFlush,
+        (Act::Io(Write), Part::Target) if seeding => Sight::CrashInSeedWrite,
+        (Act::Io(Write), Part::Target) => Sight::CrashInTargetWrite,
+        (Act::Io(Flush), Part::Target) => Sight::CrashInCheckpointFlush,
+        (Act::Io(Write | Flush), Part::Head) if rewinding => Sight::CrashInRewindHead,
+        (Act::Io(Write), Part::Head) => Sight::CrashInHeadWrite,
+        (Act::Io(Flush), Part::Head) => Sight::CrashInHeadFlush,
+        _ => return None,
+    })
+}

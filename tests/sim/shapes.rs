@@ -1,0 +1,58 @@
+//! The sizes and limits the simulator runs with: small, so that everything wraps and rolls over all the time.
+
+use std::time::Duration;
+
+use retention::RetentionPolicy;
+use target::replica::ReplicaLimits;
+use units::ByteLen;
+
+use super::random::Random;
+use super::rig::Shape;
+
+/// Limits under which two or three batches are a lot.
+pub fn tiny_limits() -> ReplicaLimits {
+    ReplicaLimits {
+        log_chunk: ByteLen::kib(16),
+        epoch_len: ByteLen::kib(64),
+        epoch_age: Duration::from_secs(60),
+        group_len: ByteLen::kib(32),
+        round_len: ByteLen::kib(12),
+        checkpoint_len: ByteLen::kib(24),
+        lag_len: ByteLen::kib(256),
+        before_level: -5,
+        retention: RetentionPolicy { window: Duration::from_secs(3600), budget: ByteLen::gib(1) },
+        ..ReplicaLimits::default()
+    }
+}
+
+/// Two small disks of one machine; the last granule of the second is not whole.
+pub fn tiny() -> Shape {
+    Shape {
+        machines: vec![vec![24 << 10, 18 << 10 | 512]],
+        guard: 4096 + 512,
+        limits: tiny_limits(),
+        resident: ByteLen::mib(1),
+        capacity: None,
+        depth: 4,
+    }
+}
+
+/// A shape by seed.
+pub fn random(random: &mut Random) -> Shape {
+    let disk = |random: &mut Random| random.pick(&[24 << 10, 18 << 10 | 512, 64 << 10, 72 << 10, 133 << 10, 512]);
+    let machines = 1 + u64::from(random.one_in(3));
+    let machine = |random: &mut Random| (0..random.between(1, 2)).map(|_| disk(random)).collect();
+    let machines = (0..machines).map(|_| machine(random)).collect();
+    let limits = ReplicaLimits {
+        log_chunk: ByteLen::kib(random.pick(&[4, 8, 16, 64])),
+        epoch_len: ByteLen::kib(random.pick(&[8, 24, 64, 256])),
+        group_len: ByteLen::kib(random.pick(&[4, 16, 64])),
+        round_len: ByteLen::kib(random.pick(&[4, 12, 64, 256])),
+        checkpoint_len: ByteLen::kib(random.pick(&[4, 24, 128])),
+        lag_len: ByteLen::kib(random.pick(&[16, 64, 256])),
+        ..tiny_limits()
+    };
+    let resident = if random.one_in(3) { ByteLen::ZERO } else { ByteLen::mib(1) };
+    let capacity = random.one_in(3).then(|| ByteLen::kib(1024 * 2 + random.pick(&[160, 256, 400])));
+    Shape { machines, guard: random.pick(&[0, 512, 8192]), limits, resident, capacity, depth: random.between(1, 8) as usize }
+}

@@ -1,0 +1,149 @@
+//! An engine and a volume that hand everything on, and remember what was under way when the world stopped.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use blockdev::{
+    Completion, DeviceError, DeviceSlot, Engine, EngineError, Geometry, OperationKind, Request, SimDevice,
+    SimEngine, SimVolume, Volume, VolumeError, VolumeUsage,
+};
+use units::ByteLen;
+
+use super::seen::{Act, Part};
+
+/// What the crash cut through.
+pub type Cuts = Rc<RefCell<BTreeSet<(Act, Part)>>>;
+
+/// Called before each wait of an engine: the other half of a replica runs there, as its own thread would.
+pub type Between = Rc<dyn Fn()>;
+
+/// See the module.
+pub struct WitnessEngine {
+    inner: SimEngine,
+    cuts: Cuts,
+    parts: BTreeMap<DeviceSlot, Part>,
+    under_way: Vec<(DeviceSlot, u64, OperationKind)>,
+    pub between: Option<Between>,
+}
+
+impl WitnessEngine {
+    pub fn new(inner: SimEngine, cuts: Cuts) -> Self {
+        Self { inner, cuts, parts: BTreeMap::new(), under_way: Vec::new(), between: None }
+    }
+
+    fn part(&self, slot: DeviceSlot) -> Part {
+        self.parts.get(&slot).copied().unwrap_or(Part::Target)
+    }
+
+    fn note_cut(&mut self) {
+        let cuts: Vec<_> =
+            self.under_way.drain(..).map(|(slot, _, kind)| (Act::from(kind), slot)).collect();
+        let mut noted = self.cuts.borrow_mut();
+        for (act, slot) in cuts {
+            noted.insert((act, self.parts.get(&slot).copied().unwrap_or(Part::Target)));
+        }
+    }
+}
+
+impl Engine for WitnessEngine {
+    type Device = SimDevice;
+
+    fn attach(&mut self, device: SimDevice) -> Result<DeviceSlot, EngineError> {
+        let text = format!("{device:?}");
+        let name = text.trim_start_matches("SimDevice(").trim_end_matches(')');
+        let part = Part::of(name);
+        let slot = self.inner.attach(device)?;
+        self.parts.insert(slot, part);
+        Ok(slot)
+    }
+
+    fn detach(&mut self, slot: DeviceSlot) -> SimDevice {
+        self.parts.remove(&slot);
+        self.inner.detach(slot)
+    }
+
+    fn geometry(&self, slot: DeviceSlot) -> Geometry {
+        self.inner.geometry(slot)
+    }
+
+    fn grow(&mut self, slot: DeviceSlot, len: ByteLen) -> Result<(), DeviceError> {
+        let result = self.inner.grow(slot, len);
+        if matches!(result, Err(DeviceError::Crashed { .. })) {
+            self.cuts.borrow_mut().insert((Act::from(OperationKind::Grow), self.part(slot)));
+        }
+        result
+    }
+
+    fn submit(&mut self, request: Request) -> Result<(), Request> {
+        let note = (request.slot, request.tag, request.operation.kind());
+        self.inner.submit(request)?;
+        self.under_way.push(note);
+        Ok(())
+    }
+
+    fn wait(&mut self, at_least: usize, done: &mut Vec<Completion>) -> Result<(), EngineError> {
+        if let Some(between) = self.between.clone() {
+            between();
+        }
+        let before = done.len();
+        let result = self.inner.wait(at_least, done);
+        for completion in &done[before..] {
+            let note = (completion.slot, completion.tag, completion.operation.kind());
+            let at = self.under_way.iter().position(|each| *each == note);
+            self.under_way.swap_remove(at.expect("what ends was submitted"));
+        }
+        if matches!(result, Err(EngineError::Crashed { .. })) {
+            self.note_cut();
+        }
+        result
+    }
+
+    fn in_flight(&self) -> usize {
+        self.inner.in_flight()
+    }
+}
+
+/// See the module.
+#[derive(Clone)]
+pub struct WitnessVolume {
+    inner: SimVolume,
+    cuts: Cuts,
+}
+
+impl WitnessVolume {
+    pub fn new(inner: SimVolume, cuts: Cuts) -> Self {
+        Self { inner, cuts }
+    }
+
+    fn note<T>(&self, act: Act, path: &str, result: Result<T, VolumeError>) -> Result<T, VolumeError> {
+        if matches!(result, Err(VolumeError::Crashed { .. })) {
+            self.cuts.borrow_mut().insert((act, Part::of(path)));
+        }
+        result
+    }
+}
+
+impl Volume for WitnessVolume {
+    type Device = SimDevice;
+
+    fn create(&self, path: &str, len: ByteLen) -> Result<SimDevice, VolumeError> {
+        self.note(Act::Create, path, self.inner.create(path, len))
+    }
+
+    fn open(&self, path: &str) -> Result<SimDevice, VolumeError> {
+        self.inner.open(path)
+    }
+
+    fn remove(&self, path: &str) -> Result<(), VolumeError> {
+        self.note(Act::Remove, path, self.inner.remove(path))
+    }
+
+    fn list(&self, directory: &str) -> Result<Vec<String>, VolumeError> {
+        self.inner.list(directory)
+    }
+
+    fn usage(&self) -> Result<VolumeUsage, VolumeError> {
+        self.inner.usage()
+    }
+}
