@@ -120,6 +120,7 @@ impl ReaderThread {
 impl BackgroundReader for ReaderThread {
     fn attach(&self, device: OpenDevice) -> ReaderSlot {
         let slot = ReaderSlot(self.next.fetch_add(1, Ordering::Relaxed));
+        assert!(slot.0 < u32::MAX, "slots of a reader are never used again");
         if self.send(Command::Attach(slot, device)).is_err() {
             tracing::error!("the background reader is gone");
         }
@@ -146,6 +147,7 @@ impl BackgroundReader for ReaderThread {
 
 impl Drop for ReaderThread {
     fn drop(&mut self) {
+        assert!(self.queued.load(Ordering::Acquire) <= self.depth, "the queue is bounded");
         self.commands.take();
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the background reader panicked");
@@ -281,7 +283,10 @@ async fn fill(from: &RingDevice, at: ByteOffset, buffer: PageBuf) -> (PageBuf, R
                 let done = ByteLen(done as u64);
                 return (buffer.0, Err(DeviceError::Short { device: device(), kind, at, len, done }));
             }
-            Ok(more) => done += more,
+            Ok(more) => {
+                done += more;
+                assert!(done <= buffer.0.len(), "the kernel moves no more than it was asked to");
+            }
             Err(Errno::INTR) => {}
             Err(source) => {
                 return (buffer.0, Err(DeviceError::Failed { device: device(), kind, at, len, source }));

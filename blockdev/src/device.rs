@@ -95,6 +95,10 @@ impl OpenDevice {
 
     /// Opens the same disk once more, for reading only, whatever its path leads to now.
     pub fn reader(&self) -> Result<Self, DeviceError> {
+        assert!(
+            matches!(self.kind, FileKind::BlockDevice | FileKind::RegularFile),
+            "an open device is one of these"
+        );
         let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&self.file));
         let direct = if self.direct { OFlags::DIRECT } else { OFlags::empty() };
         let file = rustix::fs::open(link, OFlags::RDONLY | OFlags::CLOEXEC | direct, Mode::empty())
@@ -136,6 +140,7 @@ impl OpenDevice {
             let (kind, at) = (OperationKind::Grow, ByteOffset(old.0));
             return Err(DeviceError::Failed { device: device(), kind, at, len, source });
         }
+        assert!(self.geometry.len <= len, "a file that grew is longer");
         self.geometry.len = len;
         Ok(())
     }

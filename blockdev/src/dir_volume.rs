@@ -72,6 +72,7 @@ impl DirVolume {
     }
 
     fn take(&self, path: &str, file: OwnedFd) -> Result<OpenDevice, VolumeError> {
+        assert!(check_path(path).is_ok(), "a path was checked before its file was touched");
         let full = self.root.join(path);
         take_device(&full, file, FileKind::RegularFile, Access::Exclusive, None)
             .map_err(|source| VolumeError::Device { path: path.to_owned(), source })
@@ -111,7 +112,9 @@ impl Volume for DirVolume {
         rustix::fs::linkat(rustix::fs::CWD, link, &directory, name, AtFlags::SYMLINK_FOLLOW)
             .map_err(|source| refusal(path, len, "naming a new file", source))?;
         fsync(&directory).map_err(|source| failed(path, "flushing a directory", source))?;
-        self.take(path, file)
+        let device = self.take(path, file)?;
+        assert_eq!(device.geometry().len, len, "a new file is as long as it was asked for");
+        Ok(device)
     }
 
     fn open(&self, path: &str) -> Result<OpenDevice, VolumeError> {
@@ -172,6 +175,7 @@ impl Volume for DirVolume {
             names.extend(OsStr::to_str(&name).filter(|name| is_own_name(name)).map(str::to_owned));
         }
         names.sort();
+        assert!(names.iter().all(|name| name != LOCK_NAME), "the lock is not shown");
         Ok(names)
     }
 
@@ -184,7 +188,9 @@ impl Volume for DirVolume {
 }
 
 fn split(path: &str) -> (&str, &str) {
-    path.rsplit_once('/').unwrap_or(("", path))
+    let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+    assert!(!name.is_empty() && name != "..", "a checked path ends with a name");
+    (parent, name)
 }
 
 fn failed(path: &str, step: &'static str, source: Errno) -> VolumeError {
@@ -204,6 +210,7 @@ fn duplicate(directory: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
 }
 
 fn enter(at: &OwnedFd, part: &str, make: Make) -> Result<OwnedFd, Errno> {
+    assert!(!part.contains('/') && !part.starts_with('.'), "a directory is entered by a checked name");
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match rustix::fs::openat(at, part, flags, Mode::empty()) {
         Err(Errno::NOENT) if make == Make::Missing => {

@@ -148,7 +148,9 @@ pub trait Engine {
     {
         assert_eq!(self.in_flight(), 0, "a run starts with an idle engine");
         let mut done = Vec::new();
+        let mut asked = 0;
         for mut request in requests {
+            asked += 1;
             while let Err(refused) = self.submit(request) {
                 request = refused;
                 self.wait(1, &mut done)?;
@@ -157,6 +159,7 @@ pub trait Engine {
         while self.in_flight() > 0 {
             self.wait(self.in_flight(), &mut done)?;
         }
+        assert_eq!(done.len(), asked, "every request ends once");
         Ok(done)
     }
 }

@@ -13,6 +13,8 @@ pub const DEVICES_MAX: usize = 1024;
 /// Operations one engine can have in flight.
 pub const DEPTH_MAX: usize = 4096;
 
+const _: () = assert!(DEVICES_MAX < u16::MAX as usize && DEPTH_MAX.is_power_of_two());
+
 /// Which engine is wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EngineChoice {

@@ -66,6 +66,7 @@ impl Identity {
         if let Some((path, stat)) = sysfs::backing_file(&disk) {
             return Some(Self::LoopFile { file: FileIdentity::new(&stat, label_at(&path)), partition });
         }
+        assert!(partition != Some(0), "partitions are numbered from 1");
         let name = ["wwid", "device/wwid", "serial", "device/serial"]
             .iter()
             .find_map(|file| sysfs::text(&disk.join(file)))?;

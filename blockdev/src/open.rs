@@ -24,6 +24,8 @@ pub enum Access {
     Exclusive,
 }
 
+const _: () = assert!(BUSY_ATTEMPTS > 1 && BUSY_PAUSE.as_millis() * (BUSY_ATTEMPTS as u128) < 1000);
+
 /// Whether an image file may stand for a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FilePolicy {
@@ -77,6 +79,8 @@ pub fn open_device(path: &Path, expect: &Expect) -> Result<OpenDevice, DeviceErr
         let (found, needed) = (device.geometry.len, expect.len_min);
         return Err(DeviceError::TooSmall { path: path.to_owned(), found, needed });
     }
+    assert_eq!(device.writable, expect.access == Access::Exclusive, "only who has it alone may write");
+    assert!(expect.identity.is_none() || device.identity == expect.identity, "the disk is the one expected");
     Ok(device)
 }
 
@@ -103,6 +107,7 @@ fn check_kind(path: &Path, stat: &Stat, files: FilePolicy) -> Result<FileKind, D
 }
 
 fn refuse_if_used(path: &Path, stat: &Stat, kind: FileKind) -> Result<(), DeviceError> {
+    assert!(matches!(kind, FileKind::BlockDevice | FileKind::RegularFile), "the kind was checked before");
     let reasons = match kind {
         FileKind::BlockDevice => in_use::of_block_device(DeviceNumber::from_raw(stat.st_rdev)),
         _ => in_use::of_file(stat),
@@ -117,6 +122,7 @@ fn open_file(path: &Path, kind: FileKind, access: Access) -> Result<OwnedFd, Dev
         (Access::Exclusive, FileKind::BlockDevice) => OFlags::RDWR | OFlags::EXCL,
         (Access::Exclusive, _) => OFlags::RDWR,
     };
+    assert!(!flags.contains(OFlags::CREATE), "a disk is opened, never made");
     let open = || rustix::fs::open(path, flags | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty());
     patiently(Errno::BUSY, open).map_err(|source| match source {
         Errno::BUSY => {
@@ -201,6 +207,7 @@ pub(crate) fn take_device(
             allowed: "sectors of 512 or 4096 bytes",
         });
     }
+    assert!(len.is_multiple_of(u64::from(alignment)), "a disk ends with a whole sector");
     if !direct {
         tracing::info!(device = %path.display(), "device used through the page cache");
     }

@@ -41,6 +41,7 @@ impl PlainEngine {
     }
 
     fn perform(&mut self, mut request: Request) -> Completion {
+        assert!(self.queue.len() < self.depth, "what is performed has left the queue");
         let (slot, kind) = (request.slot, request.operation.kind());
         let outcome = perform(self.slots.device(slot), &mut request.operation, &self.zeroes);
         let outcome = self.slots.end(slot, kind, outcome);
@@ -88,6 +89,7 @@ impl Engine for PlainEngine {
     }
 
     fn wait(&mut self, at_least: usize, done: &mut Vec<Completion>) -> Result<(), EngineError> {
+        assert!(self.in_flight() <= self.depth, "the queue is bounded");
         let wanted = at_least.saturating_sub(self.refused.len()).max(1).min(self.queue.len());
         done.append(&mut self.refused);
         for _ in 0..wanted {
@@ -109,6 +111,9 @@ pub(crate) fn perform(
     zeroes: &PageBuf,
 ) -> Result<(), DeviceError> {
     let (at, len) = operation.range();
+    let end = device.geometry.len;
+    // The second look, just before the kernel: nothing ever goes past the end of what was opened.
+    assert!(at.checked_add(len).is_some_and(|past| past.0 <= end.0), "an operation stays on its device");
     let transfer = |done: u64| Transfer { device, kind: operation.kind(), at, len, done };
     if let Some(first) = device.failure() {
         return Err(DeviceError::FailedStop { device: Arc::clone(device.name()), first: Arc::clone(first) });
@@ -179,7 +184,10 @@ impl Transfer<'_> {
         while self.done < self.len.0 {
             match step(self.at.0 + self.done, ByteLen(self.done).as_usize()) {
                 Ok(0) => return Err(self.short()),
-                Ok(more) => self.done += more as u64,
+                Ok(more) => {
+                    self.done += more as u64;
+                    assert!(self.done <= self.len.0, "the kernel moves no more than it was asked to");
+                }
                 Err(Errno::INTR) => {}
                 Err(source) => return Err(self.failed(source)),
             }
@@ -193,6 +201,7 @@ impl Transfer<'_> {
     }
 
     fn short(&self) -> DeviceError {
+        assert!(self.done < self.len.0, "a transfer that did everything is not short");
         let device = Arc::clone(self.device.name());
         DeviceError::Short { device, kind: self.kind, at: self.at, len: self.len, done: ByteLen(self.done) }
     }

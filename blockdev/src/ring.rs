@@ -51,6 +51,8 @@ impl RingEngine {
         let entries = u32::try_from(depth).expect("the depth is limited").next_power_of_two();
         let files = u32::try_from(crate::DEVICES_MAX).expect("the number of devices is limited");
         let made = setup::make(entries, files)?;
+        assert!(made.ring.params().sq_entries() as usize >= depth, "every flight has a place in the ring");
+        assert!(made.ring.params().cq_entries() as usize >= depth, "every end has a place in the ring");
         Ok(Self {
             ring: made.ring,
             started: false,
@@ -88,12 +90,17 @@ impl RingEngine {
     }
 
     fn under_way(&self) -> usize {
+        assert!(self.free.len() <= self.flights.len(), "a place is free once");
         self.flights.len() - self.free.len()
     }
 
     /// Puts the next step of a flight into the ring; the kernel sees it at the next entry.
     fn push(&mut self, mark: u32) {
         let flight = self.flights[mark as usize].as_mut().expect("the flight is under way");
+        let (at, len) = flight.request.operation.range();
+        let end = self.slots.device(flight.request.slot).geometry().len;
+        // The second look, just before the kernel: nothing ever goes past the end of what was opened.
+        assert!(at.checked_add(len).is_some_and(|past| past.0 <= end.0), "an operation stays on its device");
         let entry = flight.entry(self.pool.as_ref(), &self.zeroes).user_data(u64::from(mark));
         // SAFETY: the entry points into the buffer the flight owns, or into `zeroes`. Both stay where they are until the step
         // has ended: a flight leaves `flights` only in `reap`, after the ring said so, and `drop` waits for all of them or
@@ -108,6 +115,7 @@ impl RingEngine {
             self.ring.completion().map(|entry| (entry.user_data(), entry.result())).collect();
         for (mark, result) in ended {
             let mark = u32::try_from(mark).expect("marks are ours");
+            assert!((mark as usize) < self.flights.len(), "marks are numbers of flights");
             let place = &mut self.flights[mark as usize];
             let flight = place.as_mut().expect("a step that ended belongs to a flight");
             match flight.advance(result, self.slots.device(flight.request.slot)) {
@@ -126,6 +134,7 @@ impl RingEngine {
 
     /// Gives the kernel what is queued and waits for at least `steps` steps to end.
     fn enter(&mut self, steps: usize) -> Result<(), EngineError> {
+        assert!(steps <= self.under_way(), "nobody waits for more than there is");
         if !self.started {
             setup::enable(&self.ring)?;
             self.started = true;
@@ -153,13 +162,16 @@ impl Engine for RingEngine {
             drop(self.slots.detach(slot));
             return Err(error);
         }
+        assert!(!self.attached.contains(&slot), "a slot is given once");
         self.attached.push(slot);
         Ok(slot)
     }
 
     fn detach(&mut self, slot: DeviceSlot) -> OpenDevice {
         let device = self.slots.detach(slot);
+        let before = self.attached.len();
         self.attached.retain(|other| *other != slot);
+        assert_eq!(self.attached.len() + 1, before, "{}: it was attached", device.name());
         if let Err(error) = self.set_file(slot, NO_FILE) {
             tracing::error!(%error, device = %device.name(), "the kernel keeps the file until the engine ends");
         }
@@ -182,6 +194,7 @@ impl Engine for RingEngine {
         match self.slots.begin(slot, &request.operation) {
             Ok(()) => {
                 let mark = self.free.pop().expect("fewer are in flight than there are places");
+                assert!(self.flights[mark as usize].is_none(), "a free place is empty");
                 self.flights[mark as usize] = Some(Flight::new(request));
                 self.push(mark);
             }
@@ -212,6 +225,7 @@ impl Engine for RingEngine {
             // A step that moved a part only has queued the next one.
             must_enter = !self.ring.submission().is_empty();
         }
+        assert!(done.len() - before >= wanted, "as many ended as were waited for");
         Ok(())
     }
 
@@ -234,6 +248,7 @@ impl Drop for RingEngine {
             }
             self.reap(&mut ended);
         }
+        assert_eq!(self.under_way(), 0, "the kernel holds no buffer of ours any more");
         // The kernel closes a ring some time later, its files with it; emptied slots let go of them now.
         for slot in std::mem::take(&mut self.attached) {
             if let Err(error) = self.set_file(slot, NO_FILE) {

@@ -98,7 +98,8 @@ impl Fault {
         if affected != kind {
             return false;
         }
-        *nth = nth.saturating_sub(1);
+        assert!(*nth > 0, "operations are counted from 1");
+        *nth -= 1;
         *nth == 0
     }
 }
@@ -168,6 +169,7 @@ impl SimWorld {
     /// Makes the world stop inside its `step`-th change, counted from 1 (inside the next one if that is past): it may have
     /// happened or not, and every call from then on fails.
     pub fn crash_at(&self, step: u64) {
+        assert!(step > 0, "steps are counted from 1");
         lock(&self.shared).crash_at = Some(step);
     }
 
@@ -190,6 +192,7 @@ impl SimWorld {
 
     /// Plants a fault.
     pub fn plant(&self, fault: Fault) {
+        assert!(!self.has_crashed(), "nothing goes wrong in a world that has stopped");
         lock(&self.shared).faults.push(fault);
     }
 

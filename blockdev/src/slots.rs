@@ -48,6 +48,7 @@ impl<D: Attached> Slots<D> {
         if free == self.entries.len() {
             self.entries.push(None);
         }
+        assert!(self.entries[free].is_none(), "a slot holds one device");
         self.entries[free] = Some(Entry { device, in_flight: 0 });
         Ok(DeviceSlot(u16::try_from(free).expect("a slot is below the u16 limit")))
     }
@@ -77,6 +78,11 @@ impl<D: Attached> Slots<D> {
     pub(crate) fn begin(&mut self, slot: DeviceSlot, operation: &Operation) -> Result<(), DeviceError> {
         let entry = self.entry_mut(slot);
         entry.in_flight += 1;
+        assert!(
+            entry.in_flight <= crate::DEPTH_MAX,
+            "{}: more in flight than any engine takes",
+            entry.device.name()
+        );
         check(&entry.device, operation)
     }
 
@@ -118,6 +124,7 @@ fn leaves_doubt(error: &DeviceError) -> bool {
 }
 
 fn stop<D: Attached>(device: &mut D, error: &DeviceError) {
+    assert!(leaves_doubt(error), "a refusal stops nothing");
     if device.failure().is_none() {
         let first = match error.source() {
             Some(source) => format!("{error}: {source}"),
@@ -152,6 +159,8 @@ pub(crate) fn check<D: Attached>(device: &D, operation: &Operation) -> Result<()
     let (at, len) = operation.range();
     let Geometry { len: end, alignment } = device.geometry();
     let unit = u64::from(alignment);
+    assert!(unit == 512 || unit == 4096, "{}: opened with an alignment we know", device.name());
+    assert!(end.0.is_multiple_of(unit), "{}: a device is whole units long", device.name());
     if len.0 == 0 || !len.0.is_multiple_of(unit) || !at.is_multiple_of(unit) {
         return Err(DeviceError::Misaligned { device: name(), kind, at, len, alignment });
     }

@@ -45,6 +45,11 @@ impl Flight {
         let position = at.0 + self.done;
         let rest = (len.0 - self.done).min(STEP_LEN_MAX);
         let skip = ByteLen(self.done).as_usize();
+        assert!(rest > 0 || len == ByteLen::ZERO, "a step has something left to do");
+        assert!(
+            len != ByteLen::ZERO || matches!(self.request.operation, Operation::Flush),
+            "only a flush covers nothing"
+        );
         match &mut self.request.operation {
             Operation::Read { into, .. } => {
                 let index = pool.and_then(|pool| into.index_in(pool));
@@ -102,6 +107,7 @@ impl Flight {
     }
 
     fn failed(&mut self, source: Errno, device: &OpenDevice) -> Next {
+        assert!(source.raw_os_error() > 0, "an error has a number");
         let kind = self.request.operation.kind();
         match (source, &self.request.operation) {
             (Errno::INTR | Errno::AGAIN, _) if self.retries < RETRIES_MAX => {
@@ -124,6 +130,7 @@ impl Flight {
 
     fn short(&self, device: &OpenDevice) -> DeviceError {
         let (at, len) = self.request.operation.range();
+        assert!(self.done < len.0, "an operation that did everything is not short");
         let (device, kind) = (Arc::clone(device.name()), self.request.operation.kind());
         DeviceError::Short { device, kind, at, len, done: ByteLen(self.done) }
     }
@@ -134,6 +141,7 @@ fn step_len(len: u64) -> u32 {
 }
 
 fn allocate(file: types::Fixed, position: u64, len: u64, flags: FallocateFlags) -> squeue::Entry {
+    assert!(len > 0, "the kernel refuses an empty range");
     let mode = i32::try_from((flags | FallocateFlags::KEEP_SIZE).bits()).expect("the flags are small");
     opcode::Fallocate::new(file, len).offset(position).mode(mode).build()
 }

@@ -176,6 +176,7 @@ impl Disk {
         }
         self.completed = 0;
         self.forgetful = false;
+        assert!(self.pending.is_empty(), "after a crash everything found is durable");
     }
 
     /// Keeps for each sector, with equal chances, what was durable or one of the versions in `pending`.
@@ -196,6 +197,7 @@ impl Disk {
     /// Keeps a seeded number of the first sectors of a change that failed.
     pub(super) fn change_in_part(&mut self, change: &Change, random: &mut Random) {
         let kept = random.below(change.len / SECTOR + 1) * SECTOR;
+        assert!(kept <= change.len, "no more is kept than was written");
         if kept > 0 {
             let data = match &change.data {
                 Data::Bytes(bytes) => Data::Bytes(bytes[..index(kept)].into()),
@@ -210,6 +212,7 @@ impl Disk {
     }
 
     fn persist_part(&mut self, change: &Change, at: u64, len: u64) {
+        assert!(at >= change.at && at + len <= change.end(), "a part lies inside its change");
         let durable = Arc::make_mut(&mut self.durable);
         let mut position = at;
         while position < at + len {

@@ -129,6 +129,7 @@ impl Engine for SimEngine {
             world.undecided.push(Undecided::Grow { id: device.id, len: len.0 });
         }
         world.alive().map_err(|step| DeviceError::Crashed { step })?;
+        assert!(world.used() + (len.0 - now) <= world.capacity, "the volume has space for what grows");
         world.disk_mut(device.id).len = len.0;
         Ok(())
     }
@@ -146,7 +147,9 @@ impl Engine for SimEngine {
         let id = self.slots.device(slot).id;
         let mut world = lock(&self.world);
         let completed_before = world.store(id).disk.completed();
-        world.queues.entry(self.queue).or_default().push(Queued { id, request, completed_before });
+        let queue = world.queues.entry(self.queue).or_default();
+        assert!(queue.len() < self.depth, "the queue is bounded");
+        queue.push(Queued { id, request, completed_before });
         self.queued += 1;
         Ok(())
     }
@@ -164,6 +167,7 @@ impl Engine for SimEngine {
                 }
             }
         }
+        assert!(self.in_flight() <= self.depth, "the queue is bounded");
         lock(&self.world).alive().map_err(|step| EngineError::Crashed { step })
     }
 

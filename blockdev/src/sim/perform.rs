@@ -71,6 +71,7 @@ impl World {
         match (fault, change) {
             (Fault::LoseWrite { .. }, _) => return Ok(()),
             (Fault::MisdirectWrite { to, .. }, Some(change)) => {
+                assert!(change.len <= disk.len, "a write fits its disk, wherever it goes");
                 let last = disk.len - change.len;
                 disk.change(Change { at: to.0.min(last), ..change });
                 return Ok(());

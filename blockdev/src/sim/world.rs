@@ -132,6 +132,7 @@ impl World {
             return self.alive();
         }
         self.steps += 1;
+        assert!(self.crash_at.is_none_or(|at| self.steps < at), "no step is taken at or after the crash");
         Ok(())
     }
 
@@ -141,6 +142,7 @@ impl World {
     }
 
     fn crash(&mut self) {
+        assert!(self.crashed.is_none(), "a world stops once");
         self.crashed = Some(self.steps + 1);
         self.cut = self.under_way();
         self.queues.clear();
@@ -192,6 +194,7 @@ impl World {
             store.disk.crash(choice, &mut random);
         }
         self.decide(&mut found, choice, &mut random);
+        assert!(found.steps == 0 && found.alive().is_ok(), "the world found is a fresh one");
         found
     }
 
@@ -233,6 +236,7 @@ impl World {
 
     /// Adds a file and its directories.
     pub(super) fn create(&mut self, path: String, len: u64) {
+        assert!(!self.directories.contains(&path), "a file is not made in the place of a directory");
         let parents = path.match_indices('/').map(|(end, _)| path[..end].to_owned());
         self.directories.extend(parents);
         self.add(Name::File(path), len);
@@ -240,6 +244,7 @@ impl World {
 
     /// Removes a file or an empty directory.
     pub(super) fn remove(&mut self, path: &str) {
+        assert!(!path.is_empty(), "the volume itself stays");
         self.names.remove(&Name::File(path.to_owned()));
         self.directories.remove(path);
         self.forget_unreachable();
