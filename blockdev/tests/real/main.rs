@@ -5,6 +5,7 @@
 mod background;
 mod engines;
 mod failing;
+mod killing;
 mod opening;
 mod rig;
 mod volumes;
