@@ -4,7 +4,7 @@
 //! hold: the newest redo extent at or before S, of the epoch S lies in or of any later one; else what the first
 //! epoch from S's on captured before it first wrote the granule.
 
-use units::{EpochNumber, Sequence};
+use units::{ByteOffset, DiskIndex, EpochNumber, Sequence};
 use wire::Span;
 
 use crate::{EpochIndex, GranuleSet, IndexEntry, Log, PlanError};
@@ -59,11 +59,16 @@ pub fn plan_rewind(epochs: &[EpochIndex], range: PointRange, disks: usize) -> Re
         redo.into_iter().for_each(|entry| search.claim(epoch.epoch, entry));
     }
     let from = epoch_of(epochs, to);
+    let wanted = Wanted { to, from: epochs.get(from).map_or(EpochNumber(0), |epoch| epoch.epoch) };
     for epoch in &epochs[from..] {
         let undo = epoch.entries.iter().filter(|entry| entry.log == Log::Undo);
         undo.for_each(|entry| search.claim(epoch.epoch, entry));
+        // What this epoch wrote it must have captured: what a later epoch captured is already the new content.
+        let written =
+            |entry: &&IndexEntry| entry.log == Log::Redo && entry.sequence > to && entry.sequence <= high;
+        epoch.entries.iter().filter(written).try_for_each(|entry| search.refuse(&entry.span(), wanted))?;
     }
-    search.finish(to, epochs.get(from).map_or(EpochNumber(0), |epoch| epoch.epoch))
+    search.finish(wanted)
 }
 
 /// Returns the index of the epoch a sequence lies in; the oldest for the state before it.
@@ -81,6 +86,19 @@ fn touched_between(epochs: &[EpochIndex], low: Sequence, high: Sequence, disks: 
     touched
 }
 
+/// The point, and the first epoch whose before-images may tell of it.
+#[derive(Clone, Copy)]
+struct Wanted {
+    to: Sequence,
+    from: EpochNumber,
+}
+
+impl Wanted {
+    fn unresolved(self, disk: DiskIndex, start: ByteOffset) -> PlanError {
+        PlanError::Unresolved { disk, start, wanted: self.to, from: self.from }
+    }
+}
+
 struct Search {
     unclaimed: GranuleSet,
     plan: RewindPlan,
@@ -95,9 +113,17 @@ impl Search {
         }
     }
 
-    fn finish(mut self, wanted: Sequence, from: EpochNumber) -> Result<RewindPlan, PlanError> {
+    /// Refuses the point if any granule of the span is still without content.
+    fn refuse(&self, span: &Span, wanted: Wanted) -> Result<(), PlanError> {
+        self.unclaimed
+            .present(span)
+            .first()
+            .map_or(Ok(()), |part| Err(wanted.unresolved(part.disk, part.start)))
+    }
+
+    fn finish(mut self, wanted: Wanted) -> Result<RewindPlan, PlanError> {
         if let Some((disk, start)) = self.unclaimed.first_not_in(&GranuleSet::new(self.disks)) {
-            return Err(PlanError::Unresolved { disk, start, wanted, from });
+            return Err(wanted.unresolved(disk, start));
         }
         self.plan.pieces.sort_by_key(|piece| (piece.span.disk, piece.span.start));
         let apart = |a: &Span, b: &Span| a.disk < b.disk || a.start.0 + a.len.0 <= b.start.0;

@@ -267,6 +267,14 @@ impl Journal {
         self.epochs.push(Epoch::new(number, Sequence(self.newest() + 1), previous));
     }
 
+    /// Loses the last record of an epoch's undo log, as rot would that nothing noticed.
+    pub(crate) fn lose_undo(&mut self, epoch: usize) {
+        let entries = &mut self.epochs[epoch].index.entries;
+        let undo = |entry: &IndexEntry| entry.log == Log::Undo;
+        let last = entries.iter().filter(|entry| undo(entry)).map(|entry| entry.sequence).max();
+        entries.retain(|entry| !undo(entry) || Some(entry.sequence) != last);
+    }
+
     /// Forgets the oldest sealed epochs.
     pub(crate) fn expire(&mut self, epochs: usize) {
         self.epochs.drain(..epochs.min(self.sealed_epochs()));

@@ -199,6 +199,43 @@ fn a_granule_no_epoch_holds_is_refused_and_not_guessed() {
 }
 
 #[test]
+fn a_later_before_image_never_stands_in_for_a_lost_one() {
+    let mut journal = Journal::new();
+    let change = |fill| Change { disk: 1, start: 3, len: 1, fill };
+    for byte in [7, 9] {
+        journal.receive(&[change(Fill::Byte(byte))]);
+        journal.cut();
+    }
+    go(&mut journal, (2, 2), 0);
+    go(&mut journal, (0, 0), 2);
+    journal.lose_undo(0);
+    assert!(matches!(journal.plan(2, 2, 0), Err(PlanError::Unresolved { .. })));
+    go(&mut journal, (2, 2), 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn lost_before_images_refuse_a_point_or_do_not_matter_to_it(
+        steps in vec(step(), 1..16), to in any::<Index>(), epoch in any::<Index>(),
+    ) {
+        let mut journal = Journal::new();
+        steps.iter().for_each(|step| take(&mut journal, step));
+        journal.cut();
+        journal.lose_undo(epoch.index(journal.sealed_epochs()));
+        let (to, newest) = (point(&journal, &to), journal.newest());
+        match journal.plan(newest, newest, to) {
+            Ok(plan) => {
+                journal.apply(&plan, usize::MAX);
+                prop_assert!(journal.disks == journal.images[to as usize]);
+            }
+            Err(error) => prop_assert!(matches!(error, PlanError::Unresolved { .. }), "{}", error),
+        }
+    }
+}
+
+#[test]
 fn a_journal_without_epochs_reaches_only_its_beginning() {
     let range = |to| retention::PointRange { low: Sequence(0), high: Sequence(0), to: Sequence(to) };
     assert_eq!(retention::plan_rewind(&[], range(0), 1).map(|plan| plan.is_empty()), Ok(true));
