@@ -1,8 +1,9 @@
 //! Version lookup for many granules at once: the plan of a rewind, in either direction.
 //!
 //! The content of a granule at sequence S, for a granule that was written after the lowest state the disks may
-//! hold: the newest redo extent at or before S, of the epoch S lies in or of any later one; else what the first
-//! epoch from S's on captured before it first wrote the granule.
+//! hold: the newest redo extent at or before S, of an epoch from that lowest state's on; else what the first
+//! epoch from S's on captured before it first wrote the granule. An epoch that wrote it without having captured it
+//! ends the search: the content is lost.
 
 use units::{ByteOffset, DiskIndex, EpochNumber, Sequence};
 use wire::Span;
