@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use blockdev::{Engine, Volume};
+use blockdev::{DeviceSlot, Engine, Volume};
 use retention::{Body, ExtentDecoder, RoundPlan, TailScan, encoded_len, plan_round};
 use units::{ByteLen, ByteOffset, Hash, Sequence, Timestamp};
 use wire::{Extent, Span};
@@ -62,26 +62,28 @@ impl<V> Applier<V> {
     }
 
     /// Returns an item's body and payload: from memory, or again from the redo log, verified.
-    fn load<E: Engine>(&mut self, engine: &mut E, item: &Queued) -> Result<Item, ReplicaError> {
+    fn load<E: Engine>(&mut self, engine: &mut E, item: &Queued) -> Result<Item, ReplicaError>
+    where
+        V: Volume<Device = E::Device>,
+    {
         if let Some(resident) = &item.resident {
             return Ok(resident.clone());
         }
-        let open = self.open.as_ref().expect("a round belongs to the open epoch");
+        let redo = self.whole_redo(engine)?;
         let damaged = |cause| ReplicaError::Damaged {
             file: paths::redo(self.head.head().machine, item.epoch),
             at: item.position,
             cause,
         };
         let scan = TailScan::new(self.placement(item.position), None, ByteOffset(0));
-        let (head, body) =
-            LogReader::new(engine, &self.pool, open.redo).record_at(&scan)?.map_err(damaged)?;
+        let (head, body) = LogReader::new(engine, &self.pool, redo).record_at(&scan)?.map_err(damaged)?;
         assert_eq!(
             head.sequence, item.sequence,
             "a record that decodes at its place is the one written there"
         );
         let mut payload = vec![0; head.payload_len];
         let extents = body_extents(&body);
-        let sources = payload_sources(open.redo, head.payload_at(), extents);
+        let sources = payload_sources(redo, head.payload_at(), extents);
         let starts = payload_starts(extents);
         super::log_reader::read_payloads(engine, &self.pool, &sources, |index, bytes| {
             ExtentDecoder::verify(&extents[index], bytes).map_err(damaged)?;
@@ -89,6 +91,23 @@ impl<V> Applier<V> {
             Ok(())
         })?;
         Ok(Arc::new((body, payload)))
+    }
+
+    /// Returns the open epoch's redo log, opened anew if it has grown past what was opened: whoever appends to it lengthens it
+    /// through a device of its own.
+    fn whole_redo<E: Engine>(&mut self, engine: &mut E) -> Result<DeviceSlot, ReplicaError>
+    where
+        V: Volume<Device = E::Device>,
+    {
+        let machine = self.head.head().machine;
+        let open = self.open.as_mut().expect("a round belongs to the open epoch");
+        let durable = self.shared.lock().epoch_mut(open.epoch).redo;
+        if engine.geometry(open.redo).len < durable {
+            let longer = engine.attach(self.volume.open(&paths::redo(machine, open.epoch))?)?;
+            drop(engine.detach(std::mem::replace(&mut open.redo, longer)));
+            assert!(engine.geometry(open.redo).len >= durable, "what is durable is in the file");
+        }
+        Ok(open.redo)
     }
 
     fn placement(&self, position: ByteOffset) -> retention::Placement {
@@ -265,10 +284,10 @@ pub(crate) fn payload_starts(extents: &[Extent]) -> Vec<usize> {
 }
 
 pub(crate) fn payload_sources(
-    slot: blockdev::DeviceSlot,
+    slot: DeviceSlot,
     at: ByteOffset,
     extents: &[Extent],
-) -> Vec<(blockdev::DeviceSlot, ByteOffset, &Extent)> {
+) -> Vec<(DeviceSlot, ByteOffset, &Extent)> {
     let starts = payload_starts(extents);
     let place = |(extent, start): (_, usize)| (slot, ByteOffset(at.0 + start as u64), extent);
     extents.iter().zip(starts).map(place).collect()
