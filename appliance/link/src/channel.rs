@@ -83,7 +83,7 @@ impl Channel {
         if self.goodbye_heard {
             return Ok(Progress::Closed);
         }
-        let step = self.session.step(self.inbound.held(), self.outbound.queue(), plain);
+        let step = self.session.step(self.inbound.held(), &mut self.outbound, plain);
         let rest = match step.progress {
             Ok(Progress::Starved) => Rest::Incomplete,
             Ok(Progress::Plain) => Rest::Unseen,
@@ -93,7 +93,7 @@ impl Channel {
         self.goodbye_heard = step.progress == Ok(Progress::Closed);
         step.progress.map_err(|error| {
             self.failed = true;
-            self.session.alert(self.outbound.queue());
+            self.session.alert(&mut self.outbound);
             LinkError::from_tls(error)
         })
     }
@@ -103,7 +103,7 @@ impl Channel {
         if self.failed {
             return Err(LinkError::Over);
         }
-        self.session.encrypt(plain, self.inbound.seen(), self.outbound.queue()).map_err(LinkError::from_tls)
+        self.session.encrypt(plain, self.inbound.seen(), &mut self.outbound).map_err(LinkError::from_tls)
     }
 
     /// Reads what the socket has, once; returns how many bytes, 0 if there are none now or no room.
@@ -210,7 +210,8 @@ impl Channel {
     /// Writes bytes that are no TLS.
     #[cfg(test)]
     pub(crate) fn garble(&mut self, bytes: &[u8]) {
-        self.outbound.queue().extend_from_slice(bytes);
+        self.outbound.room(bytes.len())[..bytes.len()].copy_from_slice(bytes);
+        self.outbound.filled(bytes.len());
         self.write_down_to(0, Duration::from_secs(5)).expect("written");
     }
 
@@ -225,7 +226,7 @@ impl Channel {
     fn say_goodbye(&mut self) {
         self.closed = true;
         if !self.failed {
-            drop(self.session.close(self.inbound.seen(), self.outbound.queue()));
+            drop(self.session.close(self.inbound.seen(), &mut self.outbound));
         }
     }
 }

@@ -7,6 +7,8 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedS
 use rustls::{CommonState, Error};
 use std::ops::Deref;
 
+use crate::outbound::Outbound;
+
 /// One end of a TLS connection.
 pub(crate) enum Session {
     /// The end that connected.
@@ -42,7 +44,7 @@ impl Session {
     pub(crate) fn step(
         &mut self,
         incoming: &mut [u8],
-        outgoing: &mut Vec<u8>,
+        outgoing: &mut Outbound,
         plain: &mut dyn FnMut(&[u8]),
     ) -> Step {
         match self {
@@ -56,26 +58,26 @@ impl Session {
         &mut self,
         plain: &[u8],
         seen: &mut [u8],
-        outgoing: &mut Vec<u8>,
+        outgoing: &mut Outbound,
     ) -> Result<(), Error> {
         self.when_writable(seen, outgoing, Output::Plain(plain))
     }
 
     /// Appends the end of our direction to `outgoing`.
-    pub(crate) fn close(&mut self, seen: &mut [u8], outgoing: &mut Vec<u8>) -> Result<(), Error> {
+    pub(crate) fn close(&mut self, seen: &mut [u8], outgoing: &mut Outbound) -> Result<(), Error> {
         self.when_writable(seen, outgoing, Output::CloseNotify)
     }
 
     /// Appends the alert a failed step has left, if any. A failed session must not look at incoming bytes again: the
     /// TLS library asserts it. It does not as long as it has something to write.
-    pub(crate) fn alert(&mut self, outgoing: &mut Vec<u8>) {
+    pub(crate) fn alert(&mut self, outgoing: &mut Outbound) {
         while self.wants_write() && self.step(&mut [], outgoing, &mut |_| {}).progress.is_ok() {}
     }
 
     fn when_writable(
         &mut self,
         seen: &mut [u8],
-        outgoing: &mut Vec<u8>,
+        outgoing: &mut Outbound,
         output: Output<'_>,
     ) -> Result<(), Error> {
         loop {
@@ -110,7 +112,7 @@ enum Output<'a> {
 
 fn act<Data>(
     status: UnbufferedStatus<'_, '_, Data>,
-    outgoing: &mut Vec<u8>,
+    outgoing: &mut Outbound,
     plain: &mut dyn FnMut(&[u8]),
 ) -> Step {
     let UnbufferedStatus { discard: mut used, state } = status;
@@ -131,7 +133,7 @@ fn act<Data>(
 }
 
 /// Queues what the session itself has to say. What is queued is sent in order, so it counts as sent.
-fn queue_own<Data>(state: ConnectionState<'_, '_, Data>, outgoing: &mut Vec<u8>) -> Result<(), Error> {
+fn queue_own<Data>(state: ConnectionState<'_, '_, Data>, outgoing: &mut Outbound) -> Result<(), Error> {
     match state {
         ConnectionState::EncodeTlsData(mut data) => append(outgoing, 0, |room| match data.encode(room) {
             Ok(len) => Ok(Written::Bytes(len)),
@@ -151,7 +153,7 @@ fn queue_own<Data>(state: ConnectionState<'_, '_, Data>, outgoing: &mut Vec<u8>)
 /// Writes if the session can be written to now; if it has to say something itself first, queues that.
 fn write<Data>(
     status: UnbufferedStatus<'_, '_, Data>,
-    outgoing: &mut Vec<u8>,
+    outgoing: &mut Outbound,
     output: Output<'_>,
 ) -> Result<bool, Error> {
     assert_eq!(status.discard, 0, "bytes that were seen hold nothing new");
@@ -167,7 +169,7 @@ fn write<Data>(
 
 fn write_traffic<Data>(
     traffic: &mut WriteTraffic<'_, Data>,
-    outgoing: &mut Vec<u8>,
+    outgoing: &mut Outbound,
     output: Output<'_>,
 ) -> Result<(), Error> {
     let estimate = match output {
@@ -196,29 +198,21 @@ enum Written {
     Needs(usize),
 }
 
-/// Lets `fill` write behind the end of `outgoing`, into as much room as it asks for.
+/// Lets `fill` write behind what is queued, into as much room as it asks for.
 fn append(
-    outgoing: &mut Vec<u8>,
+    outgoing: &mut Outbound,
     estimate: usize,
     mut fill: impl FnMut(&mut [u8]) -> Result<Written, Error>,
 ) -> Result<(), Error> {
-    let start = outgoing.len();
-    let mut room = estimate;
+    let mut needed = estimate;
     loop {
-        outgoing.resize(start + room, 0);
-        match fill(&mut outgoing[start..]) {
-            Ok(Written::Bytes(len)) => {
-                outgoing.truncate(start + len);
+        match fill(outgoing.room(needed))? {
+            Written::Bytes(len) => {
+                outgoing.filled(len);
                 return Ok(());
             }
-            Ok(Written::Needs(needed)) if needed > room => room = needed,
-            Ok(Written::Needs(_)) => {
-                return Err(Error::General("the TLS session asks for no more room".into()));
-            }
-            Err(error) => {
-                outgoing.truncate(start);
-                return Err(error);
-            }
+            Written::Needs(more) if more > needed => needed = more,
+            Written::Needs(_) => return Err(Error::General("the TLS session asks for no more room".into())),
         }
     }
 }
