@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use blockdev::{Engine, PagePool};
+use blockdev::{ActivityStamp, Engine, PagePool};
 use heapless::Vec as Bounded;
 use link::Connector;
 use units::{ByteLen, ByteOffset, Generation, Sequence, Timestamp};
@@ -53,6 +53,8 @@ pub(crate) struct Agent<'a, E> {
     pub(crate) counting_since: Instant,
     /// Everything counted since the agent started, and since when.
     pub(crate) totals: Counters,
+    /// The disks' activity before the seed read its first byte, if this agent seeds from the start.
+    pub(crate) seeded_since: Option<Vec<ActivityStamp>>,
     started: Instant,
     pub(crate) token: u64,
     clock: Timestamp,
@@ -114,6 +116,7 @@ impl<'a, E: Engine> Agent<'a, E> {
             counters,
             counting_since: now,
             totals: counters,
+            seeded_since: None,
             started: now,
             token: 0,
             clock,

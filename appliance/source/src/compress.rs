@@ -19,7 +19,7 @@ const PROOF: f64 = 1.05;
 /// Above this many bytes per second no level of compression can help, so that none is sampled.
 const LINK_RATE_MAX: f64 = 1.5e9;
 /// Intervals without another trial after one that failed; doubled each time up to the second.
-const REST: (u32, u32) = (8, 256);
+const REST: (u32, u32) = (16, 256);
 
 /// How much compression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,7 +24,11 @@ impl<E: Engine> Agent<'_, E> {
         let span = tracing::debug_span!("source.round", machine = %self.config.machine);
         let _entered = span.enter();
         let before = self.activity.stamps()?;
-        self.send_differences(session, pace)?;
+        // A seed that read every leaf while nobody wrote is a scan already: the disks hold what was seeded.
+        let scanned = self.seeded_since.take().is_some_and(|since| since == before);
+        if !scanned || !self.stream.table().is_complete() {
+            self.send_differences(session, pace)?;
+        }
         let time = self.now();
         let quiet = before == self.activity.stamps()?;
         let consistency = match (self.config.application_consistent, quiet) {

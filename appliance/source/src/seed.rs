@@ -63,6 +63,9 @@ impl<E: Engine> Agent<'_, E> {
         if self.watermarks == self.ends() {
             return Ok(());
         }
+        if self.watermarks.iter().all(|through| through.0 == 0) {
+            self.seeded_since = Some(self.activity.stamps()?);
+        }
         self.seed_tried = true;
         self.save_now()?;
         self.reader.start(&plan.from)?;

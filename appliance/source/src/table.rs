@@ -124,6 +124,11 @@ impl LeafTable {
         true
     }
 
+    /// Tells whether no leaf is unknown.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.disks.iter().all(|disk| disk.complete().is_some())
+    }
+
     /// Returns the root of each disk, or `None` while a leaf is unknown.
     pub(crate) fn roots(&self) -> Option<Vec<Hash>> {
         self.disks.iter().map(|disk| Some(disk_root(disk.len, disk.complete()?))).collect()
