@@ -8,9 +8,13 @@
 //! *Invariants:* a failure of one machine concerns that machine; memory is bounded by the configuration, whatever sources
 //! send; nothing is acked that is not durable.
 
+/// What a connection has under way.
+mod account;
 /// Who may open a session.
 mod admission;
 mod error;
+/// Each generation is given once.
+mod generation;
 /// Long work that operators started.
 mod job;
 /// One machine, and who speaks for it.
@@ -19,6 +23,8 @@ mod machine;
 mod node;
 /// What operators ask for.
 mod operations;
+/// Whether a payload can become its extent.
+mod payload;
 /// Why a session ends.
 mod refusal;
 /// Several connections, one order.

@@ -9,6 +9,7 @@ use units::{ByteLen, EpochNumber, Generation, MachineId, MachineName, Sequence, 
 use wire::Consistency;
 
 use crate::error::TargetError;
+use crate::generation::next_generation;
 use crate::job::{Job, JobKind};
 use crate::machine::{Machine, lock};
 use crate::node::MasterTarget;
@@ -67,11 +68,12 @@ impl MasterTarget {
         if disks.iter().enumerate().any(twice) {
             return Err(TargetError::DiskCount { found: offers.len() });
         }
+        let newest = self.machines().iter().map(|machine| machine.generation).max().unwrap_or(Generation(0));
         let head = Head {
             revision: 0,
             machine: id,
             name: name.clone(),
-            generation: self.next_generation(),
+            generation: next_generation(&self.volume, newest)?,
             disks,
             lifecycle: Lifecycle::Registered,
             applied: Sequence(0),
@@ -111,12 +113,6 @@ impl MasterTarget {
         let file = device.kind() == blockdev::FileKind::RegularFile;
         let (device_len, len) = (device.geometry().len, ByteLen::ZERO);
         Ok((HeadDisk { path: offer.path.clone(), identity, file, device_len, len }, device))
-    }
-
-    /// Returns a generation above every one on this volume, and above those of machines that were removed: it starts from the clock.
-    fn next_generation(&self) -> Generation {
-        let newest = self.machines().iter().map(|machine| machine.generation.0).max().unwrap_or(0);
-        Generation((now().0 / 1_000_000).max(newest + 1))
     }
 
     /// Forgets a machine and its history; the target disks keep their content. Errors: its source is connected, a job is under

@@ -14,8 +14,10 @@ use wire::{
     SeedDurable, Welcome,
 };
 
+use crate::account::{Account, extents_cost};
 use crate::admission::{check_hello, check_identity, phase};
 use crate::machine::{Machine, Session, lock};
+use crate::payload::check_frames;
 use crate::refusal::SessionEnd;
 use crate::replica::{NotTaken, Received, ReplicaError, Then, Work};
 
@@ -23,6 +25,8 @@ use crate::replica::{NotTaken, Received, ReplicaError, Then, Work};
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// How long a link may be idle before it is pinged.
 const PING_AFTER: Duration = Duration::from_secs(5);
+/// How often a connection that is held back is looked at.
+const HELD_BACK_FOR: Duration = Duration::from_millis(2);
 /// What a refused peer is given to read why.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -46,10 +50,8 @@ pub(crate) fn serve(door: &Door, mut link: Link, peer: SocketAddr) {
     let name = link.peer().name.clone();
     let end = match greet(door, &mut link, peer) {
         Ok(Greeted { machine, session, hello }) => {
-            let connection = hello.connection;
-            let end = Connection::new(door, &machine, &session, &link, &hello).run(&mut link);
-            machine.leave(&session, connection);
-            end
+            let _leaving = Leaving { machine: &machine, session: &session, connection: hello.connection };
+            Connection::new(door, &machine, &session, &link, &hello).run(&mut link)
         }
         Err(end) => end,
     };
@@ -73,6 +75,19 @@ pub(crate) fn serve(door: &Door, mut link: Link, peer: SocketAddr) {
                 link.close(LINGER);
             }
         }
+    }
+}
+
+/// Ends a connection's part in its session when dropped, after a panic too: the machine is not left busy.
+struct Leaving<'a> {
+    machine: &'a Machine,
+    session: &'a Arc<Session>,
+    connection: u8,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.machine.leave(self.session, self.connection);
     }
 }
 
@@ -122,16 +137,9 @@ struct Connection<'a> {
     id: u64,
     outbox: Outbox,
     waker: Waker,
-    /// Items of this connection that are not acked, with their payload bytes.
-    unacked: VecDeque<(Sequence, u64)>,
+    account: Account,
     durable: Sequence,
     applied: Sequence,
-    /// Payload bytes received.
-    received: u64,
-    /// Payload bytes that are done with, of batches; those of seeds are counted by the applier.
-    released: u64,
-    seeded: Arc<AtomicU64>,
-    credited: u64,
     last_sent: Instant,
 }
 
@@ -150,13 +158,9 @@ impl<'a> Connection<'a> {
             id,
             outbox: Outbox::default(),
             waker,
-            unacked: VecDeque::new(),
+            account: Account::new(door.window),
             durable: Sequence(0),
             applied: Sequence(0),
-            received: 0,
-            released: 0,
-            seeded: Arc::default(),
-            credited: door.window,
             last_sent: Instant::now(),
         }
     }
@@ -172,6 +176,7 @@ impl<'a> Connection<'a> {
         self.welcome(link)?;
         let mut payload = Vec::new();
         loop {
+            self.hold_back(link)?;
             match link.receive(&mut payload, PING_AFTER)? {
                 Arrived::Message(message) => self.take(link, message, &mut payload)?,
                 Arrived::Closed => return Err(SessionEnd::Goodbye),
@@ -183,6 +188,19 @@ impl<'a> Connection<'a> {
             }
             self.report(link)?;
         }
+    }
+
+    /// Reads nothing while this connection has as much under way as it may; the peer is told of progress all the same.
+    fn hold_back(&mut self, link: &mut Link) -> Result<(), SessionEnd> {
+        while self.account.is_full() {
+            std::thread::sleep(HELD_BACK_FOR);
+            self.report(link)?;
+            if self.last_sent.elapsed() >= PING_AFTER {
+                self.send(link, &Message::Ping, &[])?;
+            }
+            link.flush()?;
+        }
+        Ok(())
     }
 
     fn welcome(&mut self, link: &mut Link) -> Result<(), SessionEnd> {
@@ -205,6 +223,7 @@ impl<'a> Connection<'a> {
         match message {
             Message::Batch(batch) => {
                 wire::verify_payload(&batch.extents, payload)?;
+                check_frames(&batch.extents, payload)?;
                 let (sequence, time) = (batch.sequence, batch.time);
                 let body = Body::Batch(BatchBody { sequence, time, extents: batch.extents.to_vec() });
                 self.take_item(sequence, body, std::mem::take(payload))
@@ -212,18 +231,19 @@ impl<'a> Connection<'a> {
             Message::Marker(marker) => self.take_item(marker.sequence, Body::Marker(marker), Vec::new()),
             Message::Seed(seed) => {
                 wire::verify_payload(&seed.extents, payload)?;
+                check_frames(&seed.extents, payload)?;
                 self.take_seed(seed.extents.to_vec(), std::mem::take(payload))
             }
             Message::SeedSync(sync) => {
                 let token = sync.token;
-                let then =
-                    self.answer(move |()| vec![(Message::SeedDurable(SeedDurable { token }), Vec::new())]);
+                let then = self.answer(0, move |()| vec![(Message::SeedDurable(SeedDurable { token }), Vec::new())]);
                 self.machine.shared.give(Work::SeedSync { disk: sync.disk, through: sync.through, then });
                 Ok(())
             }
             Message::HashQuery(query) => self.take_hash_query(query),
             Message::ChangedQuery(query) => {
-                let then = self.answer(changed_messages);
+                let cost = SPANS_MAX * size_of::<wire::Span>();
+                let then = self.answer(cost, changed_messages);
                 self.machine.shared.give(Work::Changed { since: query.since, then });
                 Ok(())
             }
@@ -240,13 +260,8 @@ impl<'a> Connection<'a> {
 
     /// Counts payload against the credit.
     fn count(&mut self, bytes: usize) -> Result<(), SessionEnd> {
-        self.received += bytes as u64;
         self.session.received.fetch_add(bytes as u64, Ordering::Relaxed);
-        if self.received <= self.credited {
-            return Ok(());
-        }
-        let detail = format!("{} payload bytes came, {} were credited", self.received, self.credited);
-        Err(SessionEnd::refused(RefusalCode::OverCredit, detail))
+        self.account.receive(bytes)
     }
 
     fn take_item(&mut self, sequence: Sequence, body: Body, payload: Vec<u8>) -> Result<(), SessionEnd> {
@@ -254,7 +269,11 @@ impl<'a> Connection<'a> {
         if matches!(self.machine.shared.lock().lifecycle, Lifecycle::Seeding { .. }) {
             self.ask(|then| Work::EndSeeding { then })?;
         }
-        self.unacked.push_back((sequence, payload.len() as u64));
+        let cost = match &body {
+            Body::Batch(batch) => extents_cost(batch.extents.len()),
+            _ => extents_cost(units::DISKS_MAX),
+        };
+        self.account.hold(sequence, payload.len(), cost);
         let item = Received { sequence, time: now(), body, payload };
         // Held until the items are taken, so that two connections can't pass each other here.
         let mut reorder = lock(&self.session.reorder);
@@ -283,11 +302,11 @@ impl<'a> Connection<'a> {
         if !matches!(self.machine.shared.lock().lifecycle, Lifecycle::Seeding { .. }) {
             return Err(SessionEnd::refused(RefusalCode::Unexpected, "the machine is seeded already"));
         }
-        let (seeded, waker, bytes) = (self.seeded.clone(), self.waker.clone(), payload.len() as u64);
+        let (loan, waker) = (self.account.lend(payload.len(), extents_cost(extents.len())), self.waker.clone());
         let then: Then<()> = Box::new(move |result| {
             // A failure puts the machine out, and is told from there.
             if result.is_ok() {
-                seeded.fetch_add(bytes, Ordering::Relaxed);
+                loan.settle();
                 waker.wake();
             }
         });
@@ -296,7 +315,7 @@ impl<'a> Connection<'a> {
     }
 
     fn take_hash_query(&mut self, query: HashQuery) -> Result<(), SessionEnd> {
-        let then = self.answer(move |hashes: Vec<units::Hash>| {
+        let then = self.answer(query.count as usize * 32, move |hashes: Vec<units::Hash>| {
             let bytes = hashes.iter().flat_map(|hash| hash.0).collect();
             vec![(Message::Hashes(query), bytes)]
         });
@@ -304,12 +323,14 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
-    /// Returns a receiver of a result that puts messages in the outbox.
+    /// Returns a receiver of a result that puts messages in the outbox; `len` is how much memory they may take.
     fn answer<T: 'static>(
         &self,
+        len: usize,
         messages: impl FnOnce(T) -> Vec<(Message, Vec<u8>)> + Send + 'static,
     ) -> Then<T> {
         let (outbox, waker) = (self.outbox.clone(), self.waker.clone());
+        let loan = self.account.lend(0, extents_cost(0) + len as u64);
         Box::new(move |result| {
             let ready = match result {
                 Ok(value) => messages(value),
@@ -319,6 +340,7 @@ impl<'a> Connection<'a> {
                 }
             };
             lock(&outbox).extend(ready);
+            loan.settle();
             waker.wake();
         })
     }
@@ -346,9 +368,7 @@ impl<'a> Connection<'a> {
             let state = self.machine.shared.lock();
             (state.durable, state.applied, SessionEnd::of_state(&state))
         };
-        while let Some((_, bytes)) = self.unacked.pop_front_if(|(sequence, _)| *sequence <= durable) {
-            self.released += bytes;
-        }
+        self.account.release(durable);
         if durable > self.durable {
             self.durable = durable;
             self.send(link, &Message::Durable(Durable { upto: durable }), &[])?;
@@ -361,7 +381,9 @@ impl<'a> Connection<'a> {
         for (message, payload) in ready {
             self.send(link, &message, &[&payload])?;
         }
-        self.credit(link)?;
+        if let Some(upto) = self.account.grant() {
+            self.send(link, &Message::Credit(Credit { upto }), &[])?;
+        }
         if let Some(end) = end {
             return Err(end);
         }
@@ -373,18 +395,6 @@ impl<'a> Connection<'a> {
         }
         if self.session.broken.load(Ordering::Relaxed) {
             return Err(SessionEnd::refused(RefusalCode::Busy, "a connection of this session was lost"));
-        }
-        Ok(())
-    }
-
-    /// Grants more credit once an eighth of the window is free again, or all of it.
-    fn credit(&mut self, link: &mut Link) -> Result<(), SessionEnd> {
-        let upto = self.door.window + self.released + self.seeded.load(Ordering::Relaxed);
-        let step = self.door.window / 8;
-        let idle = upto == self.door.window + self.received;
-        if upto >= self.credited + step || (idle && upto > self.credited) {
-            self.credited = upto;
-            self.send(link, &Message::Credit(Credit { upto }), &[])?;
         }
         Ok(())
     }

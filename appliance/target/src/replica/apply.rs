@@ -102,10 +102,11 @@ impl<V> Applier<V> {
         if self.shared.lock().failure.is_some() {
             return Ok(Step::Idle);
         }
-        self.relieve(engine)?;
         if self.run.is_some() {
             return self.continue_run(engine).map(|()| Step::Worked);
         }
+        // Only now: long work under way reads from epochs that would go.
+        self.relieve(engine)?;
         if matches!(self.head.head().lifecycle, Lifecycle::Rewinding { .. }) && !self.stalled {
             self.resume_rewind(engine)?;
             return Ok(Step::Worked);
@@ -114,7 +115,7 @@ impl<V> Applier<V> {
             self.perform(engine, work)?;
             return Ok(Step::Worked);
         }
-        if self.destage(engine, now)? {
+        if self.head.head().lifecycle == Lifecycle::Protected && self.destage(engine, now)? {
             return Ok(Step::Worked);
         }
         if self.unflushed > 0 && now.since(self.last_round) >= QUIET {
@@ -127,7 +128,9 @@ impl<V> Applier<V> {
     /// Takes the next work, if nothing must be applied before it.
     fn next_work(&self) -> Option<Work> {
         let mut state = self.shared.lock();
-        let everything_applied = state.inbox.is_empty() && state.queue.is_empty();
+        state.drop_unacked_for_rewind();
+        // What is being committed right now is in neither the inbox nor the queue, but counts as received.
+        let everything_applied = state.received == state.written;
         state.work.pop_front_if(|work| everything_applied || !work.needs_everything_applied())
     }
 
@@ -197,8 +200,7 @@ impl<V> Applier<V> {
         tracing::info!(machine = %self.head.head().name, lifecycle = ?next, "lifecycle changes");
         self.head.update(engine, |head| head.lifecycle = next.clone())?;
         let mut state = self.shared.lock();
-        state.closed =
-            !matches!(next, Lifecycle::Registered | Lifecycle::Seeding { .. } | Lifecycle::Protected);
+        state.closed = state.stays_closed(&next);
         state.lifecycle = next;
         drop(state);
         self.shared.changed();

@@ -46,6 +46,16 @@ pub enum ReplicaError {
     /// The point can't be had.
     #[error("the point can't be had")]
     Plan(#[from] PlanError),
+    /// The replica stands where this has no meaning.
+    #[error("{wanted}: the replica stands at {found}, allowed is {allowed}")]
+    Unfit {
+        /// What was asked for.
+        wanted: &'static str,
+        /// Where the replica stands, in words.
+        found: String,
+        /// Where it would have to stand.
+        allowed: &'static str,
+    },
     /// A bug of ours: the machine is out, the others are not.
     #[error("landfalld met a mistake of its own and left this machine alone")]
     Panicked,
@@ -76,7 +86,7 @@ impl ReplicaError {
             }
             Self::Damaged { .. } | Self::LostHistory { .. } => FailureKind::Damaged,
             Self::Full { .. } => FailureKind::Full,
-            Self::Plan(PlanError::OutOfWindow { .. }) => FailureKind::Refused,
+            Self::Unfit { .. } | Self::Plan(PlanError::OutOfWindow { .. }) => FailureKind::Refused,
             Self::Plan(PlanError::Unresolved { .. }) => FailureKind::Damaged,
         }
     }

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use blockdev::{Engine, PagePool, Volume, VolumeError};
 use retention::{
-    Body, EpochIndex, ExtentDecoder, ExtentEncoder, Head, HeadDisk, Lifecycle, Placement, Point, Tail,
-    TailScan, Timeline,
+    Body, EpochIndex, ExtentDecoder, ExtentEncoder, Head, HeadDisk, Placement, Point, Tail, TailScan,
+    Timeline,
 };
 use units::{ByteLen, ByteOffset, EpochNumber, Hash, MachineId, Sequence, Timestamp};
 
@@ -217,10 +217,7 @@ impl<V: Volume> Applier<V> {
         (state.received, state.durable) = (found.last, found.last);
         state.lag = state.queue.iter().map(|item| ByteLen(item.payload_len as u64)).sum();
         state.start = Some(AppendStart { position, exists });
-        state.closed = !matches!(
-            state.lifecycle,
-            Lifecycle::Registered | Lifecycle::Seeding { .. } | Lifecycle::Protected
-        );
+        state.closed = state.stays_closed(&state.lifecycle);
     }
 
     /// Lists the epochs that exist, oldest first, and removes what an expiry left over. Errors: one is missing between.

@@ -89,11 +89,11 @@ impl<V> Applier<V> {
     where
         V: Volume<Device = E::Device>,
     {
-        let plan = match self.plan(engine, to) {
+        let plan = match self.check_rewind(to, then).and_then(|()| self.plan(engine, to)) {
             Ok(plan) => plan,
             Err(error) => {
-                let open = matches!(self.head.head().lifecycle, Lifecycle::Protected);
-                self.shared.lock().closed &= !open;
+                let mut state = self.shared.lock();
+                state.closed = state.stays_closed(&self.head.head().lifecycle);
                 return Err(error);
             }
         };
@@ -104,6 +104,22 @@ impl<V> Applier<V> {
         self.shared.lock().stalled = None;
         progress.expect(plan.len().0);
         self.run = Some(Run::Rewind(RewindRun { plan, next: 0, logs: OpenLogs::default(), progress }));
+        Ok(())
+    }
+
+    /// Checks that there is a history to go to, and that replication would go on from its end.
+    fn check_rewind(&self, to: Sequence, then: Afterwards) -> Result<(), ReplicaError> {
+        let (lifecycle, newest) = (&self.head.head().lifecycle, self.shared.lock().written);
+        let unfit = |wanted, found, allowed| Err(ReplicaError::Unfit { wanted, found, allowed });
+        match lifecycle {
+            Lifecycle::Protected | Lifecycle::Rewinding { .. } | Lifecycle::Rewound { .. } => {}
+            other => {
+                return unfit("bring the disks to a point", format!("{other:?}"), "protected or rewound");
+            }
+        }
+        if then == Afterwards::Replicate && to != newest {
+            return unfit("go on replicating", to.to_string(), "the newest sequence");
+        }
         Ok(())
     }
 
@@ -215,11 +231,15 @@ impl<V> Applier<V> {
         self.set_lifecycle(engine, next)
     }
 
-    /// Accepts the point the disks stand at. The head alone says it; durable on return.
+    /// Accepts the point the disks stand at. The head alone says it; durable on return. Errors: they stand at none.
     pub(crate) fn commit_point<E: Engine>(&mut self, engine: &mut E) -> Result<(), ReplicaError> {
         match self.head.head().lifecycle {
             Lifecycle::Rewound { at } => self.set_lifecycle(engine, Lifecycle::Committed { at }),
-            _ => Ok(()),
+            Lifecycle::Committed { .. } => Ok(()),
+            ref other => {
+                let (wanted, found, allowed) = ("accept a point", format!("{other:?}"), "rewound");
+                Err(ReplicaError::Unfit { wanted, found, allowed })
+            }
         }
     }
 

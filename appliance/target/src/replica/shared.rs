@@ -242,6 +242,24 @@ impl State {
         self.closed
     }
 
+    /// Tells whether no item may be taken in this lifecycle, or for the sake of a rewind that waits for its turn.
+    pub(crate) fn stays_closed(&self, lifecycle: &Lifecycle) -> bool {
+        let flows =
+            matches!(lifecycle, Lifecycle::Registered | Lifecycle::Seeding { .. } | Lifecycle::Protected);
+        !flows || self.work.iter().any(Work::closes_stream)
+    }
+
+    /// While the volume is full, what was received but never acked would keep a rewind waiting for ever: it is dropped,
+    /// and the source sends it again. What is being committed right now is waited for.
+    pub(crate) fn drop_unacked_for_rewind(&mut self) {
+        let unacked = self.received.0 - self.durable.0;
+        let waits = self.work.front().is_some_and(Work::closes_stream);
+        if waits && self.full.is_some() && unacked == self.inbox.len() as u64 {
+            self.inbox.clear();
+            self.received = self.durable;
+        }
+    }
+
     pub(crate) fn epoch_mut(&mut self, epoch: EpochNumber) -> &mut EpochInfo {
         let found = self.epochs.iter_mut().rev().find(|each| each.epoch == epoch);
         found.expect("an epoch in use is listed until it expires")
