@@ -81,3 +81,103 @@ fn volume_concern(status: &Status) -> Option<Concern> {
         what: format!("less than {FREE_PERCENT_MIN} % of the retention volume is free"),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use units::{Generation, Sequence, Timestamp};
+
+    use super::*;
+    use crate::api::{Consistency, JobId, Point, Rfc3339, Session, VolumeUse};
+
+    fn machine(name: &str, phase: Phase) -> Machine {
+        let newest = Point {
+            sequence: Sequence(5),
+            time: Rfc3339(Timestamp(1_000_000_000)),
+            consistency: Consistency::Crash,
+            label: String::new(),
+            proof: true,
+        };
+        Machine {
+            name: name.parse().unwrap(),
+            phase,
+            problem: None,
+            generation: Generation(1),
+            disks: Vec::new(),
+            durable: Sequence(5),
+            applied: Sequence(5),
+            lag_bytes: 0,
+            oldest: None,
+            newest: Some(newest),
+            at: None,
+            rpo_seconds: None,
+            session: Session { connected: true, ..Session::default() },
+            job: None,
+            next: None,
+        }
+    }
+
+    fn status(seconds: u64, machines: Vec<Machine>, free_bytes: u64) -> Status {
+        let now = Timestamp(1_000_000_000 + seconds * 1_000_000);
+        let status = Status {
+            time: now.into(),
+            version: String::new(),
+            listen: String::new(),
+            health: Health::Failed,
+            concerns: Vec::new(),
+            machines: machines.into_iter().map(|machine| machine.derived(now)).collect(),
+            jobs: Vec::new(),
+            volume: VolumeUse { path: String::new(), capacity_bytes: 1000, free_bytes, journal_bytes: 0 },
+            next: None,
+        };
+        status.derived()
+    }
+
+    #[test]
+    fn a_machine_with_fresh_points_and_room_is_healthy_and_needs_nothing() {
+        let status = status(30, vec![machine("a", Phase::Protected)], 500);
+        assert_eq!(
+            (status.health, status.next, status.machines[0].rpo_seconds),
+            (Health::Healthy, None, Some(30))
+        );
+    }
+
+    #[test]
+    fn old_points_a_lost_source_and_a_filling_volume_are_concerns() {
+        let lost = Machine { session: Session::default(), ..machine("b", Phase::Protected) };
+        let status = status(901, vec![machine("a", Phase::Protected), lost], 99);
+        assert_eq!(status.health, Health::Degraded);
+        let about: Vec<_> = status
+            .concerns
+            .iter()
+            .map(|concern| concern.machine.as_ref().map(|name| name.as_str()))
+            .collect();
+        assert_eq!(about, [Some("a"), Some("b"), None]);
+    }
+
+    #[test]
+    fn the_worst_comes_first_and_its_hint_is_the_hint() {
+        let broken = Machine { problem: Some("disk 0 failed".to_owned()), ..machine("z", Phase::Failed) };
+        let lost = Machine { session: Session::default(), ..machine("a", Phase::Seeding) };
+        let status = status(0, vec![lost, broken], 500);
+        assert_eq!(status.health, Health::Failed);
+        assert_eq!(status.concerns[0].what, "disk 0 failed");
+        assert_eq!(status.next, for_machine(&machine("z", Phase::Failed)));
+    }
+
+    #[test]
+    fn a_problem_that_leaves_the_phase_alone_degrades() {
+        let stalled = Machine { problem: Some("no room".to_owned()), ..machine("a", Phase::Protected) };
+        assert_eq!(status(0, vec![stalled], 500).health, Health::Degraded);
+    }
+
+    #[test]
+    fn every_phase_but_a_well_protected_one_has_a_next_step() {
+        use Phase::{Committed, Damaged, Failed, Rewinding, Rewound, Seeding};
+        for phase in [Seeding, Rewinding, Rewound, Committed, Damaged, Failed] {
+            assert!(for_machine(&machine("a", phase)).is_some(), "{phase:?}");
+        }
+        let watched = Machine { job: Some(JobId(4)), ..machine("a", Rewinding) };
+        assert_eq!(for_machine(&watched).as_deref(), Some("wait: `landfall job watch 4`"));
+        assert_eq!(for_machine(&machine("a", Phase::Protected)), None);
+    }
+}

@@ -71,7 +71,9 @@ fn bar(progress: &Progress) -> String {
     let bar = "#".repeat(full) + &"·".repeat(BAR_CELLS as usize - full);
     let left =
         progress.eta_seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{} left", span(seconds)));
-    let (rate, part) = (ByteLen(progress.rate), percent(done, total));
+    // A total of 0 is one that is not known yet.
+    let part = if total == 0 { "-".to_owned() } else { percent(done, total) };
+    let rate = ByteLen(progress.rate);
     format!("[{bar}] {part:>5}  {} of {}  {rate}/s  {left}", ByteLen(done), ByteLen(total))
 }
 
@@ -90,6 +92,6 @@ mod tests {
         };
         assert_eq!(bar(&progress), "[######··················]  25 %  512 MiB of 2 GiB  256 MiB/s  6 s left");
         let nothing = Progress { job: JobId(4), done_bytes: 9, total_bytes: 0, rate: 0, eta_seconds: None };
-        assert_eq!(bar(&nothing), "[························] 100 %  0 B of 0 B  0 B/s  -");
+        assert_eq!(bar(&nothing), "[························]     -  0 B of 0 B  0 B/s  -");
     }
 }

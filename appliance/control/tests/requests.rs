@@ -1,0 +1,133 @@
+//! The exact JSON of every request: other programs write these lines.
+#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
+use landfall_control::api::{
+    Cancel, Commit, DiskChoice, DiskList, Failback, FailbackTo, JobId, JobList, JobWatch, MachineAdd,
+    MachineList, MachineRemove, MachineShow, PointList, PointVerify, Request, RetentionShow, StatusShow,
+};
+use landfall_control::decode_request;
+use units::{MachineName, Sequence};
+
+fn web() -> MachineName {
+    "web-01".parse().unwrap()
+}
+
+/// Every request with its line. A new kind of request does not compile here until `place` knows it.
+fn all() -> Vec<(Request, &'static str)> {
+    let time = FailbackTo::Time("2026-11-20T14:03:07Z".parse::<units::Timestamp>().unwrap().into());
+    let sequence = FailbackTo::Sequence(Sequence(812));
+    let disks = vec![DiskChoice { path: "/dev/sdb".to_owned(), allow_file: true }];
+    let confirm = "web-01".to_owned();
+    vec![
+        (StatusShow {}.into(), r#"{"request":"status_show"}"#),
+        (
+            MachineAdd { name: web(), disks }.into(),
+            r#"{"request":"machine_add","name":"web-01","disks":[{"path":"/dev/sdb","allow_file":true}]}"#,
+        ),
+        (MachineList {}.into(), r#"{"request":"machine_list"}"#),
+        (MachineShow { name: web() }.into(), r#"{"request":"machine_show","name":"web-01"}"#),
+        (
+            MachineRemove { name: web(), confirm: confirm.clone() }.into(),
+            r#"{"request":"machine_remove","name":"web-01","confirm":"web-01"}"#,
+        ),
+        (DiskList {}.into(), r#"{"request":"disk_list"}"#),
+        (
+            PointList { machine: web(), around: None, limit: 7 }.into(),
+            r#"{"request":"point_list","machine":"web-01","around":null,"limit":7}"#,
+        ),
+        (
+            Failback { machine: web(), to: time, plan_only: true, inconsistent_ok: false }.into(),
+            r#"{"request":"failback","machine":"web-01","to":{"time":"2026-11-20T14:03:07Z"},"plan_only":true,"inconsistent_ok":false}"#,
+        ),
+        (
+            Commit { machine: web(), confirm }.into(),
+            r#"{"request":"commit","machine":"web-01","confirm":"web-01"}"#,
+        ),
+        (Cancel { machine: web() }.into(), r#"{"request":"cancel","machine":"web-01"}"#),
+        (
+            PointVerify { machine: web(), point: sequence }.into(),
+            r#"{"request":"point_verify","machine":"web-01","point":{"sequence":812}}"#,
+        ),
+        (JobList {}.into(), r#"{"request":"job_list"}"#),
+        (JobWatch { id: JobId(4) }.into(), r#"{"request":"job_watch","id":4}"#),
+        (RetentionShow { machine: None }.into(), r#"{"request":"retention_show","machine":null}"#),
+    ]
+}
+
+/// Returns the place of a request in the list.
+fn place(request: &Request) -> usize {
+    match request {
+        Request::StatusShow(_) => 0,
+        Request::MachineAdd(_) => 1,
+        Request::MachineList(_) => 2,
+        Request::MachineShow(_) => 3,
+        Request::MachineRemove(_) => 4,
+        Request::DiskList(_) => 5,
+        Request::PointList(_) => 6,
+        Request::Failback(_) => 7,
+        Request::Commit(_) => 8,
+        Request::Cancel(_) => 9,
+        Request::PointVerify(_) => 10,
+        Request::JobList(_) => 11,
+        Request::JobWatch(_) => 12,
+        Request::RetentionShow(_) => 13,
+    }
+}
+
+#[test]
+fn every_request_is_written_and_read_as_it_was() {
+    let all = all();
+    assert!(all.iter().enumerate().all(|(index, (request, _))| place(request) == index));
+    assert_eq!(all.len(), 14, "every kind is in the list");
+    for (request, line) in all {
+        assert_eq!(serde_json::to_string(&request).unwrap(), line);
+        assert_eq!(decode_request(line.as_bytes()).unwrap(), request);
+    }
+}
+
+#[test]
+fn what_may_be_left_out_may_be_left_out() {
+    for (short, long) in [
+        (
+            r#"{"request":"point_list","machine":"a"}"#,
+            r#"{"request":"point_list","machine":"a","around":null,"limit":0}"#,
+        ),
+        (r#"{"request":"retention_show"}"#, r#"{"request":"retention_show","machine":null}"#),
+        (
+            r#"{"request":"failback","machine":"a","to":"latest"}"#,
+            r#"{"request":"failback","machine":"a","to":"latest","plan_only":false,"inconsistent_ok":false}"#,
+        ),
+    ] {
+        assert_eq!(
+            decode_request(short.as_bytes()).unwrap(),
+            decode_request(long.as_bytes()).unwrap(),
+            "{short}"
+        );
+    }
+}
+
+#[test]
+fn every_request_refuses_a_field_it_does_not_know() {
+    for (_, line) in all() {
+        let with_more = format!("{},\"surprise\":1}}", line.strip_suffix('}').unwrap());
+        assert!(decode_request(with_more.as_bytes()).is_err(), "{with_more}");
+    }
+}
+
+#[test]
+fn no_request_panics_whatever_bit_flips_or_byte_is_missing() {
+    for (request, line) in all() {
+        for end in 0..line.len() {
+            assert!(decode_request(&line.as_bytes()[..end]).is_err(), "{}", &line[..end]);
+        }
+        for bit in 0..line.len() * 8 {
+            let mut flipped = line.as_bytes().to_vec();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            // A flip may give another lawful request, such as another name; it never gives the same one, but for the case of a `T` or `Z`.
+            if let Ok(other) = decode_request(&flipped) {
+                let same_time = line.as_bytes()[bit / 8].is_ascii_uppercase();
+                assert!(other != request || same_time, "{}", String::from_utf8_lossy(&flipped));
+            }
+        }
+    }
+}
