@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use blockdev::SimWorld;
 use retention::{Afterwards, Lifecycle};
-use target::replica::{FailureKind, Progress, Work};
+use target::replica::{FailureKind, Progress, SeedWork, Work};
 use units::{ByteLen, ByteOffset, DiskIndex, GRANULE_LEN, Sequence};
 
 use super::check;
@@ -275,7 +275,7 @@ fn seed_disk(rig: &mut Rig, machine: usize, disk: usize) -> Result<(), Crashed> 
     let len = rig.shape.machines[machine][disk];
     let from = rig.oracles[machine].through[disk].min((len - 1) / GRANULE_LEN * GRANULE_LEN);
     let (extents, payload) = rig.material.seed(disk, &mut rig.oracles[machine].seeded[disk], from, len);
-    rig.ask(machine, |then| Work::Seed { extents, payload, then })?;
+    rig.ask(machine, |then| Work::Seed(SeedWork { extents, payload, then }))?;
     Ok(())
 }
 

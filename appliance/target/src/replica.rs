@@ -31,5 +31,6 @@ pub use error::{FailureKind, ReplicaError};
 pub use limits::ReplicaLimits;
 pub use progress::Progress;
 pub use recover::{Replica, Setup, Unrecovered, list_machines, remove_machine};
+pub use seed::SeedWork;
 pub use shared::{Bell, EpochInfo, NotTaken, Received, Shared, State, Watcher, chain};
 pub use work::{Then, Work};

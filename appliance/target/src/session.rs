@@ -19,7 +19,7 @@ use crate::admission::{check_hello, check_identity, phase};
 use crate::machine::{Machine, Session, lock};
 use crate::payload::check_frames;
 use crate::refusal::SessionEnd;
-use crate::replica::{NotTaken, Received, ReplicaError, Then, Work};
+use crate::replica::{NotTaken, Received, ReplicaError, SeedWork, Then, Work};
 
 /// How long a source may take to say hello.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
@@ -236,7 +236,8 @@ impl<'a> Connection<'a> {
             }
             Message::SeedSync(sync) => {
                 let token = sync.token;
-                let then = self.answer(0, move |()| vec![(Message::SeedDurable(SeedDurable { token }), Vec::new())]);
+                let then =
+                    self.answer(0, move |()| vec![(Message::SeedDurable(SeedDurable { token }), Vec::new())]);
                 self.machine.shared.give(Work::SeedSync { disk: sync.disk, through: sync.through, then });
                 Ok(())
             }
@@ -302,7 +303,8 @@ impl<'a> Connection<'a> {
         if !matches!(self.machine.shared.lock().lifecycle, Lifecycle::Seeding { .. }) {
             return Err(SessionEnd::refused(RefusalCode::Unexpected, "the machine is seeded already"));
         }
-        let (loan, waker) = (self.account.lend(payload.len(), extents_cost(extents.len())), self.waker.clone());
+        let (loan, waker) =
+            (self.account.lend(payload.len(), extents_cost(extents.len())), self.waker.clone());
         let then: Then<()> = Box::new(move |result| {
             // A failure puts the machine out, and is told from there.
             if result.is_ok() {
@@ -310,7 +312,7 @@ impl<'a> Connection<'a> {
                 waker.wake();
             }
         });
-        self.machine.shared.give(Work::Seed { extents, payload, then });
+        self.machine.shared.give(Work::Seed(SeedWork { extents, payload, then }));
         Ok(())
     }
 

@@ -155,7 +155,7 @@ impl<V> Applier<V> {
     {
         match work {
             Work::Begin { lens, then } => told(then, self.begin(engine, lens)),
-            Work::Seed { extents, payload, then } => told(then, self.seed(engine, &extents, &payload)),
+            Work::Seed(seed) => self.seed(engine, seed),
             Work::SeedSync { disk, through, then } => told(then, self.seed_sync(engine, disk, through)),
             Work::EndSeeding { then } => told(then, self.end_seeding(engine)),
             Work::Commit { then } => told(then, self.commit_point(engine)),

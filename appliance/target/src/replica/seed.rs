@@ -1,7 +1,7 @@
 //! Filling blank disks: straight to the target, with no history, because there is nothing to go back to.
 
 use blockdev::Engine;
-use retention::{Lifecycle, encoded_len};
+use retention::{GranuleSet, Lifecycle};
 use units::{ByteLen, ByteOffset, DiskIndex, Sequence};
 use wire::{Extent, Span};
 
@@ -9,6 +9,32 @@ use super::apply::Applier;
 use super::destage::Pieces;
 use super::error::ReplicaError;
 use super::transfer::{DiskWriter, flush_all};
+use super::work::{Then, Work};
+
+/// Bytes of payload written together.
+const TOGETHER_LEN: u64 = 8 << 20;
+
+/// Seeded data to be written to the disks. Not durable before a sync.
+pub struct SeedWork {
+    /// The extents; checked against the disks, hashes verified.
+    pub extents: Vec<Extent>,
+    /// Their payload.
+    pub payload: Vec<u8>,
+    /// Told when written.
+    pub then: Then<()>,
+}
+
+impl SeedWork {
+    /// Marks what it touches and returns its payload's length, or `None` if some of it is marked already.
+    fn mark(&self, touched: &mut GranuleSet) -> Option<u64> {
+        let span = |extent: &Extent| Span { disk: extent.disk, start: extent.start, len: extent.len };
+        if self.extents.iter().any(|extent| !touched.present(&span(extent)).is_empty()) {
+            return None;
+        }
+        self.extents.iter().for_each(|extent| touched.insert(&span(extent)));
+        Some(self.payload.len() as u64)
+    }
+}
 
 impl<V> Applier<V> {
     /// Remembers the disks' sizes and begins to fill them.
@@ -29,21 +55,47 @@ impl<V> Applier<V> {
         self.set_lifecycle(engine, Lifecycle::Seeding { through, blank: false })
     }
 
-    /// Writes seeded data; not durable before [`seed_sync`](Self::seed_sync).
-    pub(crate) fn seed<E: Engine>(
-        &mut self,
-        engine: &mut E,
-        extents: &[Extent],
-        payload: &[u8],
-    ) -> Result<(), ReplicaError> {
+    /// Takes the seeds that wait behind one another, as far as they don't touch the same granules and make up one transfer: they may
+    /// then be written in any order.
+    pub(crate) fn waiting_seeds(&self, first: SeedWork) -> Vec<SeedWork> {
+        let mut touched = GranuleSet::new(self.disks.len());
+        let mut len = first.mark(&mut touched).unwrap_or(0);
+        let mut seeds = vec![first];
+        let mut state = self.shared.lock();
+        while len < TOGETHER_LEN
+            && let Some(work) = state.work.pop_front_if(|work| matches!(work, Work::Seed(_)))
+        {
+            let Work::Seed(seed) = work else { unreachable!("only seeds were taken") };
+            match seed.mark(&mut touched) {
+                Some(more) => {
+                    len += more;
+                    seeds.push(seed);
+                }
+                None => {
+                    state.work.push_front(Work::Seed(seed));
+                    break;
+                }
+            }
+        }
+        seeds
+    }
+
+    /// Writes seeded data, and tells each giver; not durable before [`seed_sync`](Self::seed_sync).
+    pub(crate) fn seed<E: Engine>(&mut self, engine: &mut E, first: SeedWork) -> Result<(), ReplicaError> {
+        let seeds = self.waiting_seeds(first);
+        let written = self.write_seeds(engine, &seeds);
+        seeds.into_iter().for_each(|seed| (seed.then)(written.clone()));
+        written
+    }
+
+    fn write_seeds<E: Engine>(&mut self, engine: &mut E, seeds: &[SeedWork]) -> Result<(), ReplicaError> {
         let mut writer = DiskWriter::new(engine, &self.pool, &self.disks);
         let mut pieces = Pieces { decoder: &mut self.decoder, scratch: Vec::new(), holds: None };
-        let mut at = 0;
-        for (index, extent) in extents.iter().enumerate() {
-            let bytes = &payload[at..at + encoded_len(extent)];
-            at += bytes.len();
-            let span = Span { disk: extent.disk, start: extent.start, len: extent.len };
-            pieces.write(&mut writer, &span, extent, bytes, (0, index))?;
+        for (number, seed) in seeds.iter().enumerate() {
+            for (index, (extent, bytes)) in wire::extent_payloads(&seed.extents, &seed.payload).enumerate() {
+                let span = Span { disk: extent.disk, start: extent.start, len: extent.len };
+                pieces.write(&mut writer, &span, extent, bytes, (number, index))?;
+            }
         }
         writer.finish()
     }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use retention::Afterwards;
 use units::{ByteLen, ByteOffset, DiskIndex, Hash, Sequence};
-use wire::{Extent, HashQuery, Span};
+use wire::{HashQuery, Span};
 
 use super::error::ReplicaError;
 use super::progress::Progress;
+use super::seed::SeedWork;
 
 /// Receives the result of a work, once, on the applier's thread; must not block.
 pub type Then<T> = Box<dyn FnOnce(Result<T, ReplicaError>) + Send>;
@@ -22,15 +23,8 @@ pub enum Work {
         /// Told when done.
         then: Then<()>,
     },
-    /// Write seeded data to the disks. Not durable before a sync.
-    Seed {
-        /// The extents; checked against the disks, hashes verified.
-        extents: Vec<Extent>,
-        /// Their payload.
-        payload: Vec<u8>,
-        /// Told when written.
-        then: Then<()>,
-    },
+    /// Write seeded data to the disks.
+    Seed(SeedWork),
     /// Make everything seeded before durable, and remember how far it reaches.
     SeedSync {
         /// The disk.
@@ -114,7 +108,7 @@ impl Work {
         let error = error.clone();
         match self {
             Self::Begin { then, .. }
-            | Self::Seed { then, .. }
+            | Self::Seed(SeedWork { then, .. })
             | Self::SeedSync { then, .. }
             | Self::EndSeeding { then }
             | Self::Commit { then } => then(Err(error)),
@@ -134,7 +128,7 @@ impl fmt::Debug for Work {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::Begin { .. } => "Begin",
-            Self::Seed { .. } => "Seed",
+            Self::Seed(_) => "Seed",
             Self::SeedSync { .. } => "SeedSync",
             Self::EndSeeding { .. } => "EndSeeding",
             Self::Hashes { .. } => "Hashes",
