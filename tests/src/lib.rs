@@ -14,6 +14,8 @@ pub mod appliance;
 pub mod binaries;
 /// What must be undone, however the lab ends.
 pub mod cleanup;
+/// A source of our own making that keeps to no rule.
+pub mod client;
 /// Other people's programs, run to their end.
 pub mod command;
 /// A SQLite database that is caught in the middle of a transaction.
@@ -36,5 +38,7 @@ pub mod proof;
 pub mod pusher;
 /// Sizes, rates and times as people read them.
 pub mod report;
+/// A running appliance with machines, ready for tests.
+pub mod rig;
 /// `landfall-source` as a child process.
 pub mod source;
