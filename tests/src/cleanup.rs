@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -17,6 +17,8 @@ use signal_hook::iterator::Signals;
 pub enum Action {
     /// End a process with SIGKILL.
     Kill(Pid),
+    /// End a process and those it started with SIGKILL: it leads a process group.
+    KillGroup(Pid),
     /// Unmount what is mounted here.
     Unmount(PathBuf),
     /// Remove a directory and everything in it.
@@ -95,6 +97,7 @@ fn undo_everything() {
 fn perform(action: &Action) {
     match action {
         Action::Kill(pid) => drop(kill_process(*pid, Signal::KILL)),
+        Action::KillGroup(leader) => drop(kill_process_group(*leader, Signal::KILL)),
         Action::Unmount(at) => unmount(at),
         Action::Remove(directory) => drop(std::fs::remove_dir_all(directory)),
     }

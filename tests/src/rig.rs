@@ -92,9 +92,13 @@ impl Rig {
         let member = self.member("bystander", &[4 << 20], Kind::File)?;
         let process = member.rounds("100ms")?;
         let limit = WAIT_MAX;
-        let machine =
-            self.appliance.wait_until("bystander", limit, |machine| machine.newest.is_some())?;
-        Ok(Bystander { process, since: machine.session.since.map(|since| since.to_string()), member, turn: 0 })
+        let machine = self.appliance.wait_until("bystander", limit, |machine| machine.newest.is_some())?;
+        Ok(Bystander {
+            process,
+            since: machine.session.since.map(|since| since.to_string()),
+            member,
+            turn: 0,
+        })
     }
 }
 
