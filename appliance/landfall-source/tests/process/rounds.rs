@@ -51,6 +51,24 @@ fn on_blank_disks_zeroes_are_left_out() {
 }
 
 #[test]
+fn zeroes_are_sent_where_a_seed_that_was_cut_may_have_put_data() {
+    let bench = Bench::new(&[4 * MIB], 29);
+    {
+        // The target crashes in the seed and keeps what it got; the agent ends.
+        let store = &mut *bench.server.store();
+        (store.fuse, store.unsynced_stays) = (Some(4), true);
+    }
+    bench.once_killed_after_crash();
+    assert!(
+        bench.server.store().durable_content[0].iter().any(|byte| *byte != 0),
+        "data is on the target disk"
+    );
+    fs::write(&bench.disks[0], vec![0; 4 * MIB]).expect("written");
+    bench.once(&[]).expect_done();
+    bench.assert_identical();
+}
+
+#[test]
 fn whatever_is_killed_whenever_the_disks_come_home_identical() {
     for seed in 1..=40 {
         let mut chance = Chance::new(seed);
@@ -112,6 +130,26 @@ fn a_lost_or_damaged_table_costs_a_comparison_not_a_copy() {
         assert!(run.number("bytes_changed") <= LEAF as u64, "{damage}");
         assert_eq!(bench.server.store().hashes_asked, 128, "{damage}");
         bench.assert_identical();
+    }
+}
+
+#[test]
+fn a_leaf_that_changed_back_while_no_table_was_saved_is_sent_again() {
+    for forgetful in [false, true] {
+        let bench = Bench::new(&[8 * MIB], 23);
+        bench.once(&[]).expect_done();
+        let (image, table) =
+            (fs::read(&bench.disks[0]).expect("a disk"), fs::read(bench.table()).expect("a table"));
+        bench.change(8, &mut Chance::new(23));
+        bench.once(&[]).expect_done();
+        bench.assert_identical();
+        // As if the agent had been killed before it saved: the table of the first point, and the disk as it was then.
+        fs::write(bench.table(), table).expect("written");
+        fs::write(&bench.disks[0], image).expect("written");
+        bench.server.store().forgetful = forgetful;
+        bench.once(&[]).expect_done();
+        bench.assert_identical();
+        assert_eq!(bench.server.store().hashes_asked, if forgetful { 128 } else { 0 });
     }
 }
 

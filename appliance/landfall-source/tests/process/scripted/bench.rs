@@ -111,6 +111,26 @@ impl Bench {
         false
     }
 
+    /// Runs the agent until the target has crashed, and kills it before the target takes it back.
+    pub(crate) fn once_killed_after_crash(&self) {
+        let crashes = self.server.store().crashes;
+        let mut child = self.start(&["--once"]);
+        let start = Instant::now();
+        loop {
+            let mut store = self.server.store();
+            if store.crashes > crashes {
+                store.refusals = vec![wire::RefusalCode::Busy; 100];
+                break;
+            }
+            drop(store);
+            assert!(start.elapsed() < Duration::from_secs(20), "the target did not crash");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().expect("our own child");
+        child.wait().expect("our own child");
+        self.server.store().refusals.clear();
+    }
+
     /// Changes some leaves of the disks: new text, noise or zeroes, in whole leaves or a few bytes.
     pub(crate) fn change(&self, leaves: u64, chance: &mut Chance) {
         for _ in 0..leaves {

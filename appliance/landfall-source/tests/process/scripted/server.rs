@@ -123,6 +123,7 @@ impl<'a> Connection<'a> {
             Ok(Received::Message(message)) => message,
             Ok(Received::Woken | Received::TimedOut) => {
                 drop(store);
+                self.grant()?;
                 return self.report();
             }
             Ok(Received::Closed) | Err(_) => {
@@ -162,6 +163,15 @@ impl<'a> Connection<'a> {
         self.link.flush().ok()
     }
 
+    /// Gives credit only when nothing comes any more, so that whoever sends without it is found out.
+    fn grant(&mut self) -> Option<()> {
+        if self.received + WINDOW > self.credited {
+            self.credited = self.received + WINDOW;
+            self.link.send(&Message::Credit(Credit { upto: self.credited }), &[]).ok()?;
+        }
+        Some(())
+    }
+
     fn report(&mut self) -> Option<()> {
         let store = lock(&self.shared.store);
         if self.shared.era.load(Ordering::SeqCst) != self.era {
@@ -172,10 +182,6 @@ impl<'a> Connection<'a> {
         if durable >= self.told {
             self.told = durable.next();
             self.link.send(&Message::Durable(Durable { upto: durable }), &[]).ok()?;
-        }
-        if self.received + WINDOW > self.credited {
-            self.credited = self.received + WINDOW;
-            self.link.send(&Message::Credit(Credit { upto: self.credited }), &[]).ok()?;
         }
         self.link.flush().ok()
     }

@@ -37,6 +37,8 @@ pub(crate) struct Store {
     pub(crate) refusals: Vec<RefusalCode>,
     /// Frames until a crash.
     pub(crate) fuse: Option<u64>,
+    /// Whether a crash leaves every seed frame on the disks, synced or not; else it is left to chance.
+    pub(crate) unsynced_stays: bool,
     pub(crate) crashes: u64,
     pub(crate) goodbyes: u64,
     reorder: BTreeMap<u64, Item>,
@@ -64,6 +66,7 @@ impl Store {
             forgetful: false,
             refusals: Vec::new(),
             fuse: None,
+            unsynced_stays: false,
             crashes: 0,
             goodbyes: 0,
             reorder: BTreeMap::new(),
@@ -170,7 +173,7 @@ impl Store {
     pub(crate) fn crash(&mut self, chance: &mut Chance) {
         self.crashes += 1;
         for (extents, payload) in std::mem::take(&mut self.unsynced) {
-            if chance.once_in(2) {
+            if self.unsynced_stays || chance.once_in(2) {
                 apply(&mut self.durable_content, &extents, &payload);
             }
         }
