@@ -3,11 +3,11 @@
 //! It holds nothing that the logs do not: where it is missing or damaged it is made anew from them.
 
 use serde::{Deserialize, Serialize};
-use units::{ByteLen, ByteOffset, EpochNumber, Generation, Hash, MachineId, Sequence, Timestamp};
+use units::{ByteLen, ByteOffset, DiskIndex, EpochNumber, Generation, Hash, MachineId, Sequence, Timestamp};
 use wire::{Extent, Span};
 
 use crate::extent::check_extent;
-use crate::{Body, DecodeError, Point, RecordHead, encoded_len, envelope};
+use crate::{Body, DecodeError, GranuleSet, Point, RecordHead, encoded_len, envelope};
 
 const MAGIC: [u8; 4] = *b"LFIX";
 /// 1: the first.
@@ -108,6 +108,19 @@ impl EpochIndex {
                 self.last_checksum = head.checksum;
             }
         }
+    }
+
+    /// Returns the first granule written at or before `upto` that the epoch did not capture: then its undo log lost something.
+    pub fn uncaptured(&self, upto: Sequence, disks: usize) -> Option<(DiskIndex, ByteOffset)> {
+        let (mut written, mut captured) = (GranuleSet::new(disks), GranuleSet::new(disks));
+        for entry in &self.entries {
+            match entry.log {
+                Log::Redo if entry.sequence <= upto => written.insert(&entry.span()),
+                Log::Redo => {}
+                Log::Undo => captured.insert(&entry.span()),
+            }
+        }
+        written.first_not_in(&captured)
     }
 
     /// Sorts the entries; call it after the last [`add`](Self::add).

@@ -65,7 +65,7 @@ impl TailScan {
         if let Some(previous) = self.previous
             && previous != head.placement.previous
         {
-            return Err(misplaced("predecessor", head.placement.previous, previous));
+            return Err(misplaced(PREDECESSOR, head.placement.previous, previous));
         }
         Ok(head)
     }
@@ -106,13 +106,19 @@ impl TailScan {
     /// Decides what the record that can't be read at [`next`](Self::next) is. `proven`: a block behind it
     /// [proves damage](Self::proves_damage).
     pub fn conclude(&self, cause: DecodeError, proven: bool) -> Tail {
-        if proven || self.durable > self.next {
+        // A log is begun only when the one before it is durable, and that one is never changed again: if its last
+        // record is not the one this log's first names, it was damaged or lost.
+        let orphaned =
+            self.next == ByteOffset(0) && matches!(cause, DecodeError::Misplaced { what: PREDECESSOR, .. });
+        if proven || orphaned || self.durable > self.next {
             Tail::Damaged { at: self.next, cause }
         } else {
             Tail::At(self.next)
         }
     }
 }
+
+const PREDECESSOR: &str = "predecessor";
 
 fn misplaced(what: &'static str, found: impl ToString, expected: impl ToString) -> DecodeError {
     DecodeError::Misplaced { what, found: found.to_string(), expected: expected.to_string() }

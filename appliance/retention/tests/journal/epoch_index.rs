@@ -93,6 +93,7 @@ fn what_no_plan_could_work_with_is_refused_even_under_a_right_checksum() {
     assert_eq!(refusal(&|index| index.entries[0].extent.start = ByteOffset(512)), "start of an extent");
     assert_eq!(refusal(&|index| index.entries[0].extent.len = ByteLen(0)), "length of an extent");
     assert_eq!(refusal(&|index| index.entries[4].extent.len = ByteLen(u64::MAX)), "length of an extent");
+    assert_eq!(refusal(&|index| index.entries[4].extent.len = ByteLen(1 << 63)), "length of an extent");
     assert_eq!(refusal(&|index| index.entries[0].extent.disk = DiskIndex(256)), "disk of an extent");
     assert_eq!(refusal(&|index| index.entries[0].extent.len = ByteLen(2 << 20)), "payload of an extent");
     assert_eq!(refusal(&|index| index.entries[0].payload_at = index.redo_len), "position of a payload");
