@@ -109,6 +109,11 @@ impl<D: Attached> Slots<D> {
         }
     }
 
+    /// Forgets what was in flight: it ended with the world it was in.
+    pub(crate) fn abandon(&mut self) {
+        self.entries.iter_mut().flatten().for_each(|entry| entry.in_flight = 0);
+    }
+
     fn entry(&self, slot: DeviceSlot) -> &Entry<D> {
         self.entries.get(usize::from(slot.0)).and_then(Option::as_ref).expect("the slot holds a device")
     }

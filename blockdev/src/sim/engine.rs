@@ -163,6 +163,7 @@ impl Engine for SimEngine {
                 Ok(completion) => done.push(completion),
                 Err(step) => {
                     self.queued = 0;
+                    self.slots.abandon();
                     return Err(EngineError::Crashed { step });
                 }
             }

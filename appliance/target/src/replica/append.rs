@@ -19,7 +19,7 @@ use units::{ByteLen, ByteOffset, EpochNumber, Sequence, Timestamp};
 use super::budget::ResidentBudget;
 use super::error::ReplicaError;
 use super::limits::ReplicaLimits;
-use super::log_writer::{Entry, LogPosition, LogWriter};
+use super::log_writer::{Entry, LogPosition, LogWriter, RecordPlace};
 use super::paths;
 use super::shared::{AppendStart, EpochInfo, Queued, Received, Shared};
 
@@ -41,7 +41,7 @@ impl<'a> From<&'a Received> for Entry<'a> {
 /// A group on its way to the volume.
 struct Group {
     items: Vec<Received>,
-    starts: Vec<ByteOffset>,
+    places: Vec<RecordPlace>,
     slot: DeviceSlot,
 }
 
@@ -74,7 +74,7 @@ impl Appender {
             return Ok(None);
         }
         match self.stage_items(engine, pool, volume, now, &items) {
-            Ok((writes, starts, slot)) => Ok(Some((Group { items, starts, slot }, writes))),
+            Ok((writes, places, slot)) => Ok(Some((Group { items, places, slot }, writes))),
             Err(error) => {
                 // Nothing was written: the items wait for room, or for the machine to be put out.
                 let mut state = self.shared.lock();
@@ -89,11 +89,12 @@ impl Appender {
         if state.failure.is_some() || state.full.is_some() || state.lag >= self.limits.lag_len {
             return Vec::new();
         }
-        let mut payload = 0;
+        let mut len = 0;
         let mut items = Vec::new();
         while let Some(item) = state.inbox.pop_front_if(|item| {
-            payload += item.payload.len() as u64;
-            items.is_empty() || payload <= self.limits.group_len.0
+            // Records without payload take their room too.
+            len += item.body.record_len_bound(item.payload.len()) as u64;
+            items.is_empty() || len <= self.limits.group_len.0
         }) {
             items.push(item);
         }
@@ -111,12 +112,12 @@ impl Appender {
         volume: &V,
         now: Timestamp,
         items: &[Received],
-    ) -> Result<(Vec<Request>, Vec<ByteOffset>, DeviceSlot), ReplicaError> {
+    ) -> Result<(Vec<Request>, Vec<RecordPlace>, DeviceSlot), ReplicaError> {
         self.open_log(engine, volume, now, items[0].sequence)?;
         let log = self.log.as_mut().expect("the log was just opened");
         let entries: Vec<_> = items.iter().map(Entry::from).collect();
-        let (writes, starts) = log.stage(engine, pool, &entries)?;
-        Ok((writes, starts, log.slot()))
+        let (writes, places) = log.stage(engine, pool, &entries)?;
+        Ok((writes, places, log.slot()))
     }
 
     /// Opens the log the next item goes to: the one recovery found, or that of a new epoch when it is time for one.
@@ -179,7 +180,7 @@ impl Appender {
         log.durable();
         let position = log.position();
         let mut state = self.shared.lock();
-        for (item, start) in group.items.into_iter().zip(group.starts) {
+        for (item, place) in group.items.into_iter().zip(group.places) {
             assert_eq!(item.sequence, state.durable.next(), "the redo log holds every sequence, in order");
             state.durable = item.sequence;
             if let Body::Marker(marker) = &item.body {
@@ -192,14 +193,7 @@ impl Appender {
             let content_len = content_len(&item.body);
             let resident = self.budget.keep(item.body, item.payload);
             let (sequence, epoch) = (item.sequence, position.epoch);
-            state.queue.push_back(Queued {
-                sequence,
-                epoch,
-                position: start,
-                payload_len,
-                content_len,
-                resident,
-            });
+            state.queue.push_back(Queued { sequence, epoch, place, payload_len, content_len, resident });
         }
         state.epoch_mut(position.epoch).redo = ByteLen(position.end.0);
         state.start = Some(AppendStart { position, exists: true });

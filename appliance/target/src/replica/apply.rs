@@ -6,7 +6,6 @@ use blockdev::{DeviceSlot, Engine, PagePool, Volume};
 use retention::{ExtentDecoder, ExtentEncoder, Head, Lifecycle};
 use units::{ByteLen, EpochNumber, MachineId, Timestamp};
 
-use super::budget::ResidentBudget;
 use super::error::ReplicaError;
 use super::head_file::HeadFile;
 use super::limits::ReplicaLimits;
@@ -23,7 +22,6 @@ pub struct Applier<V> {
     pub(crate) volume: V,
     pub(crate) limits: ReplicaLimits,
     pub(crate) pool: PagePool,
-    pub(crate) budget: ResidentBudget,
     pub(crate) head: HeadFile,
     /// The target disks, by index.
     pub(crate) disks: Vec<DeviceSlot>,

@@ -20,20 +20,38 @@ impl ResidentBudget {
     }
 
     /// Keeps a body and payload if there is room.
-    pub(crate) fn keep(&self, body: Body, payload: Vec<u8>) -> Option<Arc<(Body, Vec<u8>)>> {
+    pub(crate) fn keep(&self, body: Body, payload: Vec<u8>) -> Option<Arc<Resident>> {
         let cost = cost(&payload);
         let before = self.used.fetch_add(cost, Ordering::Relaxed);
         if before + cost > self.most {
             self.used.fetch_sub(cost, Ordering::Relaxed);
             return None;
         }
-        Some(Arc::new((body, payload)))
+        Some(Arc::new(Resident { body, payload, held: Some((self.used.clone(), cost)) }))
     }
+}
 
-    /// Gives back what was kept.
-    pub(crate) fn release(&self, kept: Arc<(Body, Vec<u8>)>) {
-        let before = self.used.fetch_sub(cost(&kept.1), Ordering::Relaxed);
-        assert!(before >= cost(&kept.1), "nothing is given back twice");
+/// A body and payload in memory; gives back its part of the budget when it is dropped, whoever drops it.
+#[derive(Debug)]
+pub(crate) struct Resident {
+    pub(crate) body: Body,
+    pub(crate) payload: Vec<u8>,
+    held: Option<(Arc<AtomicUsize>, usize)>,
+}
+
+impl Resident {
+    /// Returns what was read again for one round, outside the budget.
+    pub(crate) fn passing(body: Body, payload: Vec<u8>) -> Arc<Self> {
+        Arc::new(Self { body, payload, held: None })
+    }
+}
+
+impl Drop for Resident {
+    fn drop(&mut self) {
+        if let Some((used, cost)) = &self.held {
+            let before = used.fetch_sub(*cost, Ordering::Relaxed);
+            assert!(before >= *cost, "nothing is given back twice");
+        }
     }
 }
 

@@ -10,19 +10,20 @@
 use std::sync::Arc;
 
 use blockdev::{DeviceSlot, Engine, Volume};
-use retention::{Body, ExtentDecoder, RoundPlan, TailScan, encoded_len, plan_round};
+use retention::{Body, DecodeError, ExtentDecoder, RoundPlan, TailScan, encoded_len, plan_round};
 use units::{ByteLen, ByteOffset, Hash, Sequence, Timestamp};
 use wire::{Extent, Span};
 
 use super::apply::Applier;
+use super::budget::Resident;
 use super::error::ReplicaError;
 use super::log_reader::LogReader;
-use super::log_writer::Entry;
+use super::log_writer::{Entry, GROUP_LEN_MAX};
 use super::paths;
 use super::shared::Queued;
 use super::transfer::{DiskWriter, ReadAt, cut, first_failure, flush_all, read_each};
 
-type Item = Arc<(Body, Vec<u8>)>;
+type Item = Arc<Resident>;
 
 impl<V> Applier<V> {
     /// Destages the oldest of what waits. Returns whether there was anything.
@@ -72,15 +73,16 @@ impl<V> Applier<V> {
         let redo = self.whole_redo(engine)?;
         let damaged = |cause| ReplicaError::Damaged {
             file: paths::redo(self.head.head().machine, item.epoch),
-            at: item.position,
+            at: item.place.at,
             cause,
         };
-        let scan = TailScan::new(self.placement(item.position), None, ByteOffset(0));
+        let scan = TailScan::new(self.placement(item.place.at), None, ByteOffset(0));
         let (head, body) = LogReader::new(engine, &self.pool, redo).record_at(&scan)?.map_err(damaged)?;
-        assert_eq!(
-            head.sequence, item.sequence,
-            "a record that decodes at its place is the one written there"
-        );
+        if head.checksum != item.place.checksum {
+            // Whole, and of this place, but an older one: the write of the newer never reached the disk.
+            let (found, expected) = (head.checksum.to_string(), item.place.checksum.to_string());
+            return Err(damaged(DecodeError::Misplaced { what: "record", found, expected }));
+        }
         let mut payload = vec![0; head.payload_len];
         let extents = body_extents(&body);
         let sources = payload_sources(redo, head.payload_at(), extents);
@@ -90,7 +92,7 @@ impl<V> Applier<V> {
             payload[starts[index]..starts[index] + bytes.len()].copy_from_slice(bytes);
             Ok(())
         })?;
-        Ok(Arc::new((body, payload)))
+        Ok(Resident::passing(body, payload))
     }
 
     /// Returns the open epoch's redo log, opened anew if it has grown past what was opened: whoever appends to it lengthens it
@@ -125,6 +127,7 @@ impl<V> Applier<V> {
         now: Timestamp,
     ) -> Result<(), ReplicaError> {
         const PORTION_SPANS: usize = 256;
+        const _: () = assert!((PORTION_SPANS as u64 + 16) * units::LEAF_LEN < GROUP_LEN_MAX);
         for portion in plan.capture.chunks(PORTION_SPANS) {
             self.append_before_images(engine, portion, upto, now)?;
         }
@@ -181,7 +184,7 @@ impl<V> Applier<V> {
         for write in &plan.writes {
             let (item, extent) = (&items[write.batch], &extents_of(&items[write.batch])[write.extent]);
             let start = starts[write.batch][write.extent];
-            let payload = &item.1[start..start + encoded_len(extent)];
+            let payload = &item.payload[start..start + encoded_len(extent)];
             pieces.write(&mut writer, &write.span, extent, payload, (write.batch, write.extent))?;
         }
         writer.finish()
@@ -196,9 +199,6 @@ impl<V> Applier<V> {
             state.written = item.sequence;
             state.lag = ByteLen(state.lag.0 - item.payload_len as u64);
             self.unflushed += item.payload_len as u64 + 1;
-            if let Some(resident) = front.resident {
-                self.budget.release(resident);
-            }
         }
         drop(state);
         self.last_round = now;
@@ -261,7 +261,12 @@ fn before_records(images: Vec<(usize, Extent, Vec<u8>)>) -> Vec<(Body, Vec<u8>)>
 }
 
 fn extents_of(item: &Item) -> &[Extent] {
-    body_extents(&item.0)
+    body_extents(&item.body)
+}
+
+/// Returns the bytes of the disk that an extent is about.
+pub(crate) fn span_of(extent: &Extent) -> Span {
+    Span { disk: extent.disk, start: extent.start, len: extent.len }
 }
 
 pub(crate) fn body_extents(body: &Body) -> &[Extent] {

@@ -36,7 +36,7 @@ impl<V> Applier<V> {
             ByteOffset(self.shared.lock().epoch_mut(epoch).undo.0),
         );
         let mut captured = GranuleSet::new(self.disks.len());
-        let log_end = LogReader::new(engine, &self.pool, slot).walk(scan, |_, body| {
+        let log_end = LogReader::new(engine, &self.pool, slot).walk(scan, None, |_, body| {
             let span =
                 |extent: &wire::Extent| Span { disk: extent.disk, start: extent.start, len: extent.len };
             super::destage::body_extents(body).iter().for_each(|extent| captured.insert(&span(extent)));
@@ -63,7 +63,7 @@ impl<V> Applier<V> {
         let lost: Vec<_> = self.shared.lock().epochs.iter().filter(lost).map(|info| info.epoch).collect();
         for epoch in lost {
             let index = self.index_of(engine, epoch)?;
-            self.write_index(engine, &index)?;
+            self.save_index(engine, &index)?;
             self.shared.lock().epoch_mut(epoch).sealed = true;
         }
         Ok(())
@@ -82,7 +82,7 @@ impl<V> Applier<V> {
         let Some(epoch) = self.open.as_ref().map(|open| open.epoch) else { return Ok(()) };
         self.checkpoint(engine)?;
         let index = self.index_of(engine, epoch)?;
-        self.write_index(engine, &index)?;
+        self.save_index(engine, &index)?;
         let open = self.open.take().expect("the epoch is open");
         drop(engine.detach(open.redo));
         drop(engine.detach(open.undo.slot()));
@@ -90,11 +90,22 @@ impl<V> Applier<V> {
         Ok(())
     }
 
-    pub(crate) fn write_index<E: Engine>(
-        &mut self,
-        engine: &mut E,
-        index: &EpochIndex,
-    ) -> Result<(), ReplicaError>
+    /// Writes the index of a sealed epoch if there is room for it. It holds nothing that the logs do not, and an epoch
+    /// without one can expire like any other: the want of room for it must not keep room from being made.
+    fn save_index<E: Engine>(&mut self, engine: &mut E, index: &EpochIndex) -> Result<(), ReplicaError>
+    where
+        V: Volume<Device = E::Device>,
+    {
+        match self.write_index(engine, index) {
+            Err(ReplicaError::Full { what }) => {
+                tracing::warn!(what, "no room for an index; it is made from the logs when it is needed");
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn write_index<E: Engine>(&mut self, engine: &mut E, index: &EpochIndex) -> Result<(), ReplicaError>
     where
         V: Volume<Device = E::Device>,
     {
@@ -132,7 +143,13 @@ impl<V> Applier<V> {
         self.add_log(engine, &mut index, Log::Redo)?;
         self.add_log(engine, &mut index, Log::Undo)?;
         index.sort();
-        Ok(index)
+        let written = self.shared.lock().written;
+        match index.uncaptured(written, self.disks.len()) {
+            Some((disk, start)) => {
+                Err(ReplicaError::Uncaptured { file: paths::undo(self.machine(), epoch), disk, start })
+            }
+            None => Ok(index),
+        }
     }
 
     /// Reads an index file; `None` if it is missing or does not check.
@@ -206,11 +223,14 @@ impl<V> Applier<V> {
         let known = (log == Log::Undo).then_some(previous);
         let info = *self.shared.lock().epoch_mut(epoch);
         let durable = ByteOffset(if log == Log::Redo { info.redo.0 } else { info.undo.0 });
+        // The redo log may be growing right now: it is read up to what is known to be durable. Of an undo log
+        // that has not been opened since the start, the end is not known.
+        let until = (log == Log::Redo || durable > ByteOffset(0)).then_some(durable);
         let scan =
             TailScan::new(Placement { machine, generation, epoch, position, previous }, known, durable);
         let slot = engine.attach(self.volume.open(&path)?)?;
-        let end =
-            LogReader::new(engine, &self.pool, slot).walk(scan, |head, body| index.add(log, head, body));
+        let end = LogReader::new(engine, &self.pool, slot)
+            .walk(scan, until, |head, body| index.add(log, head, body));
         drop(engine.detach(slot));
         match end?.tail {
             Tail::At(_) => Ok(()),

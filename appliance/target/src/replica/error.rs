@@ -2,7 +2,7 @@
 
 use blockdev::{DeviceError, EngineError, VolumeError};
 use retention::{DecodeError, PlanError};
-use units::{ByteOffset, Sequence};
+use units::{ByteOffset, DiskIndex, Sequence};
 
 /// Why a step of a replica failed. What follows from it: see [`ReplicaError::kind`].
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -32,6 +32,16 @@ pub enum ReplicaError {
         /// What is wrong.
         #[source]
         cause: DecodeError,
+    },
+    /// A granule was overwritten, and what it held before is not in the undo log.
+    #[error("the journal is damaged: {file} lacks what {disk} held at {start}")]
+    Uncaptured {
+        /// The undo log, on the retention volume.
+        file: String,
+        /// The disk.
+        disk: DiskIndex,
+        /// The granule's position.
+        start: ByteOffset,
     },
     /// The journal ends before what was recorded as applied, or leaves a sequence out.
     #[error("the journal lost history: {what}: found sequence {found}, expected {expected}")]
@@ -84,7 +94,7 @@ impl ReplicaError {
             Self::Device(_) | Self::Engine(_) | Self::Volume(_) | Self::NoMemory | Self::Panicked => {
                 FailureKind::Device
             }
-            Self::Damaged { .. } | Self::LostHistory { .. } => FailureKind::Damaged,
+            Self::Damaged { .. } | Self::Uncaptured { .. } | Self::LostHistory { .. } => FailureKind::Damaged,
             Self::Full { .. } => FailureKind::Full,
             Self::Unfit { .. } | Self::Plan(PlanError::OutOfWindow { .. }) => FailureKind::Refused,
             Self::Plan(PlanError::Unresolved { .. }) => FailureKind::Damaged,

@@ -47,13 +47,27 @@ impl HeadFile {
         let slots = (0..HEAD_COPIES).map(|copy| copy * HEAD_LEN_MAX as u64);
         let copy = |at: u64| ReadAt { slot, at: ByteOffset(at), len: HEAD_LEN_MAX };
         let reads: Vec<_> = slots.filter(|at| at + HEAD_LEN_MAX as u64 <= file_len).map(copy).collect();
-        let mut copies = Vec::new();
-        read_each(engine, pool, &reads, |_, buffer| {
-            copies.push(Head::decode(&buffer).and_then(|head| of_machine(head, machine)));
+        let missing = retention::DecodeError::Short { found: 0, needed: HEAD_LEN_MAX };
+        let mut copies = vec![Err(missing); HEAD_COPIES as usize];
+        read_each(engine, pool, &reads, |copy, buffer| {
+            copies[copy] = Head::decode(&buffer).and_then(|head| of_machine(head, machine));
             Ok(())
         })?;
         let damaged = |cause| ReplicaError::Damaged { file: path, at: ByteOffset(0), cause };
-        Ok(Self { slot, head: choose_head(copies).map_err(damaged)? })
+        let head = choose_head(copies.clone()).map_err(damaged)?;
+        let mut file = Self { slot, head };
+        if !file.is_whole(&copies) {
+            // A crash in an update, or rot: written anew, the pair that is not in use first.
+            file.update(engine, |_| ())?;
+            file.update(engine, |_| ())?;
+        }
+        Ok(file)
+    }
+
+    /// Tells whether every copy is whole, and the newest there twice.
+    fn is_whole(&self, copies: &[Result<Head, retention::DecodeError>]) -> bool {
+        let newest = head_slots(self.head.revision).map(|at| (at.0 / HEAD_LEN_MAX as u64) as usize);
+        copies.iter().all(Result::is_ok) && newest.iter().all(|copy| copies[*copy].as_ref() == Ok(&self.head))
     }
 
     pub(crate) fn slot(&self) -> DeviceSlot {

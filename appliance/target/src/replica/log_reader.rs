@@ -11,14 +11,16 @@ use units::{ByteOffset, Hash};
 use wire::Extent;
 
 use super::error::ReplicaError;
+use super::log_writer::GROUP_LEN_MAX;
 use super::transfer::{ReadAt, TRANSFER_LEN, read_each};
 
 /// Bytes read at once while walking a log.
 const WINDOW_LEN: usize = 96 << 10;
 /// How far behind an unreadable record proof is looked for: further than the longest group.
-const PROOF_LEN: u64 = 16 << 20;
+const PROOF_LEN: u64 = 20 << 20;
 
 const _: () = assert!(WINDOW_LEN <= TRANSFER_LEN && WINDOW_LEN.is_multiple_of(BLOCK_LEN));
+const _: () = assert!(PROOF_LEN > GROUP_LEN_MAX, "behind a damaged group the next one is still seen");
 const _: () =
     assert!(WINDOW_LEN > RECORD_HEADER_LEN + (64 << 10) + BLOCK_LEN, "a header and body fit a window");
 
@@ -46,14 +48,20 @@ impl<'e, E: Engine> LogReader<'e, E> {
     /// Walks the log and gives every record that counts to `visit`, in order. What nothing proves to have been durable counts only
     /// if its payload is whole too. A torn group counts as far as it is whole if that ends at a block, where the next group can
     /// start; otherwise none of it does.
+    ///
+    /// `until`: where the log is known to end; what lies behind is not looked at, for it may be on its way.
     pub(crate) fn walk(
         &mut self,
         mut scan: TailScan,
+        until: Option<ByteOffset>,
         mut visit: impl FnMut(&RecordHead, &Body),
     ) -> Result<LogEnd, ReplicaError> {
         let mut previous = scan.previous();
         let mut doubtful: VecDeque<(RecordHead, Body)> = VecDeque::new();
         let tail = loop {
+            if until.is_some_and(|until| scan.next() >= until) {
+                break Tail::At(scan.next());
+            }
             let (head, body) = match self.record_at(&scan)? {
                 Ok(record) => record,
                 Err(cause) => break self.conclude(&scan, cause)?,

@@ -7,12 +7,22 @@ use units::{ByteLen, ByteOffset, EpochNumber, Generation, Hash, MachineId, Seque
 use super::error::ReplicaError;
 use super::transfer::TRANSFER_LEN;
 
+/// Bytes of the longest group: before-images of a portion of a round (`destage`), with their records around them.
+pub(crate) const GROUP_LEN_MAX: u64 = 18 << 20;
+
 /// What one record of a group is made from.
 pub(crate) struct Entry<'a> {
     pub(crate) sequence: Sequence,
     pub(crate) received: Timestamp,
     pub(crate) body: &'a Body,
     pub(crate) payload: &'a [u8],
+}
+
+/// Where a record lies in its log, and which it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RecordPlace {
+    pub(crate) at: ByteOffset,
+    pub(crate) checksum: Hash,
 }
 
 /// Where a log stands: what is needed to go on appending to it.
@@ -69,7 +79,7 @@ impl LogWriter {
         engine: &mut E,
         pool: &PagePool,
         entries: &[Entry<'_>],
-    ) -> Result<(Vec<Request>, Vec<ByteOffset>), ReplicaError> {
+    ) -> Result<(Vec<Request>, Vec<RecordPlace>), ReplicaError> {
         assert!(self.staged.is_none(), "the group before is durable");
         assert!(!entries.is_empty(), "a group has a record");
         let bound = |entry: &Entry<'_>| entry.body.record_len_bound(entry.payload.len());
@@ -81,11 +91,15 @@ impl LogWriter {
             let align = if index + 1 == entries.len() { BLOCK_LEN } else { RECORD_ALIGN };
             let record = self.record(entry, at, previous);
             let (checksum, len) = encode(&record, align, |bytes| group.push(bytes));
-            starts.push(at);
+            starts.push(RecordPlace { at, checksum });
             (at, previous) = (ByteOffset(at.0 + len as u64), checksum);
         }
         let writes = group.into_writes(self.slot, self.position.end);
         let end = ByteOffset(at.0.next_multiple_of(BLOCK_LEN as u64));
+        assert!(
+            end.0 - self.position.end.0 <= GROUP_LEN_MAX,
+            "a group is bounded, so that damage in it is proven"
+        );
         assert!(end.0 <= self.allocated.0, "a group fits the space that was reserved for it");
         self.staged = Some((end, previous));
         Ok((writes, starts))

@@ -10,12 +10,13 @@
 //!
 //! Everything that is read is flushed first: it counts once it is durable.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use blockdev::{Engine, PagePool, Volume, VolumeError};
 use retention::{
-    Body, EpochIndex, ExtentDecoder, ExtentEncoder, Head, HeadDisk, Placement, Point, Tail, TailScan,
-    Timeline,
+    Body, EpochIndex, ExtentDecoder, ExtentEncoder, GranuleSet, Head, HeadDisk, Placement, Point, Tail,
+    TailScan, Timeline,
 };
 use units::{ByteLen, ByteOffset, EpochNumber, Hash, MachineId, Sequence, Timestamp};
 
@@ -26,7 +27,7 @@ use super::error::ReplicaError;
 use super::head_file::HeadFile;
 use super::limits::ReplicaLimits;
 use super::log_reader::LogReader;
-use super::log_writer::LogPosition;
+use super::log_writer::{LogPosition, RecordPlace};
 use super::paths;
 use super::shared::{AppendStart, Bell, EpochInfo, Queued, Shared, State};
 use super::transfer::flush_all;
@@ -126,7 +127,6 @@ impl<V: Volume> Replica<V> {
             volume,
             limits,
             pool,
-            budget: budget.clone(),
             head,
             disks: slots,
             open: None,
@@ -186,6 +186,8 @@ struct Found {
     previous: Option<Hash>,
     end: ByteOffset,
     epoch: EpochNumber,
+    /// What was applied of each epoch that is not sealed: its undo log must hold what was there before.
+    applied: BTreeMap<EpochNumber, GranuleSet>,
 }
 
 impl<V: Volume> Applier<V> {
@@ -193,7 +195,8 @@ impl<V: Volume> Applier<V> {
         let (base, applied) = (self.head.head().base, self.head.head().applied);
         let epochs = self.list_epochs()?;
         let first = epochs.first().copied().unwrap_or(self.head.head().oldest_epoch);
-        let mut found = Found { last: base, previous: None, end: ByteOffset(0), epoch: first };
+        let (end, done) = (ByteOffset(0), BTreeMap::new());
+        let mut found = Found { last: base, previous: None, end, epoch: first, applied: done };
         if base == Sequence(0) {
             found.previous = Some(Hash::default());
         }
@@ -205,8 +208,31 @@ impl<V: Volume> Applier<V> {
             return Err(ReplicaError::LostHistory { what, found: found.last, expected: applied });
         }
         self.publish(&found, !epochs.is_empty());
-        let unsealed = self.shared.lock().epochs.iter().find(|info| !info.sealed).map(|info| info.epoch);
-        unsealed.map_or(Ok(()), |epoch| self.open_epoch(engine, epoch))
+        self.take_up(engine, &found)
+    }
+
+    /// Opens the epoch that is to be applied next, or else the newest; those before it are sealed if they are not.
+    fn take_up<E: Engine<Device = V::Device>>(
+        &mut self,
+        engine: &mut E,
+        found: &Found,
+    ) -> Result<(), ReplicaError> {
+        let applied = self.head.head().applied;
+        let next = {
+            let state = self.shared.lock();
+            let waits = |info: &&EpochInfo| !info.sealed && info.last > applied;
+            let next = state.epochs.iter().find(waits).or(state.epochs.back().filter(|info| !info.sealed));
+            next.map(|info| info.epoch)
+        };
+        let Some(epoch) = next else { return Ok(()) };
+        self.open_epoch(engine, epoch)?;
+        let captured = &self.open.as_ref().expect("the epoch was just opened").captured;
+        match found.applied.get(&epoch).and_then(|written| written.first_not_in(captured)) {
+            Some((disk, start)) => {
+                Err(ReplicaError::Uncaptured { file: paths::undo(self.machine(), epoch), disk, start })
+            }
+            None => Ok(()),
+        }
     }
 
     fn publish(&mut self, found: &Found, exists: bool) {
@@ -264,7 +290,8 @@ impl<V: Volume> Applier<V> {
         let scan = TailScan::new(placement, found.previous, ByteOffset(0));
         let (applied, mut items, mut points) = (head.applied, Vec::new(), Vec::new());
         let (mut last, mut gap, mut closed) = (found.last, None, Timestamp(0));
-        let end = LogReader::new(engine, &self.pool, slot).walk(scan, |head, body| {
+        let mut written = GranuleSet::new(self.disks.len());
+        let end = LogReader::new(engine, &self.pool, slot).walk(scan, None, |head, body| {
             if head.sequence != last.next() {
                 gap = gap.or(Some((head.sequence, last.next())));
             }
@@ -273,10 +300,12 @@ impl<V: Volume> Applier<V> {
                 points.push(Point::from(marker.as_ref()));
             }
             if head.sequence > applied {
-                let (sequence, position, payload_len) =
-                    (head.sequence, head.placement.position, head.payload_len);
+                let (sequence, payload_len) = (head.sequence, head.payload_len);
+                let place = RecordPlace { at: head.placement.position, checksum: head.checksum };
                 let content_len = content_len(body);
-                items.push(Queued { sequence, epoch, position, payload_len, content_len, resident: None });
+                items.push(Queued { sequence, epoch, place, payload_len, content_len, resident: None });
+            } else {
+                body.extents().iter().for_each(|extent| written.insert(&super::destage::span_of(extent)));
             }
         });
         drop(engine.detach(slot));
@@ -292,7 +321,8 @@ impl<V: Volume> Applier<V> {
             Tail::At(tail) => tail,
             Tail::Damaged { at, cause } => return Err(ReplicaError::Damaged { file: path, at, cause }),
         };
-        *found = Found { last, previous: end.previous, end: tail, epoch };
+        (found.last, found.previous, found.end, found.epoch) = (last, end.previous, tail, epoch);
+        found.applied.insert(epoch, written);
         let (redo, undo) = (ByteLen(tail.0), ByteLen::ZERO);
         let mut state = self.shared.lock();
         state.epochs.push_back(EpochInfo { epoch, first, last, closed, sealed: false, redo, undo });

@@ -9,8 +9,9 @@ use std::time::Duration;
 use retention::{Body, Lifecycle, Timeline};
 use units::{ByteLen, ByteOffset, EpochNumber, Generation, Sequence, Timestamp};
 
+use super::budget::Resident;
 use super::error::{FailureKind, ReplicaError};
-use super::log_writer::LogPosition;
+use super::log_writer::{LogPosition, RecordPlace};
 use super::work::Work;
 
 /// A batch or marker that was received and checked, but is not durable.
@@ -45,13 +46,13 @@ pub enum NotTaken {
 pub(crate) struct Queued {
     pub(crate) sequence: Sequence,
     pub(crate) epoch: EpochNumber,
-    /// Where its record lies in the redo log.
-    pub(crate) position: ByteOffset,
+    /// Where its record lies in the redo log, and which it is.
+    pub(crate) place: RecordPlace,
     pub(crate) payload_len: usize,
     /// Bytes of target disk it covers.
     pub(crate) content_len: ByteLen,
     /// Body and payload, as long as the memory budget allows; the redo log has them in any case.
-    pub(crate) resident: Option<Arc<(Body, Vec<u8>)>>,
+    pub(crate) resident: Option<Arc<Resident>>,
 }
 
 /// An epoch, as operators see it.
@@ -208,6 +209,8 @@ impl Shared {
         state.failure.get_or_insert((error.kind(), what));
         let abandoned = std::mem::take(&mut state.work);
         state.inbox.clear();
+        // Nobody destages them any more, and other machines need the memory.
+        state.queue.iter_mut().for_each(|queued| queued.resident = None);
         drop(state);
         abandoned.into_iter().for_each(|work| work.refuse(error));
         self.changed();
