@@ -70,13 +70,13 @@ fn main() -> ExitCode {
 }
 
 fn measure(arguments: &Arguments) -> Result<()> {
-    let names: Vec<_> = ROWS.iter().map(|row| row.name).collect();
+    let mut names: Vec<_> = ROWS.iter().map(|row| row.name).collect();
+    names.dedup();
     for name in &arguments.only {
         anyhow::ensure!(names.contains(&name.as_str()), "no row {name}; the rows are {}", names.join(", "));
     }
-    let board = Board::new(&arguments.only);
     let material = Material::prepare(&arguments.dir, arguments.size)?;
-    let mut board = board;
+    let mut board = Board::new(&arguments.only);
     eprintln!("bench: a disk of {}, {} turns each", size(arguments.size.0), arguments.repeat);
     let peers = Peers::prepare(&material)?;
     let limits = Limits::new(&material);
