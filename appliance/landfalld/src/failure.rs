@@ -23,7 +23,7 @@ fn code_of(error: &TargetError) -> Code {
         TargetError::MachineExists { .. } => Code::MachineExists,
         TargetError::DiskCount { .. } => Code::DiskCount,
         TargetError::Disk(source) => code_of_device(source),
-        TargetError::NoIdentity { .. } => Code::DiskKind,
+        TargetError::NoIdentity { .. } | TargetError::LongPath { .. } => Code::DiskKind,
         TargetError::DiskTaken { .. } => Code::DiskTaken,
         TargetError::Connected { .. } => Code::MachineConnected,
         TargetError::Busy { .. } => Code::MachineBusy,

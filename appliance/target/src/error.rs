@@ -49,6 +49,14 @@ pub enum TargetError {
         /// The path.
         path: String,
     },
+    /// The path or identity of a disk is too long to be recorded.
+    #[error("{path} has a path or identity of more than {most} bytes")]
+    LongPath {
+        /// The path.
+        path: String,
+        /// The most allowed.
+        most: usize,
+    },
     /// A disk belongs to a machine already.
     #[error("{path} is a target disk of {machine} already")]
     DiskTaken {

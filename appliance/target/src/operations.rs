@@ -17,6 +17,10 @@ use crate::replica::{Replica, ReplicaError, Work};
 use crate::session::now;
 use crate::worker::CommitOrder;
 
+/// Bytes a disk's path and its identity may have, so that a head of 256 disks fits its slot.
+const PATH_LEN_MAX: usize = 400;
+const _: () = assert!(units::DISKS_MAX * (2 * PATH_LEN_MAX + 64) + 4096 <= retention::HEAD_LEN_MAX);
+
 /// A target disk an operator offers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiskOffer {
@@ -110,6 +114,9 @@ impl MasterTarget {
             .identity()
             .ok_or_else(|| TargetError::NoIdentity { path: offer.path.clone() })?
             .to_string();
+        if offer.path.len() > PATH_LEN_MAX || identity.len() > PATH_LEN_MAX {
+            return Err(TargetError::LongPath { path: offer.path.clone(), most: PATH_LEN_MAX });
+        }
         let file = device.kind() == blockdev::FileKind::RegularFile;
         let (device_len, len) = (device.geometry().len, ByteLen::ZERO);
         Ok((HeadDisk { path: offer.path.clone(), identity, file, device_len, len }, device))
