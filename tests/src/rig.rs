@@ -54,7 +54,13 @@ pub struct Member {
 impl Rig {
     /// Starts an appliance with more arguments for `landfalld`. Errors: it does not start.
     pub fn start(arguments: &[&str]) -> Result<Self> {
+        Self::start_on(arguments, |_| Ok(()))
+    }
+
+    /// Starts an appliance after something was prepared in its lab, such as a volume mounted at `retention`.
+    pub fn start_on(arguments: &[&str], prepare: impl FnOnce(&Lab) -> Result<()>) -> Result<Self> {
         let (binaries, lab) = (Binaries::find()?, Lab::new(None)?);
+        prepare(&lab)?;
         let authority = Authority::new(&lab, &binaries, "ca")?;
         let identity = authority.issue("master-target", "home")?;
         let mut appliance = Appliance::new(&lab, &binaries, &identity)?.with(arguments);
@@ -203,6 +209,16 @@ impl Bystander {
         let since = machine.session.since.as_ref().map(ToString::to_string);
         ensure!(since == self.since, "its session began anew: {:?}", machine.session);
         within(WAIT_MAX, || self.member.is_same())
+    }
+}
+
+impl Bystander {
+    /// Looks at it after a restart of the appliance: its source has come back by itself, and is unaffected from here on.
+    pub fn again(mut self, rig: &Rig) -> Result<Self> {
+        let machine = rig.appliance.wait_until("bystander", WAIT_MAX, |machine| machine.session.connected)?;
+        self.since = machine.session.since.map(|since| since.to_string());
+        self.is_unaffected(rig)?;
+        Ok(self)
     }
 }
 

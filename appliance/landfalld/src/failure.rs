@@ -28,6 +28,7 @@ fn code_of(error: &TargetError) -> Code {
         TargetError::Connected { .. } => Code::MachineConnected,
         TargetError::Busy { .. } => Code::MachineBusy,
         TargetError::Phase { .. } => Code::MachinePhase,
+        TargetError::Out { kind: FailureKind::Damaged, .. } => Code::MachineDamaged,
         TargetError::Out { .. } => Code::MachineFailed,
         TargetError::NoPoint { .. } => Code::PointNone,
         TargetError::TimeOutside { .. } | TargetError::SequenceOutside { .. } => Code::PointOutsideWindow,

@@ -3,7 +3,7 @@
 use blockdev::{DeviceError, EngineError, VolumeError};
 use units::{MachineName, Sequence, Timestamp};
 
-use crate::replica::ReplicaError;
+use crate::replica::{FailureKind, ReplicaError};
 
 /// Why a request is not granted. Nothing has changed, unless the error says so.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +96,8 @@ pub enum TargetError {
     Out {
         /// The machine.
         name: MachineName,
+        /// What kind of failure it met.
+        kind: FailureKind,
         /// Why.
         why: String,
     },

@@ -142,7 +142,7 @@ impl MasterTarget {
         point: PointName,
         floor: Consistency,
     ) -> Result<Found, TargetError> {
-        let machine = self.machine(name)?;
+        let machine = self.in_service(name)?;
         let state = machine.shared.lock();
         let none = || TargetError::NoPoint { name: name.clone() };
         let (oldest, newest) = (state.base, state.durable);
@@ -262,7 +262,7 @@ impl MasterTarget {
         let machine = self.machine(name)?;
         let failure = machine.shared.lock().failure.clone();
         match failure {
-            Some((_, why)) => Err(TargetError::Out { name: name.clone(), why }),
+            Some((kind, why)) => Err(TargetError::Out { name: name.clone(), kind, why }),
             None => Ok(machine),
         }
     }
