@@ -1,0 +1,136 @@
+//! A retention volume without room: the oldest history goes first, then the source waits; what was acked stays.
+
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use control::api::Phase;
+use landfall_tests::cleanup::{Action, Undo};
+use landfall_tests::command::{command, run};
+use landfall_tests::disk::Kind;
+use landfall_tests::lab::Lab;
+use landfall_tests::material::Noise;
+use landfall_tests::rig::{Member, Rig, is_root, newest};
+
+const MIB: u64 = 1 << 20;
+const WAIT_MAX: Duration = Duration::from_secs(40);
+
+/// Makes an ext4 file system of its own the retention volume.
+fn mount(lab: &Lab, len_mib: u64) -> Result<()> {
+    let image = lab.file("volume");
+    fs::File::create(&image)?.set_len(len_mib * MIB)?;
+    run(command("mkfs.ext4").args(["-q", "-m", "0"]).arg(&image))?;
+    run(command("mount").args(["-o", "loop"]).arg(&image).arg(lab.directory("retention")?)).map(drop)
+}
+
+fn start(arguments: &[&str], len_mib: u64) -> Result<(Rig, Undo)> {
+    let rig = Rig::start_on(arguments, |lab| mount(lab, len_mib))?;
+    let unmount = Undo::new(Action::Unmount(rig.appliance.retention().to_owned()));
+    Ok((rig, unmount))
+}
+
+/// Takes what is left of the volume but `spare_mib`.
+fn fill(rig: &Rig, spare_mib: u64) -> Result<std::path::PathBuf> {
+    let ballast = rig.appliance.retention().join("ballast");
+    let free = rig.appliance.status()?.volume.free_bytes;
+    let len = free.saturating_sub(spare_mib * MIB).to_string();
+    run(command("fallocate").args(["-l", &len]).arg(&ballast))?;
+    Ok(ballast)
+}
+
+fn rewrite(member: &Member, turn: u64) -> Result<()> {
+    let (mut noise, len) = (Noise::new(turn), member.disks[0].len()?.0);
+    let mut content = vec![0; usize::try_from(len)?];
+    noise.fill(&mut content);
+    let path: &Path = member.disks[0].path();
+    fs::write(path, content).context("rewriting the whole disk")
+}
+
+#[test]
+fn the_oldest_epochs_go_when_the_volume_is_full_and_replication_goes_on() -> Result<()> {
+    if !is_root() {
+        return Ok(());
+    }
+    let (mut rig, unmount) = start(&["--epoch-size", "4MiB"], 900)?;
+    let member = rig.member("web-01", &[6 * MIB], Kind::File)?;
+    member.once()?;
+    let first = newest(&rig.appliance.machine("web-01")?)?.sequence;
+    for turn in 0..10 {
+        rewrite(&member, turn)?;
+        member
+            .source
+            .start_once(&member.each())?
+            .succeed(WAIT_MAX)
+            .with_context(|| format!("round {turn}"))?;
+        member.keep(&format!("round-{turn}"))?;
+    }
+    let points = rig.appliance.points("web-01")?.points;
+    let oldest = points.first().context("a point")?.sequence;
+    ensure!(oldest > first, "nothing had to go: {} points", points.len());
+    ensure!(points.len() >= 2, "more than the newest is left");
+    rig.appliance.wait_applied("web-01")?;
+    member.is_same()?;
+    let (exit, told) =
+        rig.appliance.landfall_refused(["failback", "web-01", "--to", &first.to_string(), "--yes"])?;
+    ensure!(exit == 3 && told.contains("LF-1302"), "exit {exit}: {told}");
+    let turn = 10 - points.len();
+    rig.appliance.job(["failback", "web-01", "--to", &oldest.to_string(), "--yes"])?;
+    member.is_as_kept(&format!("round-{turn}")).context("the oldest point that is left")?;
+    rig.appliance.job(["cancel", "web-01"])?;
+    member.is_as_kept("round-9")?;
+    rig.appliance.stop()?;
+    drop(unmount);
+    Ok(())
+}
+
+#[test]
+fn with_nothing_to_drop_the_source_waits_and_goes_on_when_there_is_room() -> Result<()> {
+    if !is_root() {
+        return Ok(());
+    }
+    let (mut rig, unmount) = start(&[], 1200)?;
+    let member = rig.member("web-01", &[80 * MIB], Kind::File)?;
+    let mut other = rig.bystander()?;
+    member.once()?;
+    rewrite(&member, 1)?;
+    member.once()?;
+    member.keep("before")?;
+    let before = newest(&rig.appliance.machine("web-01")?)?.sequence;
+    rig.appliance.wait_applied("web-01")?;
+
+    let ballast = fill(&rig, 1)?;
+    rewrite(&member, 2)?;
+    let source = member.source.start_once(&member.each())?;
+    let told =
+        |machine: &control::api::Machine| machine.problem.as_ref().is_some_and(|why| why.contains("no room"));
+    let machine = rig.appliance.wait_until("web-01", WAIT_MAX, told)?;
+    ensure!(machine.phase == Phase::Protected, "it is in service: {machine:?}");
+    ensure!(newest(&machine)?.sequence == before, "the round is not complete");
+    other.is_unaffected(&rig).context("another machine has room in its open epoch")?;
+    // A source that comes anew is told, and nothing that was acked is lost by a kill.
+    let held = rig.appliance.machine("web-01")?.durable;
+    source.kill()?;
+    rig.appliance.kill()?;
+    rig.appliance.start()?;
+    let after = rig.appliance.machine("web-01")?;
+    ensure!(after.durable >= held && newest(&after)?.sequence == before, "{after:?}");
+    let source = member.source.start_once(&member.each())?;
+    rig.appliance.wait_until("web-01", WAIT_MAX, told).context("still full after the restart")?;
+
+    let begin = Instant::now();
+    fs::remove_file(&ballast)?;
+    source.succeed(WAIT_MAX).context("there is room again")?;
+    println!("went on {:?} after there was room", begin.elapsed());
+    rig.appliance.wait_applied("web-01")?;
+    member.is_same()?;
+    let machine = rig.appliance.machine("web-01")?;
+    ensure!(machine.problem.is_none(), "{machine:?}");
+    rig.appliance.job(["failback", "web-01", "--to", &before.to_string(), "--yes"])?;
+    member.is_as_kept("before").context("the history from before is exact")?;
+    thread::sleep(Duration::from_millis(1));
+    rig.appliance.stop()?;
+    drop(unmount);
+    Ok(())
+}
