@@ -177,7 +177,12 @@ impl MasterTarget {
             let shared = replica.applier.shared().clone();
             appliers.insert(id, replica.applier);
             Ok::<_, Unrecovered>((head, shared, replica.appender))
-        })?;
+        });
+        let Ok(recovered) = recovered else {
+            // A panic: it was reported where it happened, and concerns this machine alone.
+            tracing::error!(machine = %id, "a machine can't be recovered for a mistake of landfalld's own");
+            return Ok(());
+        };
         let machine = match recovered {
             Ok((head, shared, appender)) => {
                 self.committer.order(CommitOrder::Adopt(id, Box::new(appender)));

@@ -105,7 +105,8 @@ pub(crate) fn start_committer(
                 }
             }
             let mut all: Vec<&mut Appender> = appenders.values_mut().map(Box::as_mut).collect();
-            match commit_all(&mut engine, &pool, &volume, &mut all, now()) {
+            let run = AssertUnwindSafe(|| commit_all(&mut engine, &pool, &volume, &mut all, now()));
+            match catch_unwind(run).unwrap_or(Err(ReplicaError::Panicked)) {
                 Ok(true) => {}
                 Ok(false) => bell.wait(NAP),
                 Err(error) => {
@@ -126,7 +127,12 @@ pub(crate) fn start_worker(choice: EngineChoice, pool: PagePool) -> std::io::Res
         };
         let mut appliers = BTreeMap::new();
         while !stopping.load(Ordering::Relaxed) {
-            orders.try_iter().for_each(|order| order(&mut engine, &mut appliers));
+            for order in orders.try_iter() {
+                // Whoever asked is told nothing then, and knows; the other machines go on.
+                if catch_unwind(AssertUnwindSafe(|| order(&mut engine, &mut appliers))).is_err() {
+                    tracing::error!("a mistake of landfalld's own ended what was asked of one machine");
+                }
+            }
             // One step for each machine in turn: none waits for more than one step of each other.
             let steps: Vec<Step> = appliers.values_mut().map(|applier| step(applier, &mut engine)).collect();
             if steps.iter().all(|step| *step == Step::Idle) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use retention::{Body, Lifecycle, Timeline};
-use units::{ByteLen, ByteOffset, EpochNumber, Generation, Sequence, Timestamp};
+use units::{ByteLen, EpochNumber, Generation, Sequence, Timestamp};
 
 use super::budget::Resident;
 use super::error::{FailureKind, ReplicaError};
@@ -191,9 +191,14 @@ impl Shared {
         Ok(())
     }
 
-    /// Adds work for the applier, to be done in the order it is given.
+    /// Adds work for the applier, to be done in the order it is given; refuses it at once when the machine is out.
     pub fn give(&self, work: Work) {
         let mut state = self.lock();
+        if let Some((_, why)) = &state.failure {
+            let (wanted, found, allowed) = ("work on a machine", format!("out: {why}"), "in service");
+            drop(state);
+            return work.refuse(&ReplicaError::Unfit { wanted, found, allowed });
+        }
         state.closed |= work.closes_stream();
         state.work.push_back(work);
         drop(state);
