@@ -225,6 +225,8 @@ fn a_head_without_a_whole_copy_refuses_its_machine_and_no_other() -> Result<()> 
     ensure!(exit == 3, "exit {exit}: {told}");
     let log = fs::read_to_string(scene.rig.lab.file("landfalld.err"))?;
     ensure!(log.contains("head can't be read") && log.contains("/head"), "{log}");
+    let status = scene.rig.appliance.status()?;
+    ensure!(status.concerns.iter().any(|concern| concern.what.contains("/head")), "{:?}", status.concerns);
     ensure!(
         scene.rig.appliance.machine("intact")?.phase == Phase::Protected,
         "the other machine is in service"

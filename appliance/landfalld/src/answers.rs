@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use blockdev::{Eligibility as Fit, FilePolicy, list_devices};
 use control::api::{
-    Cancel, Commit, Content, ContentOrigin, Disk, Disks, Eligibility, Failback, FailbackPlan,
+    Cancel, Commit, Concern, Content, ContentOrigin, Disk, Disks, Eligibility, Failback, FailbackPlan,
     FailbackStarted, FailbackTo, Health, Job, JobId, JobStarted, Jobs, Machine, MachineAdd, MachineRemove,
     MachineRemoved, Machines, PlanDisk, PointList, PointVerify, Points, Retention, Status, VolumeUse,
 };
@@ -114,7 +114,12 @@ impl Service for Answers {
             volume: self.volume()?,
             next: None,
         };
-        Ok(status.derived())
+        let mut status = status.derived();
+        for what in self.node.unreadable() {
+            status.health = Health::Failed;
+            status.concerns.insert(0, Concern { health: Health::Failed, machine: None, what });
+        }
+        Ok(status)
     }
 
     fn machine_add(&self, request: MachineAdd) -> Result<Machine, ApiError> {

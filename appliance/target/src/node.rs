@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 
 use blockdev::{Access, DirVolume, EngineChoice, Expect, FilePolicy, OpenDevice, PagePool, open_device};
 use link::{Acceptor, Limits};
@@ -13,7 +13,7 @@ use units::{ByteLen, MachineId, MachineName};
 
 use crate::error::TargetError;
 use crate::job::Jobs;
-use crate::machine::Machine;
+use crate::machine::{Machine, lock};
 use crate::replica::{
     Replica, ReplicaLimits, ResidentBudget, Setup, Shared, Unrecovered, list_machines, remove_machine,
 };
@@ -32,8 +32,10 @@ pub struct NodeConfig {
     pub replica: ReplicaLimits,
     /// Memory durable payloads may keep until they are destaged, over all machines.
     pub resident: ByteLen,
-    /// Payload bytes one connection may have under way.
+    /// Payload bytes one connection may have under way,
     pub window: ByteLen,
+    /// and what all share; each is granted 2 MiB at least.
+    pub window_total: ByteLen,
     /// Threads that apply.
     pub workers: usize,
     /// Connections served at once.
@@ -53,6 +55,8 @@ pub struct MasterTarget {
     pools: Vec<PagePool>,
     budget: ResidentBudget,
     stopping: AtomicBool,
+    /// Machines on the volume that can't even be named, with the reason.
+    unreadable: Mutex<Vec<String>>,
 }
 
 impl MasterTarget {
@@ -81,6 +85,7 @@ impl MasterTarget {
             workers,
             pools,
             stopping: AtomicBool::new(false),
+            unreadable: Mutex::default(),
         };
         for id in list_machines(&node.volume)? {
             node.recover(id)?;
@@ -91,7 +96,7 @@ impl MasterTarget {
     /// Takes connections until [`stop`](Self::stop); each is served on a thread of its own.
     pub fn listen(self: &Arc<Self>, listener: TcpListener, acceptor: Acceptor) -> Result<(), TargetError> {
         let open = Arc::new(AtomicU64::new(0));
-        let door = Arc::new(self.door());
+        let door = Arc::new(self.door(open.clone()));
         for socket in listener.incoming() {
             if self.stopping.load(Ordering::Relaxed) {
                 door.stopping.store(true, Ordering::Relaxed);
@@ -129,6 +134,11 @@ impl MasterTarget {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
+    /// Returns why each machine that is on the volume, but can't be named, is missing from the machines.
+    pub fn unreadable(&self) -> Vec<String> {
+        lock(&self.unreadable).clone()
+    }
+
     /// Returns every machine, by name.
     pub fn machines(&self) -> Vec<Arc<Machine>> {
         self.machines.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
@@ -140,10 +150,13 @@ impl MasterTarget {
         machines.get(name).cloned().ok_or_else(|| TargetError::UnknownMachine { name: name.clone() })
     }
 
-    fn door(self: &Arc<Self>) -> Door {
+    fn door(self: &Arc<Self>, open: Arc<AtomicU64>) -> Door {
         let node = Arc::downgrade(self);
         Door {
-            window: self.config.window.0,
+            window_max: self.config.window.0,
+            window_total: self.config.window_total.0,
+            open,
+            budget: self.budget.clone(),
             find: Box::new(move |name| node.upgrade()?.machine(name).ok()),
             stopping: AtomicBool::new(false),
             next_id: AtomicU64::new(1),
@@ -181,6 +194,8 @@ impl MasterTarget {
         let Ok(recovered) = recovered else {
             // A panic: it was reported where it happened, and concerns this machine alone.
             tracing::error!(machine = %id, "a machine can't be recovered for a mistake of landfalld's own");
+            lock(&self.unreadable)
+                .push(format!("machine {id} can't be recovered: landfalld met a mistake of its own"));
             return Ok(());
         };
         let machine = match recovered {
@@ -193,7 +208,9 @@ impl MasterTarget {
                 Machine::new(&head, Arc::new(Shared::out_of_service(&head, &error)), worker)
             }
             Err(Unrecovered { head: None, error }) => {
-                tracing::error!(machine = %id, error = %crate::replica::chain(&error), "a machine's head can't be read");
+                let error = crate::replica::chain(&error);
+                tracing::error!(machine = %id, error, "a machine's head can't be read");
+                lock(&self.unreadable).push(format!("machine {id} can't be had: {error}"));
                 return Ok(());
             }
         };
