@@ -242,3 +242,33 @@ fn an_older_generation_and_a_lost_history_are_refused_before_anything_is_taken()
     scene.other.is_unaffected(&scene.rig)?;
     scene.goes_on()
 }
+
+#[test]
+fn a_seed_that_breaks_a_rule_leaves_the_machine_to_be_seeded_by_a_better_source() -> Result<()> {
+    let rig = Rig::start(&[])?;
+    let mut other = rig.bystander()?;
+    let member = rig.member("hostile", &[LEN], Kind::File)?;
+    let bomb = ::zstd::bulk::compress(&vec![0; 1 << 20], 1)?;
+    let good = vec![1_u8; 4096];
+    let cases = [
+        ("a bomb", zstd(0, 65_536, &bomb), &bomb, RefusalCode::BadPayload),
+        ("past the end", raw(LEN, &good), &good, RefusalCode::BadExtent),
+        ("unaligned", raw(1024, &good), &good, RefusalCode::BadExtent),
+        ("a wrong hash", raw(0, &[2; 4096]), &good, RefusalCode::WrongHash),
+    ];
+    for (what, extent, payload, code) in cases {
+        let hello = hello("hostile", &[ByteLen(LEN)])?;
+        let (mut client, _) = Client::open(&rig.appliance.address(), &member.identity, hello)?;
+        let extents = std::iter::once(extent).collect();
+        client.say(&Message::Seed(Box::new(Seed { extents })), payload)?;
+        let (found, told) = client.refusal(Sequence(0)).context(what)?;
+        ensure!(found == code, "{what}: refused as {found:?}: {told}");
+        let machine = rig.appliance.machine("hostile")?;
+        ensure!(machine.phase == Phase::Seeding && machine.problem.is_none(), "{what}: {machine:?}");
+    }
+    ensure!(std::fs::read(member.targets[0].path())?.iter().all(|byte| *byte == 0), "nothing was written");
+    other.is_unaffected(&rig)?;
+    member.once()?;
+    rig.appliance.wait_applied("hostile")?;
+    member.is_same()
+}
