@@ -2,13 +2,14 @@
 //! crash can leave is recovered and checked.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use blockdev::{CrashChoice, SimWorld};
 use units::Timestamp;
 
 use super::check;
-use super::oracle::Oracle;
 use super::ops::{Op, restart_in};
+use super::oracle::Oracle;
 use super::random::{Random, fold};
 use super::rig::{Crashed, Rig, Shape};
 use super::seen::{Sight, Sights};
@@ -28,6 +29,8 @@ pub struct Effort {
     pub length: usize,
     /// Distinct images tried of one cut, at most.
     pub images_per_cut: usize,
+    /// A cut is done with after so many images that were met before.
+    pub repeats: u64,
     /// One image in so many is looked at thoroughly, and one in so many crashes again in its recovery.
     pub thorough: u64,
     pub again: u64,
@@ -41,6 +44,29 @@ pub struct Found {
     pub sequences: u64,
     pub cuts: u64,
     pub sights: Sights,
+}
+
+impl Found {
+    /// Adds what another shard found; an image that both met counts once.
+    pub fn merge(&mut self, other: Self) {
+        self.images.extend(other.images);
+        self.recoveries += other.recoveries;
+        self.sequences += other.sequences;
+        self.cuts += other.cuts;
+        self.sights.merge(&other.sights);
+    }
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { images, recoveries, sequences, cuts, sights } = self;
+        let images = images.len();
+        write!(
+            out,
+            "{images} distinct crash images, {recoveries} recoveries, {sequences} sequences, {cuts} cuts"
+        )?;
+        sights.fmt(out)
+    }
 }
 
 impl Start {
@@ -119,7 +145,7 @@ fn crash_every_way(rig: &mut Rig, ops: &[Op], cut: Option<u64>, effort: Effort, 
         found.sights.add(Sight::CrashBetweenOperations);
     }
     let (mut here, mut repeated, mut nth) = (0, 0, 0);
-    while here < effort.images_per_cut && repeated < 6 {
+    while here < effort.images_per_cut && repeated < effort.repeats {
         let choice = match nth {
             0 => CrashChoice::None,
             1 => CrashChoice::All,
@@ -131,12 +157,16 @@ fn crash_every_way(rig: &mut Rig, ops: &[Op], cut: Option<u64>, effort: Effort, 
         if found.images.insert(image) {
             here += 1;
             let what = || format!("{ops:?} cut at {cut:?}, {choice:?}");
-            found.recoveries += told(what, || recover_and_check(rig, world, image, effort, &mut found.sights));
+            found.recoveries +=
+                told(what, || recover_and_check(rig, world, image, effort, &mut found.sights));
         } else {
             repeated += 1;
         }
     }
-    found.recoveries += told(|| format!("{ops:?} killed at {cut:?}, then power lost"), || kill_and_check(rig, &mut found.sights));
+    found.recoveries += told(
+        || format!("{ops:?} killed at {cut:?}, then power lost"),
+        || kill_and_check(rig, &mut found.sights),
+    );
 }
 
 /// Says what was done when a check fails in it.
@@ -165,7 +195,9 @@ fn recover_and_check(rig: &Rig, world: SimWorld, image: u64, effort: Effort, sig
         next.sights.add(Sight::CrashInRecovery);
         next.cut_at = None;
         let world = next.world.after_crash(CrashChoice::Seeded(random.next()));
-        restart_in(&mut next, world).and_then(|()| check::everything(&mut next, 0, thorough)).expect("nothing stops the world");
+        restart_in(&mut next, world)
+            .and_then(|()| check::everything(&mut next, 0, thorough))
+            .expect("nothing stops the world");
         recoveries += 1;
     }
     sights.merge(&next.sights);

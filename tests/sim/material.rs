@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use retention::{BatchBody, Body, ExtentEncoder, encoded_len};
+use retention::{BatchBody, Body, Effort, ExtentEncoder, encoded_len};
 use units::{ByteLen, ByteOffset, DiskIndex, GRANULE_LEN, Hash, LEAF_LEN, Sequence, Timestamp};
 use wire::{Consistency, Encoding, Extent, Marker};
 
@@ -49,9 +49,11 @@ impl Material {
     ) {
         let len = content.len() as u64;
         // The partial granule at the end is worth more than its share.
-        let mut start =
-            if self.random.one_in(3) { (len - 1) / GRANULE_LEN } else { self.random.below(len.div_ceil(GRANULE_LEN)) }
-                * GRANULE_LEN;
+        let mut start = if self.random.one_in(3) {
+            (len - 1) / GRANULE_LEN
+        } else {
+            self.random.below(len.div_ceil(GRANULE_LEN))
+        } * GRANULE_LEN;
         let index = DiskIndex(disk as u16);
         for _ in 0..self.random.between(1, 2) {
             if start >= len {
@@ -68,7 +70,7 @@ impl Material {
                 let end = end.min((start / LEAF_LEN + 1) * LEAF_LEN);
                 let part = &mut content[start as usize..end as usize];
                 self.random_content(part);
-                extents.push(self.encoder.encode(index, ByteOffset(start), part, payload));
+                extents.push(self.encoder.encode(Effort::Compress, index, ByteOffset(start), part, payload));
             }
             let last = extents.last().expect("an extent was just added");
             start = (last.start.0 + last.len.0).next_multiple_of(GRANULE_LEN)
@@ -107,10 +109,20 @@ impl Material {
             let end = to.min((start / LEAF_LEN + 1) * LEAF_LEN).min(start + 4 * GRANULE_LEN);
             let part = &mut content[start as usize..end as usize];
             self.random_content(part);
-            extents.push(self.encoder.encode(DiskIndex(disk as u16), ByteOffset(start), part, &mut payload));
+            extents.push(self.encoder.encode(
+                Effort::Compress,
+                DiskIndex(disk as u16),
+                ByteOffset(start),
+                part,
+                &mut payload,
+            ));
             start = end;
         }
-        assert_eq!(payload.len(), extents.iter().map(encoded_len).sum::<usize>(), "the payload is the extents'");
+        assert_eq!(
+            payload.len(),
+            extents.iter().map(encoded_len).sum::<usize>(),
+            "the payload is the extents'"
+        );
         (extents, payload)
     }
 }

@@ -3,21 +3,20 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use blockdev::{PagePool, SimWorld};
 use retention::{Head, HeadDisk, Lifecycle};
 use target::replica::{
-    Applier, Appender, Bell, FailureKind, NotTaken, Progress, Received, Replica, ReplicaError, ReplicaLimits,
-    ResidentBudget, Setup, Shared, Step, Unrecovered, Work, commit_all,
+    Appender, Applier, Bell, Replica, ReplicaLimits, ResidentBudget, Setup, Shared, Unrecovered,
 };
 use units::{ByteLen, EpochNumber, Generation, MachineId, Sequence, Timestamp};
 
-use super::material::{Item, Material};
-use super::oracle::{Image, Oracle, Stance};
+use super::material::Material;
+use super::oracle::{Oracle, Stance};
 use super::random::fold;
-use super::seen::{Sight, Sights, sight_of};
+use super::seen::{Sights, sight_of};
 use super::witness::{Cuts, WitnessEngine, WitnessVolume};
 
 /// The world stopped: nothing more can be done in it.
@@ -40,7 +39,7 @@ pub struct Shape {
 
 thread_local! {
     /// Buffers are lent and given back: one pool serves every rig of a thread.
-    static POOL: PagePool = PagePool::new(8, 256 << 10);
+    pub static POOL: PagePool = PagePool::new(8, 256 << 10);
 }
 
 /// The committing half of all machines, with its engine.
@@ -74,8 +73,8 @@ pub struct Rig {
     pub past: u64,
     pub cut_at: Option<u64>,
     cuts: Cuts,
-    volume: WitnessVolume,
-    woven: Rc<Cell<u64>>,
+    pub volume: WitnessVolume,
+    pub woven: Rc<Cell<u64>>,
 }
 
 pub fn machine_id(machine: usize) -> MachineId {
@@ -249,201 +248,6 @@ impl Rig {
         self.note(steps);
     }
 
-    /// Sends one item. Returns why it was not taken.
-    pub fn take(&mut self, machine: usize, make: impl FnOnce(&mut Material, u64, Timestamp, &Image) -> Item) -> Result<(), NotTaken> {
-        self.now.0 += 7;
-        let received = self.shared[machine].lock().received.0;
-        let oracle = &mut self.oracles[machine];
-        if oracle.images.is_empty() {
-            return Err(NotTaken::Closed);
-        }
-        oracle.forget_after(received);
-        let sequence = received + 1;
-        let Item { body, payload, image } = make(&mut self.material, sequence, self.now, oracle.newest());
-        let item = Received { sequence: Sequence(sequence), time: self.now, body, payload };
-        let taken = self.shared[machine].take(item);
-        match taken {
-            Ok(()) => self.oracles[machine].images.push(image),
-            Err(_) => self.sights.add(Sight::RefusedWhileClosed),
-        }
-        self.note(u64::from(taken.is_ok()));
-        taken
-    }
-
-    /// Commits what all machines have received, in one round, and acks what that made durable.
-    pub fn commit(&mut self) -> Result<(), Crashed> {
-        let waiting = self.shared.iter().filter(|shared| {
-            let state = shared.lock();
-            state.received > state.durable
-        });
-        if waiting.count() > 1 {
-            self.sights.add(Sight::TwoMachinesInOneRound);
-        }
-        commit_once(&self.commit, &self.volume, self.now);
-        self.alive()?;
-        self.ack();
-        self.check_failures();
-        Ok(())
-    }
-
-    /// Takes note of what everybody is now told.
-    pub fn ack(&mut self) {
-        for machine in 0..self.shared.len() {
-            let state = self.shared[machine].lock();
-            if state.full.is_some() {
-                self.sights.add(Sight::VolumeFull);
-            }
-            let oracle = &mut self.oracles[machine];
-            oracle.acked = oracle.acked.max(state.durable.0);
-        }
-    }
-
-    /// Does one step of one machine's applier.
-    pub fn step(&mut self, machine: usize) -> Result<Step, Crashed> {
-        let before = {
-            let state = self.shared[machine].lock();
-            (state.full.is_some(), state.base)
-        };
-        let step = step_once(&self.apply, machine, self.now);
-        self.alive()?;
-        {
-            let state = self.shared[machine].lock();
-            if state.base > before.1 {
-                self.sights.add(Sight::EpochExpired);
-                if before.0 && state.full.is_none() {
-                    self.sights.add(Sight::RoomMade);
-                }
-            }
-        }
-        self.ack();
-        self.check_failures();
-        Ok(step)
-    }
-
-    /// Steps until there is nothing to do; with time for the quiet checkpoint.
-    pub fn drain(&mut self, machine: usize) -> Result<(), Crashed> {
-        for _ in 0..2 {
-            let mut steps = 0;
-            while self.step(machine)? == Step::Worked {
-                steps += 1;
-                assert!(steps < 10_000, "liveness: an applier with nothing new to do comes to rest");
-            }
-            self.now.0 += 600_000;
-        }
-        Ok(())
-    }
-
-    /// Commits and steps until everything that was sent is on the disks, or nothing moves.
-    pub fn settle(&mut self, machine: usize) -> Result<(), Crashed> {
-        for _ in 0..20 {
-            self.commit()?;
-            self.drain(machine)?;
-            let state = self.shared[machine].lock();
-            if state.received == state.written && state.applied == state.written {
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    /// Runs a commit whose waits let the applier of `machine` step.
-    pub fn commit_woven(&mut self, machine: usize) -> Result<(), Crashed> {
-        let (apply, now, woven) = (self.apply.clone(), self.now, self.woven.clone());
-        let between = move || {
-            if step_once(&apply, machine, now) == Step::Worked {
-                woven.set(woven.get() + 1);
-            }
-        };
-        self.woven.set(0);
-        self.commit.borrow_mut().engine.between = Some(Rc::new(between));
-        let result = self.commit();
-        self.commit.borrow_mut().engine.between = None;
-        if self.woven.get() > 0 {
-            self.sights.add(Sight::AppliedInsideACommit);
-        }
-        result
-    }
-
-    /// Does a step whose waits let `items` be committed, one at a time.
-    pub fn step_woven(&mut self, machine: usize, items: usize) -> Result<(), Crashed> {
-        let (commit, volume, now) = (self.commit.clone(), self.volume.clone(), self.now);
-        let (shared, woven) = (self.shared[machine].clone(), self.woven.clone());
-        let mut made: Vec<Item> = Vec::new();
-        let received = shared.lock().received.0;
-        if self.oracles[machine].images.is_empty() {
-            return Ok(());
-        }
-        self.oracles[machine].forget_after(received);
-        let mut image = self.oracles[machine].newest().clone();
-        for nth in 0..items as u64 {
-            let item = self.material.batch(received + 1 + nth, now, &image);
-            image = item.image.clone();
-            made.push(item);
-        }
-        let waiting = Rc::new(RefCell::new(made.into_iter().collect::<std::collections::VecDeque<_>>()));
-        let taken: Rc<RefCell<Vec<Image>>> = Rc::default();
-        let (queue, told) = (waiting, taken.clone());
-        let between = move || {
-            let Some(Item { body, payload, image }) = queue.borrow_mut().pop_front() else { return };
-            let sequence = Sequence(shared.lock().received.0 + 1);
-            if shared.take(Received { sequence, time: now, body, payload }).is_ok() {
-                told.borrow_mut().push(image);
-                woven.set(woven.get() + 1);
-            } else {
-                queue.borrow_mut().clear();
-            }
-            commit_once(&commit, &volume, now);
-        };
-        self.woven.set(0);
-        self.apply.borrow_mut().engine.between = Some(Rc::new(between));
-        step_once(&self.apply, machine, self.now);
-        self.apply.borrow_mut().engine.between = None;
-        self.oracles[machine].images.extend(taken.borrow().iter().cloned());
-        if self.woven.get() > 0 {
-            self.sights.add(Sight::CommittedInsideAStep);
-        }
-        self.alive()?;
-        self.ack();
-        self.check_failures();
-        Ok(())
-    }
-
-    /// Gives work that answers through `then`, and steps until the answer is there.
-    pub fn ask<T: Send + 'static>(
-        &mut self,
-        machine: usize,
-        make: impl FnOnce(Box<dyn FnOnce(Result<T, ReplicaError>) + Send>) -> Work,
-    ) -> Result<Option<Result<T, ReplicaError>>, Crashed> {
-        let answer: Arc<Mutex<Option<Result<T, ReplicaError>>>> = Arc::default();
-        let slot = answer.clone();
-        self.shared[machine].give(make(Box::new(move |result| *slot.lock().unwrap() = Some(result))));
-        for _ in 0..200 {
-            if answer.lock().unwrap().is_some() {
-                break;
-            }
-            self.commit()?;
-            self.step(machine)?;
-        }
-        let answer = answer.lock().unwrap().take();
-        Ok(answer)
-    }
-
-    /// Computes the roots at a sequence.
-    pub fn roots(&mut self, machine: usize, to: u64) -> Result<Option<Result<Vec<units::Hash>, ReplicaError>>, Crashed> {
-        let (to, progress) = (Sequence(to), Arc::new(Progress::default()));
-        self.ask(machine, |then| Work::Verify { to, progress, then })
-    }
-
-    fn check_failures(&mut self) {
-        for (machine, shared) in self.shared.iter().enumerate() {
-            if let Some((kind, what)) = &shared.lock().failure
-                && !self.may_fail
-            {
-                panic!("containment: machine {machine} is out ({kind:?}) though nothing was broken: {what}");
-            }
-        }
-    }
-
     /// Returns how many changes this rig has seen.
     pub fn steps(&self) -> u64 {
         self.past + self.world.steps()
@@ -457,36 +261,5 @@ impl Rig {
 
     pub fn quiet(&mut self, time: Duration) {
         self.now.0 += time.as_micros() as u64;
-    }
-}
-
-/// What `landfalld`'s committing thread does in one turn.
-fn commit_once(half: &Rc<RefCell<CommitHalf>>, volume: &WitnessVolume, now: Timestamp) {
-    let Ok(mut half) = half.try_borrow_mut() else { return };
-    let CommitHalf { engine, appenders } = &mut *half;
-    let mut all: Vec<&mut Appender> = appenders.iter_mut().collect();
-    let pool = POOL.with(Clone::clone);
-    if let Err(error) = commit_all(engine, &pool, volume, &mut all, now) {
-        all.iter().for_each(|appender| appender.shared().fail(&error));
-    }
-}
-
-/// What `landfalld`'s applying thread does in one turn for one machine.
-fn step_once(half: &Rc<RefCell<ApplyHalf>>, machine: usize, now: Timestamp) -> Step {
-    let Ok(mut half) = half.try_borrow_mut() else { return Step::Idle };
-    let ApplyHalf { engine, appliers } = &mut *half;
-    let Some(applier) = &mut appliers[machine] else { return Step::Idle };
-    let shared = applier.shared().clone();
-    match applier.step(engine, now) {
-        Ok(step) => step,
-        Err(ReplicaError::Full { what }) => {
-            shared.lock().full.replace(what);
-            Step::Idle
-        }
-        Err(error) if error.kind() == FailureKind::Refused => Step::Worked,
-        Err(error) => {
-            shared.fail(&error);
-            Step::Idle
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! What a run must have met to be worth anything: the *sometimes*-assertions.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use blockdev::OperationKind;
 
@@ -118,7 +119,13 @@ impl Sights {
     }
 
     pub fn print(&self) {
-        self.0.iter().for_each(|(sight, count)| println!("  {count:>9} × {sight:?}"));
+        println!("{self}");
+    }
+}
+
+impl fmt::Display for Sights {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|(sight, count)| write!(out, "\n  {count:>9} × {sight:?}"))
     }
 }
 

@@ -39,7 +39,8 @@ pub fn tiny() -> Shape {
 
 /// A shape by seed.
 pub fn random(random: &mut Random) -> Shape {
-    let disk = |random: &mut Random| random.pick(&[24 << 10, 18 << 10 | 512, 64 << 10, 72 << 10, 133 << 10, 512]);
+    let disk =
+        |random: &mut Random| random.pick(&[24 << 10, 18 << 10 | 512, 64 << 10, 72 << 10, 133 << 10, 512]);
     let machines = 1 + u64::from(random.one_in(3));
     let machine = |random: &mut Random| (0..random.between(1, 2)).map(|_| disk(random)).collect();
     let machines = (0..machines).map(|_| machine(random)).collect();
@@ -54,5 +55,12 @@ pub fn random(random: &mut Random) -> Shape {
     };
     let resident = if random.one_in(3) { ByteLen::ZERO } else { ByteLen::mib(1) };
     let capacity = random.one_in(3).then(|| ByteLen::kib(1024 * 2 + random.pick(&[160, 256, 400])));
-    Shape { machines, guard: random.pick(&[0, 512, 8192]), limits, resident, capacity, depth: random.between(1, 8) as usize }
+    Shape {
+        machines,
+        guard: random.pick(&[0, 512, 8192]),
+        limits,
+        resident,
+        capacity,
+        depth: random.between(1, 8) as usize,
+    }
 }

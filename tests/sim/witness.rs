@@ -37,8 +37,7 @@ impl WitnessEngine {
     }
 
     fn note_cut(&mut self) {
-        let cuts: Vec<_> =
-            self.under_way.drain(..).map(|(slot, _, kind)| (Act::from(kind), slot)).collect();
+        let cuts: Vec<_> = self.under_way.drain(..).map(|(slot, _, kind)| (Act::from(kind), slot)).collect();
         let mut noted = self.cuts.borrow_mut();
         for (act, slot) in cuts {
             noted.insert((act, self.parts.get(&slot).copied().unwrap_or(Part::Target)));

@@ -3,47 +3,114 @@
 #[path = "../sim/mod.rs"]
 mod sim;
 
-use sim::explore::{Effort, Shard, Start, explore};
-use sim::ops::Op;
-use sim::shapes;
+use blockdev::OperationKind;
+use sim::explore::{Found, Shard, Start, explore, told};
+use sim::seen::{Sight, Sights};
+use sim::{faults, plan, rot, shapes, swarm};
 
-const ALPHABET: [Op; 11] = [
-    Op::Write,
-    Op::Group,
-    Op::Weave,
-    Op::Step,
-    Op::Settle,
-    Op::Rotate,
-    Op::Back(1),
-    Op::Forward,
-    Op::Expire,
-    Op::Accept,
-    Op::Restart,
-];
-
-const PREFIX: [Op; 8] = [
-    Op::Begin,
-    Op::SeedSync,
-    Op::EndSeeding,
-    Op::Write,
-    Op::Settle,
-    Op::Rotate,
-    Op::Group,
-    Op::Step,
-];
+/// Runs the shards on two threads, and puts together what they found.
+fn explore_all(start: impl Fn() -> Start + Sync) -> Found {
+    let shard = |number| explore(&start(), &plan::ALPHABET, plan::EFFORT, Shard { number, of: plan::SHARDS });
+    let mut all = Found::default();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    for round in (0..plan::SHARDS).collect::<Vec<_>>().chunks(threads) {
+        let founds: Vec<Found> = std::thread::scope(|scope| {
+            let threads: Vec<_> = round.iter().map(|number| scope.spawn(|| shard(*number))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("a shard holds")).collect()
+        });
+        founds.into_iter().for_each(|found| all.merge(found));
+    }
+    all
+}
 
 #[test]
 fn every_short_sequence_survives_a_crash_at_every_step() {
-    let start = Start::new(1, &shapes::tiny(), &PREFIX);
-    let length = std::env::var("L").map_or(1, |l| l.parse().unwrap());
-    let effort = Effort { length, images_per_cut: 24, thorough: 8, again: 6 };
-    let found = explore(&start, &ALPHABET, effort, Shard { number: 0, of: 1 });
+    let found = explore_all(|| Start::new(1, &shapes::tiny(), &plan::PREFIX));
+    println!("{found}");
+    assert!(found.images.len() >= plan::IMAGES_MIN, "only {} distinct crash images", found.images.len());
+}
+
+#[test]
+fn every_short_seed_survives_a_crash_at_every_step() {
+    let start = Start::new(2, &shapes::tiny(), &[]);
+    let found = explore(&start, &plan::SEEDING, plan::EFFORT, Shard { number: 0, of: 1 });
+    println!("{found}");
+    assert_eq!(found.sights.missing(&[Sight::CrashInSeedWrite, Sight::FoundSeeding]), []);
+}
+
+#[test]
+fn flipped_bits_are_named_or_healed_and_never_served() {
+    let tally = rot::flip_each(&shapes::tiny(), plan::FLIP_STRIDE);
+    println!("{tally:?}");
+    assert!(tally.exact > 0 && tally.refused > 0 && tally.in_part > 0, "{tally:?}");
+}
+
+#[test]
+fn blocks_in_the_wrong_place_are_never_served() {
+    let tally = rot::misplace_blocks(&shapes::tiny(), plan::MISPLACED);
+    println!("{tally:?}");
+    assert!(tally.exact > 0 && tally.refused > 0 && tally.in_part > 0, "{tally:?}");
+}
+
+#[test]
+fn a_device_that_fails_puts_its_machine_out_and_no_other() {
+    let mut shape = shapes::tiny();
+    shape.machines.push(vec![18 << 10 | 512]);
+    for (kind, least) in [(OperationKind::Write, 40), (OperationKind::Flush, 40), (OperationKind::Grow, 1)] {
+        let failed = faults::fail_each(&shape, kind);
+        println!("{kind:?}: each of {failed} failed once");
+        assert!(failed >= least, "the script has {failed} operations of kind {kind:?}");
+    }
+}
+
+fn run_twice(seed: u64) -> swarm::Outcome {
+    let command = || {
+        format!("LANDFALL_SIM_SEED={seed} cargo nextest run -p landfall-tests --test sim --no-capture random")
+    };
+    let first = told(command, || swarm::run(seed, |_| ()));
+    let second = told(command, || swarm::run(seed, |_| ()));
+    assert_eq!(first, second, "determinism: seed {seed} runs the same way twice");
+    first
+}
+
+/// Returns the seeds of this run: one, the kept ones, or the kept ones and as many as were asked for.
+fn seeds() -> Vec<u64> {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    if let Some(only) = number("LANDFALL_SIM_SEED") {
+        return vec![only];
+    }
+    let kept = include_str!("../sim/seeds.txt").lines().filter(|line| !line.starts_with('#'));
+    let kept =
+        kept.map(|line| line.split_whitespace().next().and_then(|seed| seed.parse().ok()).expect("a seed"));
+    let first = number("LANDFALL_SIM_FIRST").unwrap_or(0);
+    kept.chain(first..first + number("LANDFALL_SIM_SEEDS").unwrap_or(plan::SEEDS)).collect()
+}
+
+#[test]
+fn random_runs_hold_repeat_exactly_and_meet_every_interesting_state() {
+    let seeds = seeds();
+    let half = |odd: usize| {
+        let mine = seeds.iter().skip(odd).step_by(2);
+        mine.fold((0, Sights::default()), |(crashes, mut sights), seed| {
+            let outcome = run_twice(*seed);
+            sights.merge(&outcome.sights);
+            (crashes + outcome.crashes, sights)
+        })
+    };
+    let (one, other) = std::thread::scope(|scope| {
+        let other = scope.spawn(|| half(1));
+        (half(0), other.join().expect("the other half holds"))
+    });
+    let (crashes, mut sights) = one;
+    sights.merge(&other.1);
     println!(
-        "{} distinct crash images, {} recoveries, {} sequences, {} cuts",
-        found.images.len(),
-        found.recoveries,
-        found.sequences,
-        found.cuts
+        "{} seeds, {} crashes; of {} interesting states:",
+        seeds.len(),
+        crashes + other.0,
+        Sight::ALL.len()
     );
-    found.sights.print();
+    sights.print();
+    if seeds.len() > 100 {
+        assert_eq!(sights.missing(&Sight::ALL), [], "every interesting state is met");
+    }
 }

@@ -88,6 +88,15 @@ impl ExtentDecoder {
     }
 }
 
+/// What is done to make a payload smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// zstd: less is written, at the cost of processor time.
+    Compress,
+    /// Nothing.
+    Copy,
+}
+
 /// Encodes content for a log; one per thread.
 pub struct ExtentEncoder {
     zstd: zstd::bulk::Compressor<'static>,
@@ -100,33 +109,41 @@ impl ExtentEncoder {
         Ok(Self { zstd: zstd::bulk::Compressor::new(level)?, scratch: Vec::new() })
     }
 
-    /// Appends the payload of `content` to `payload` and returns its extent: zero, zstd if that saves an eighth, or raw.
+    /// Appends the payload of `content` to `payload` and returns its extent: zero; zstd if the effort is made and saves an
+    /// eighth; or raw.
     pub fn encode(
         &mut self,
+        effort: Effort,
         disk: DiskIndex,
         start: ByteOffset,
         content: &[u8],
         payload: &mut Vec<u8>,
     ) -> Extent {
         assert!(!content.is_empty(), "an extent has content");
-        let encoding = if is_zero(content) {
-            Encoding::Zero
-        } else {
-            self.scratch.resize(content.len() - content.len() / 8, 0);
-            match self.zstd.compress_to_buffer(content, &mut self.scratch[..]) {
-                Ok(len) => {
-                    payload.extend_from_slice(&self.scratch[..len]);
-                    let encoded_len = u32::try_from(len).expect("an extent's payload is far below 4 GiB");
-                    Encoding::Zstd { encoded_len, hash: blake3::hash(&self.scratch[..len]).into() }
-                }
-                Err(_) => {
-                    payload.extend_from_slice(content);
-                    Encoding::Raw { hash: blake3::hash(content).into() }
-                }
+        let encoding = match (is_zero(content), effort) {
+            (true, _) => Encoding::Zero,
+            (false, Effort::Compress) => {
+                self.compressed(content, payload).unwrap_or_else(|| raw(content, payload))
             }
+            (false, Effort::Copy) => raw(content, payload),
         };
         Extent { disk, start, len: ByteLen(content.len() as u64), encoding }
     }
+
+    fn compressed(&mut self, content: &[u8], payload: &mut Vec<u8>) -> Option<Encoding> {
+        self.scratch.resize(content.len() - content.len() / 8, 0);
+        // Too long for the scratch: nothing to gain.
+        let len = self.zstd.compress_to_buffer(content, &mut self.scratch[..]).ok()?;
+        let bytes = &self.scratch[..len];
+        payload.extend_from_slice(bytes);
+        let encoded_len = u32::try_from(len).expect("an extent's payload is far below 4 GiB");
+        Some(Encoding::Zstd { encoded_len, hash: blake3::hash(bytes).into() })
+    }
+}
+
+fn raw(content: &[u8], payload: &mut Vec<u8>) -> Encoding {
+    payload.extend_from_slice(content);
+    Encoding::Raw { hash: blake3::hash(content).into() }
 }
 
 fn is_zero(bytes: &[u8]) -> bool {
@@ -141,8 +158,13 @@ mod tests {
 
     fn round_trip(content: &[u8]) -> Extent {
         let mut payload = Vec::new();
-        let extent =
-            ExtentEncoder::new(1).unwrap().encode(DiskIndex(3), ByteOffset(8192), content, &mut payload);
+        let extent = ExtentEncoder::new(1).unwrap().encode(
+            Effort::Compress,
+            DiskIndex(3),
+            ByteOffset(8192),
+            content,
+            &mut payload,
+        );
         let mut out = vec![0xee; content.len()];
         ExtentDecoder::verify(&extent, &payload).unwrap();
         ExtentDecoder::new().unwrap().decode(&extent, &payload, &mut out).unwrap();

@@ -32,6 +32,8 @@ pub struct TailScan {
     next: ByteOffset,
     previous: Option<Hash>,
     durable: ByteOffset,
+    #[cfg(feature = "planted-bugs")]
+    place_unchecked: bool,
 }
 
 impl TailScan {
@@ -39,7 +41,22 @@ impl TailScan {
     /// `durable` a position up to which the log is known from elsewhere to have been durable.
     pub fn new(placement: Placement, previous: Option<Hash>, durable: ByteOffset) -> Self {
         let Placement { machine, generation, epoch, position, .. } = placement;
-        Self { machine, generation, epoch, next: position, previous, durable }
+        Self {
+            machine,
+            generation,
+            epoch,
+            next: position,
+            previous,
+            durable,
+            #[cfg(feature = "planted-bugs")]
+            place_unchecked: false,
+        }
+    }
+
+    /// Plants a mistake: records are taken wherever they lie, and whatever they follow.
+    #[cfg(feature = "planted-bugs")]
+    pub fn without_place_check(self) -> Self {
+        Self { place_unchecked: true, ..self }
     }
 
     /// Returns where the next record must start.
@@ -60,7 +77,16 @@ impl TailScan {
     /// Takes the bytes at [`next`](Self::next), and checks that they are the header written for this place.
     /// Does not move: see [`accept`](Self::accept).
     pub fn check(&self, bytes: &[u8]) -> Result<RecordHead, DecodeError> {
-        let head = decode_head(bytes)?;
+        #[cfg_attr(
+            not(feature = "planted-bugs"),
+            expect(unused_mut, reason = "only a planted mistake changes it")
+        )]
+        let mut head = decode_head(bytes)?;
+        #[cfg(feature = "planted-bugs")]
+        if self.place_unchecked {
+            head.placement.position = self.next;
+            return Ok(head);
+        }
         self.check_place(&head)?;
         if let Some(previous) = self.previous
             && previous != head.placement.previous

@@ -15,6 +15,7 @@ mod limits;
 mod log_reader;
 mod log_writer;
 mod paths;
+mod planted;
 mod progress;
 mod recover;
 mod rewind;
@@ -29,6 +30,8 @@ pub use apply::{Applier, Step};
 pub use budget::ResidentBudget;
 pub use error::{FailureKind, ReplicaError};
 pub use limits::ReplicaLimits;
+#[cfg(feature = "planted-bugs")]
+pub use planted::Planted;
 pub use progress::Progress;
 pub use recover::{Replica, Setup, Unrecovered, list_machines, remove_machine};
 pub use seed::SeedWork;

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use retention::{DecodeError, ExtentDecoder, ExtentEncoder, encoded_len, payload_hash};
+use retention::{DecodeError, Effort, ExtentDecoder, ExtentEncoder, encoded_len, payload_hash};
 use units::{ByteLen, ByteOffset, DiskIndex};
 use wire::{Encoding, Extent};
 
@@ -58,7 +58,7 @@ proptest! {
         let mut payload = b"what was there before".to_vec();
         for content in &contents {
             let from = payload.len();
-            let extent = encoder.encode(DiskIndex(2), ByteOffset(8192), content, &mut payload);
+            let extent = encoder.encode(Effort::Compress, DiskIndex(2), ByteOffset(8192), content, &mut payload);
             let part = &payload[from..];
             prop_assert_eq!(part.len(), encoded_len(&extent));
             prop_assert!(part.len() <= content.len());
@@ -134,7 +134,13 @@ fn a_decoder_works_on_after_a_refusal() {
 fn a_payload_that_is_not_what_its_hash_says_is_refused() {
     let content = vec![3; 4096];
     let mut payload = Vec::new();
-    let extent = ExtentEncoder::new(1).unwrap().encode(DiskIndex(0), ByteOffset(0), &content, &mut payload);
+    let extent = ExtentEncoder::new(1).unwrap().encode(
+        Effort::Compress,
+        DiskIndex(0),
+        ByteOffset(0),
+        &content,
+        &mut payload,
+    );
     assert_eq!(ExtentDecoder::verify(&extent, &payload), Ok(()));
     assert_eq!(payload_hash(&extent), Some(blake3::hash(&payload).into()));
     payload[0] ^= 1;

@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use retention::{
-    BLOCK_LEN, BatchBody, BeforeBody, Body, EpochIndex, ExtentDecoder, ExtentEncoder, GranuleSet, IndexEntry,
-    Log, Placement, PlanError, PointRange, RECORD_ALIGN, RECORD_HEADER_LEN, Record, RewindPlan, decode_body,
-    decode_head, encode, encoded_len, plan_rewind, plan_round,
+    BLOCK_LEN, BatchBody, BeforeBody, Body, Effort, EpochIndex, ExtentDecoder, ExtentEncoder, GranuleSet,
+    IndexEntry, Log, Placement, PlanError, PointRange, RECORD_ALIGN, RECORD_HEADER_LEN, Record, RewindPlan,
+    decode_body, decode_head, encode, encoded_len, plan_rewind, plan_round,
 };
 use units::{ByteLen, ByteOffset, DiskIndex, EpochNumber, Hash, Sequence, Timestamp};
 use wire::{Encoding, Extent, Marker, Span};
@@ -328,6 +328,7 @@ fn encoded(disk: usize, start: usize, content: &[u8]) -> (Extent, Vec<u8>) {
         let len = ByteLen(content.len() as u64);
         return (Extent { disk, start, len, encoding: Encoding::Zero }, payload);
     }
-    let extent = CODEC.with_borrow_mut(|(encoder, _)| encoder.encode(disk, start, content, &mut payload));
+    let extent = CODEC
+        .with_borrow_mut(|(encoder, _)| encoder.encode(Effort::Compress, disk, start, content, &mut payload));
     (extent, payload)
 }

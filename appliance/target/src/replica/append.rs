@@ -21,6 +21,7 @@ use super::error::ReplicaError;
 use super::limits::ReplicaLimits;
 use super::log_writer::{Entry, LogPosition, LogWriter, RecordPlace};
 use super::paths;
+use super::planted::Planted;
 use super::shared::{AppendStart, EpochInfo, Queued, Received, Shared};
 
 /// Appends what one machine sends to its redo log.
@@ -228,8 +229,11 @@ fn redo_path(position: LogPosition) -> String {
     paths::redo(position.machine, position.epoch)
 }
 
-/// Commits what every machine has received, in one round: all writes together, then all flushes together. Returns whether
-/// anything was committed. Errors: the engine itself failed. A failure of one machine's log puts that machine out
+/// Payload bytes after which a round takes no further machine.
+const ROUND_LEN_MAX: usize = 8 << 20;
+
+/// Commits what the machines have received, in one round: all writes together, then all flushes together. Takes machines in
+/// the order given, up to 8 MiB of payload: the caller gives another the first turn each time. Returns whether anything was committed. Errors: the engine itself failed. A failure of one machine's log puts that machine out
 /// and no other.
 pub fn commit_all<E: Engine, V: Volume<Device = E::Device>>(
     engine: &mut E,
@@ -240,9 +244,14 @@ pub fn commit_all<E: Engine, V: Volume<Device = E::Device>>(
 ) -> Result<bool, ReplicaError> {
     let mut groups = Vec::new();
     let mut writes = Vec::new();
+    let mut staged = 0;
     for (index, appender) in appenders.iter_mut().enumerate() {
+        if staged >= ROUND_LEN_MAX {
+            break;
+        }
         match appender.stage(engine, pool, volume, now) {
             Ok(Some((group, requests))) => {
+                staged += group.items.iter().map(|item| item.payload.len()).sum::<usize>();
                 groups.push((index, group));
                 writes.extend(requests);
             }
@@ -254,10 +263,17 @@ pub fn commit_all<E: Engine, V: Volume<Device = E::Device>>(
         return Ok(false);
     }
     let mut failed = failures(engine.run(writes)?);
-    let whole = groups.iter().filter(|(_, group)| !failed.contains_key(&group.slot));
+    let whole = groups.iter().filter(|(index, group)| {
+        !failed.contains_key(&group.slot) && !appenders[*index].limits.plants(Planted::AckBeforeFlush)
+    });
     let flushes: Vec<_> =
         whole.map(|(_, group)| Request { slot: group.slot, tag: 0, operation: Operation::Flush }).collect();
     failed.extend(failures(engine.run(flushes)?));
+    let retried = |(index, group): &&(usize, Group)| {
+        appenders[*index].limits.plants(Planted::FlushRetried) && failed.contains_key(&group.slot)
+    };
+    let retried: Vec<_> = groups.iter().filter(retried).map(|(_, group)| group.slot).collect();
+    retried.iter().for_each(|slot| drop(failed.remove(slot)));
     for (index, group) in groups {
         match failed.get(&group.slot) {
             None => appenders[index].finish(group),

@@ -6,10 +6,12 @@ use blockdev::{DeviceSlot, Engine, PagePool, Volume};
 use retention::{ExtentDecoder, ExtentEncoder, Head, Lifecycle};
 use units::{ByteLen, EpochNumber, MachineId, Timestamp};
 
+use super::budget::ResidentBudget;
 use super::error::ReplicaError;
 use super::head_file::HeadFile;
 use super::limits::ReplicaLimits;
 use super::log_writer::LogWriter;
+use super::planted::Planted;
 use super::rewind::RewindRun;
 use super::shared::Shared;
 use super::transfer::flush_all;
@@ -22,6 +24,7 @@ pub struct Applier<V> {
     pub(crate) volume: V,
     pub(crate) limits: ReplicaLimits,
     pub(crate) pool: PagePool,
+    pub(crate) budget: ResidentBudget,
     pub(crate) head: HeadFile,
     /// The target disks, by index.
     pub(crate) disks: Vec<DeviceSlot>,
@@ -181,7 +184,9 @@ impl<V> Applier<V> {
     /// A crash between the two replays a little more than needed, which changes nothing.
     pub(crate) fn checkpoint<E: Engine>(&mut self, engine: &mut E) -> Result<(), ReplicaError> {
         let written = self.shared.lock().written;
-        flush_all(engine, &self.disks)?;
+        if !self.limits.plants(Planted::CheckpointUnflushed) {
+            flush_all(engine, &self.disks)?;
+        }
         self.head.update(engine, |head| head.applied = written)?;
         self.unflushed = 0;
         self.shared.lock().applied = written;

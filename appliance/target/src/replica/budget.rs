@@ -1,7 +1,7 @@
-//! The memory that durable payloads may keep until they are destaged, over all machines.
+//! The memory that payloads may keep until they are destaged, over all machines, and the buffers they came in.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use retention::Body;
 use units::ByteLen;
@@ -11,12 +11,30 @@ use units::ByteLen;
 pub struct ResidentBudget {
     used: Arc<AtomicUsize>,
     most: usize,
+    spare: Arc<Mutex<Vec<Vec<u8>>>>,
 }
+
+/// Buffers kept for the next payloads; more are given back to the system.
+const SPARE_MAX: usize = 32;
 
 impl ResidentBudget {
     /// Returns a budget of `most` bytes.
     pub fn new(most: ByteLen) -> Self {
-        Self { used: Arc::default(), most: most.as_usize() }
+        Self { used: Arc::default(), most: most.as_usize(), spare: Arc::default() }
+    }
+
+    /// Returns a buffer for the next payload: one that was used before, if there is one.
+    pub fn buffer(&self) -> Vec<u8> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// Takes a buffer back.
+    pub fn give_back(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if buffer.capacity() > 0 && spare.len() < SPARE_MAX {
+            spare.push(buffer);
+        }
     }
 
     /// Keeps a body and payload if there is room.
@@ -25,9 +43,10 @@ impl ResidentBudget {
         let before = self.used.fetch_add(cost, Ordering::Relaxed);
         if before + cost > self.most {
             self.used.fetch_sub(cost, Ordering::Relaxed);
+            self.give_back(payload);
             return None;
         }
-        Some(Arc::new(Resident { body, payload, held: Some((self.used.clone(), cost)) }))
+        Some(Arc::new(Resident { body, payload, held: Some((self.clone(), cost)) }))
     }
 }
 
@@ -36,7 +55,7 @@ impl ResidentBudget {
 pub(crate) struct Resident {
     pub(crate) body: Body,
     pub(crate) payload: Vec<u8>,
-    held: Option<(Arc<AtomicUsize>, usize)>,
+    held: Option<(ResidentBudget, usize)>,
 }
 
 impl Resident {
@@ -48,9 +67,10 @@ impl Resident {
 
 impl Drop for Resident {
     fn drop(&mut self) {
-        if let Some((used, cost)) = &self.held {
-            let before = used.fetch_sub(*cost, Ordering::Relaxed);
-            assert!(before >= *cost, "nothing is given back twice");
+        if let Some((budget, cost)) = self.held.take() {
+            let before = budget.used.fetch_sub(cost, Ordering::Relaxed);
+            assert!(before >= cost, "nothing is given back twice");
+            budget.give_back(std::mem::take(&mut self.payload));
         }
     }
 }

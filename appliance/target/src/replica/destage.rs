@@ -10,7 +10,9 @@
 use std::sync::Arc;
 
 use blockdev::{DeviceSlot, Engine, Volume};
-use retention::{Body, DecodeError, ExtentDecoder, RoundPlan, TailScan, encoded_len, plan_round};
+use retention::{
+    Body, DecodeError, Effort, ExtentDecoder, Log, RoundPlan, TailScan, encoded_len, plan_round,
+};
 use units::{ByteLen, ByteOffset, Hash, Sequence, Timestamp};
 use wire::{Extent, Span};
 
@@ -20,6 +22,7 @@ use super::error::ReplicaError;
 use super::log_reader::LogReader;
 use super::log_writer::{Entry, GROUP_LEN_MAX};
 use super::paths;
+use super::planted::Planted;
 use super::shared::Queued;
 use super::transfer::{DiskWriter, ReadAt, cut, first_failure, flush_all, read_each};
 
@@ -36,7 +39,10 @@ impl<V> Applier<V> {
             self.open_epoch(engine, first.epoch)?;
         }
         let queued = self.round_items();
-        let items = queued.iter().map(|item| self.load(engine, item)).collect::<Result<Vec<_>, _>>()?;
+        let mut items = queued.iter().map(|item| self.load(engine, item)).collect::<Result<Vec<_>, _>>()?;
+        if self.limits.plants(Planted::OldestWins) {
+            items.reverse();
+        }
         let extents: Vec<&[Extent]> = items.iter().map(extents_of).collect();
         let captured = &self.open.as_ref().expect("the epoch was just opened").captured;
         let plan = plan_round(&extents, captured, self.disks.len());
@@ -77,7 +83,8 @@ impl<V> Applier<V> {
             cause,
         };
         let scan = TailScan::new(self.placement(item.place.at), None, ByteOffset(0));
-        let (head, body) = LogReader::new(engine, &self.pool, redo).record_at(&scan)?.map_err(damaged)?;
+        let (head, body) =
+            LogReader::new(engine, &self.pool, redo, Log::Redo).record_at(&scan)?.map_err(damaged)?;
         if head.checksum != item.place.checksum {
             // Whole, and of this place, but an older one: the write of the newer never reached the disk.
             let (found, expected) = (head.checksum.to_string(), item.place.checksum.to_string());
@@ -128,7 +135,8 @@ impl<V> Applier<V> {
     ) -> Result<(), ReplicaError> {
         const PORTION_SPANS: usize = 256;
         const _: () = assert!((PORTION_SPANS as u64 + 16) * units::LEAF_LEN < GROUP_LEN_MAX);
-        for portion in plan.capture.chunks(PORTION_SPANS) {
+        let lost = if self.limits.plants(Planted::NoBeforeImage) { plan.capture.len() } else { 0 };
+        for portion in plan.capture[lost..].chunks(PORTION_SPANS) {
             self.append_before_images(engine, portion, upto, now)?;
         }
         if plan.capture.is_empty() {
@@ -152,10 +160,13 @@ impl<V> Applier<V> {
         let slot = |span: &Span| self.disks[usize::from(span.disk.0)];
         let read = |span: &Span| ReadAt { slot: slot(span), at: span.start, len: span.len.as_usize() };
         let reads: Vec<_> = spans.iter().map(read).collect();
+        // Whoever is behind saves its time, whoever is not saves space.
+        let behind = self.shared.lock().lag.0 > self.limits.lag_len.0 / 8;
+        let effort = if behind { Effort::Copy } else { Effort::Compress };
         let encoder = &mut self.encoder;
         read_each(engine, &self.pool, &reads, |index, content| {
             let (span, mut payload) = (&spans[index], Vec::new());
-            let extent = encoder.encode(span.disk, span.start, &content, &mut payload);
+            let extent = encoder.encode(effort, span.disk, span.start, &content, &mut payload);
             images.push((index, extent, payload));
             Ok(())
         })?;
@@ -166,7 +177,9 @@ impl<V> Applier<V> {
         let entries: Vec<_> = records.iter().map(|(body, payload)| entry((body, payload))).collect();
         let (writes, _) = open.undo.stage(engine, &self.pool, &entries)?;
         first_failure(engine.run(writes)?)?;
-        flush_all(engine, &[open.undo.slot()])?;
+        if !self.limits.plants(Planted::UndoNotFlushed) {
+            flush_all(engine, &[open.undo.slot()])?;
+        }
         open.undo.durable();
         Ok(())
     }

@@ -10,6 +10,7 @@ use super::error::ReplicaError;
 use super::log_reader::LogReader;
 use super::log_writer::{LogPosition, LogWriter};
 use super::paths;
+use super::planted::Planted;
 use super::shared::EpochInfo;
 use super::transfer::{ReadAt, TRANSFER_LEN, first_failure, flush_all, read_each};
 
@@ -36,7 +37,7 @@ impl<V> Applier<V> {
             ByteOffset(self.shared.lock().epoch_mut(epoch).undo.0),
         );
         let mut captured = GranuleSet::new(self.disks.len());
-        let log_end = LogReader::new(engine, &self.pool, slot).walk(scan, None, |_, body| {
+        let log_end = LogReader::new(engine, &self.pool, slot, Log::Undo).walk(scan, None, |_, body| {
             let span =
                 |extent: &wire::Extent| Span { disk: extent.disk, start: extent.start, len: extent.len };
             super::destage::body_extents(body).iter().for_each(|extent| captured.insert(&span(extent)));
@@ -229,7 +230,7 @@ impl<V> Applier<V> {
         let scan =
             TailScan::new(Placement { machine, generation, epoch, position, previous }, known, durable);
         let slot = engine.attach(self.volume.open(&path)?)?;
-        let end = LogReader::new(engine, &self.pool, slot)
+        let end = LogReader::new(engine, &self.pool, slot, log)
             .walk(scan, until, |head, body| index.add(log, head, body));
         drop(engine.detach(slot));
         match end?.tail {
@@ -298,6 +299,9 @@ impl<V> Applier<V> {
     where
         V: Volume<Device = E::Device>,
     {
+        if self.limits.plants(Planted::RemovedBeforeHead) {
+            remove_epoch(&self.volume, self.machine(), epoch.epoch)?;
+        }
         self.head.update(engine, |head| {
             head.oldest_epoch = epoch.epoch.next();
             head.base = epoch.last;

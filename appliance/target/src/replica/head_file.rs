@@ -79,6 +79,11 @@ impl HeadFile {
         &self.head
     }
 
+    /// Plants a mistake: the head changes in memory alone.
+    pub(crate) fn forget_to_write(&mut self, change: impl FnOnce(&mut Head)) {
+        change(&mut self.head);
+    }
+
     /// Changes the head; durable on return. The order: two copies written, then flushed; the two copies of the
     /// revision before are not touched.
     pub(crate) fn update<E: Engine>(

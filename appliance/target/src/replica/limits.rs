@@ -26,6 +26,9 @@ pub struct ReplicaLimits {
     pub before_level: i32,
     /// How much history is kept.
     pub retention: RetentionPolicy,
+    /// The mistake that is made on purpose.
+    #[cfg(feature = "planted-bugs")]
+    pub planted: Option<super::planted::Planted>,
 }
 
 impl Default for ReplicaLimits {
@@ -43,6 +46,8 @@ impl Default for ReplicaLimits {
                 window: Duration::from_secs(24 * 3600),
                 budget: ByteLen::gib(1 << 20),
             },
+            #[cfg(feature = "planted-bugs")]
+            planted: None,
         }
     }
 }

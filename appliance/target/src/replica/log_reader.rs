@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use blockdev::{DeviceSlot, Engine, PageBuf, PagePool};
 use retention::{
-    BLOCK_LEN, Body, DecodeError, ExtentDecoder, RECORD_HEADER_LEN, RecordHead, Tail, TailScan, decode_body,
-    encoded_len,
+    BLOCK_LEN, Body, DecodeError, ExtentDecoder, Log, RECORD_HEADER_LEN, RecordHead, Tail, TailScan,
+    decode_body, encoded_len,
 };
 use units::{ByteOffset, Hash};
 use wire::Extent;
@@ -37,12 +37,19 @@ pub(crate) struct LogReader<'e, E: Engine> {
     engine: &'e mut E,
     pool: &'e PagePool,
     slot: DeviceSlot,
+    log: Log,
     window: Option<(u64, PageBuf)>,
+    keeps_torn_groups: bool,
 }
 
 impl<'e, E: Engine> LogReader<'e, E> {
-    pub(crate) fn new(engine: &'e mut E, pool: &'e PagePool, slot: DeviceSlot) -> Self {
-        Self { engine, pool, slot, window: None }
+    pub(crate) fn new(engine: &'e mut E, pool: &'e PagePool, slot: DeviceSlot, log: Log) -> Self {
+        Self { engine, pool, slot, log, window: None, keeps_torn_groups: false }
+    }
+
+    /// Plants a mistake: what is whole of a torn group is kept, wherever it ends.
+    pub(crate) fn keep_torn_groups(&mut self) {
+        self.keeps_torn_groups = true;
     }
 
     /// Walks the log and gives every record that counts to `visit`, in order. What nothing proves to have been durable counts only
@@ -81,7 +88,7 @@ impl<'e, E: Engine> LogReader<'e, E> {
                 break;
             }
         }
-        if !end.is_multiple_of(BLOCK_LEN as u64) {
+        if !end.is_multiple_of(BLOCK_LEN as u64) && !self.keeps_torn_groups {
             let group = doubtful.front().map_or(end, |(head, _)| head.placement.position);
             assert!(
                 group.is_multiple_of(BLOCK_LEN as u64),
@@ -106,7 +113,8 @@ impl<'e, E: Engine> LogReader<'e, E> {
             Ok(head) => head,
             Err(cause) => return Ok(Err(cause)),
         };
-        Ok(decode_body(&head, &bytes[RECORD_HEADER_LEN..]).map(|body| (head, body)))
+        let body = decode_body(&head, &bytes[RECORD_HEADER_LEN..]);
+        Ok(body.and_then(|body| belongs(body, self.log)).map(|body| (head, body)))
     }
 
     /// Returns the bytes from `at` on: enough for a header and a body, unless the file ends before.
@@ -178,6 +186,13 @@ impl<'e, E: Engine> LogReader<'e, E> {
         })?;
         Ok(whole)
     }
+}
+
+/// Checks that a record is of the kind its log holds.
+fn belongs(body: Body, log: Log) -> Result<Body, DecodeError> {
+    let its = if matches!(body, Body::Before(_)) { Log::Undo } else { Log::Redo };
+    let (found, expected) = (format!("{its:?}"), format!("{log:?}"));
+    if its == log { Ok(body) } else { Err(DecodeError::Misplaced { what: "log", found, expected }) }
 }
 
 /// Reads the payload of each extent from its log, and gives it to `take` with its number, in the order the reads end. The payloads

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use blockdev::{Engine, PagePool, Volume, VolumeError};
 use retention::{
-    Body, EpochIndex, ExtentDecoder, ExtentEncoder, GranuleSet, Head, HeadDisk, Placement, Point, Tail,
+    Body, EpochIndex, ExtentDecoder, ExtentEncoder, GranuleSet, Head, HeadDisk, Log, Placement, Point, Tail,
     TailScan, Timeline,
 };
 use units::{ByteLen, ByteOffset, EpochNumber, Hash, MachineId, Sequence, Timestamp};
@@ -29,6 +29,7 @@ use super::limits::ReplicaLimits;
 use super::log_reader::LogReader;
 use super::log_writer::{LogPosition, RecordPlace};
 use super::paths;
+use super::planted::Planted;
 use super::shared::{AppendStart, Bell, EpochInfo, Queued, Shared, State};
 use super::transfer::flush_all;
 
@@ -127,6 +128,7 @@ impl<V: Volume> Replica<V> {
             volume,
             limits,
             pool,
+            budget: budget.clone(),
             head,
             disks: slots,
             open: None,
@@ -287,11 +289,15 @@ impl<V: Volume> Applier<V> {
         let head = self.head.head();
         let (machine, generation, position) = (head.machine, head.generation, ByteOffset(0));
         let placement = Placement { machine, generation, epoch, position, previous: Hash::default() };
-        let scan = TailScan::new(placement, found.previous, ByteOffset(0));
+        let scan = self.limits.scan(TailScan::new(placement, found.previous, ByteOffset(0)));
         let (applied, mut items, mut points) = (head.applied, Vec::new(), Vec::new());
         let (mut last, mut gap, mut closed) = (found.last, None, Timestamp(0));
         let mut written = GranuleSet::new(self.disks.len());
-        let end = LogReader::new(engine, &self.pool, slot).walk(scan, None, |head, body| {
+        let mut reader = LogReader::new(engine, &self.pool, slot, Log::Redo);
+        if self.limits.plants(Planted::TornGroupKept) {
+            reader.keep_torn_groups();
+        }
+        let end = reader.walk(scan, None, |head, body| {
             if head.sequence != last.next() {
                 gap = gap.or(Some((head.sequence, last.next())));
             }
@@ -319,6 +325,7 @@ impl<V: Volume> Applier<V> {
         }
         let tail = match end.tail {
             Tail::At(tail) => tail,
+            Tail::Damaged { at, .. } if self.limits.plants(Planted::DamageIsTail) => at,
             Tail::Damaged { at, cause } => return Err(ReplicaError::Damaged { file: path, at, cause }),
         };
         (found.last, found.previous, found.end, found.epoch) = (last, end.previous, tail, epoch);

@@ -21,6 +21,7 @@ use super::destage::Pieces;
 use super::error::{FailureKind, ReplicaError};
 use super::log_reader::read_payloads;
 use super::paths;
+use super::planted::Planted;
 use super::progress::Progress;
 use super::transfer::{DiskWriter, flush_all};
 
@@ -39,6 +40,14 @@ pub(crate) struct RewindRun {
 #[derive(Default)]
 pub(crate) struct OpenLogs {
     slots: BTreeMap<(EpochNumber, Log), DeviceSlot>,
+}
+
+/// The payloads of some pieces.
+pub(crate) struct Payloads {
+    /// Verified, not decoded.
+    pub(crate) bytes: Vec<Vec<u8>>,
+    /// For each piece, which of `bytes` is its extent's.
+    pub(crate) of_piece: Vec<usize>,
 }
 
 impl RewindRun {
@@ -99,7 +108,11 @@ impl<V> Applier<V> {
         };
         self.checkpoint(engine)?;
         let low = self.held().0.min(to);
-        self.set_lifecycle(engine, Lifecycle::Rewinding { low, to, then })?;
+        if self.limits.plants(Planted::RewindUnrecorded) {
+            self.head.forget_to_write(|head| head.lifecycle = Lifecycle::Rewinding { low, to, then });
+        } else {
+            self.set_lifecycle(engine, Lifecycle::Rewinding { low, to, then })?;
+        }
         self.stalled = false;
         self.shared.lock().stalled = None;
         progress.expect(plan.len().0);
@@ -172,10 +185,12 @@ impl<V> Applier<V> {
         let count = slice.count();
         let pieces = &run.plan.pieces[run.next..run.next + count];
         let payloads = self.payloads(engine, &mut run.logs, pieces)?;
+        assert_eq!(payloads.of_piece.len(), pieces.len(), "every piece has a payload");
         let mut writer = DiskWriter::new(engine, &self.pool, &self.disks);
         let mut parts = Pieces { decoder: &mut self.decoder, scratch: Vec::new(), holds: None };
-        for (index, (piece, payload)) in pieces.iter().zip(&payloads).enumerate() {
-            parts.write(&mut writer, &piece.span, &piece.entry.extent, payload, (0, index))?;
+        for (piece, &source) in pieces.iter().zip(&payloads.of_piece) {
+            let payload = &payloads.bytes[source];
+            parts.write(&mut writer, &piece.span, &piece.entry.extent, payload, (0, source))?;
         }
         writer.finish()?;
         run.progress.advance(pieces.iter().map(|piece| piece.span.len.0).sum());
@@ -183,35 +198,41 @@ impl<V> Applier<V> {
         Ok(())
     }
 
-    /// Reads and verifies the payload of every piece.
+    /// Reads and verifies the payload of every piece; neighbours that come from one extent share it.
     pub(crate) fn payloads<E: Engine>(
         &mut self,
         engine: &mut E,
         logs: &mut OpenLogs,
         pieces: &[Piece],
-    ) -> Result<Vec<Vec<u8>>, ReplicaError>
+    ) -> Result<Payloads, ReplicaError>
     where
         V: Volume<Device = E::Device>,
     {
         let machine = self.machine();
+        let mut firsts: Vec<&Piece> = Vec::new();
+        let mut of_piece = Vec::with_capacity(pieces.len());
         let mut sources: Vec<(DeviceSlot, _, &Extent)> = Vec::with_capacity(pieces.len());
         for piece in pieces {
-            let slot = logs.slot(engine, &self.volume, machine, piece.epoch, piece.entry.log)?;
-            sources.push((slot, piece.entry.payload_at, &piece.entry.extent));
+            if firsts.last().is_none_or(|last| (last.epoch, &last.entry) != (piece.epoch, &piece.entry)) {
+                let slot = logs.slot(engine, &self.volume, machine, piece.epoch, piece.entry.log)?;
+                sources.push((slot, piece.entry.payload_at, &piece.entry.extent));
+                firsts.push(piece);
+            }
+            of_piece.push(firsts.len() - 1);
         }
-        let mut payloads = vec![Vec::new(); pieces.len()];
-        read_payloads(engine, &self.pool, &sources, |index, bytes| {
-            let piece = &pieces[index];
+        let mut bytes = vec![Vec::new(); firsts.len()];
+        read_payloads(engine, &self.pool, &sources, |index, found| {
+            let piece = firsts[index];
             let damaged = |cause| ReplicaError::Damaged {
                 file: log_path(machine, piece.epoch, piece.entry.log),
                 at: piece.entry.payload_at,
                 cause,
             };
-            ExtentDecoder::verify(&piece.entry.extent, bytes).map_err(damaged)?;
-            payloads[index] = bytes.to_vec();
+            ExtentDecoder::verify(&piece.entry.extent, found).map_err(damaged)?;
+            bytes[index] = found.to_vec();
             Ok(())
         })?;
-        Ok(payloads)
+        Ok(Payloads { bytes, of_piece })
     }
 
     /// Steps 4 and 5 of a rewind.

@@ -84,7 +84,10 @@ impl<V> Applier<V> {
     pub(crate) fn seed<E: Engine>(&mut self, engine: &mut E, first: SeedWork) -> Result<(), ReplicaError> {
         let seeds = self.waiting_seeds(first);
         let written = self.write_seeds(engine, &seeds);
-        seeds.into_iter().for_each(|seed| (seed.then)(written.clone()));
+        for seed in seeds {
+            self.budget.give_back(seed.payload);
+            (seed.then)(written.clone());
+        }
         written
     }
 

@@ -135,9 +135,9 @@ impl<V> Applier<V> {
         run.next += pieces.iter().take_while(behind).count();
         let payloads = self.payloads(engine, &mut run.logs, &pieces)?;
         let mut overlay = Vec::with_capacity(pieces.len());
-        for (piece, payload) in pieces.iter().zip(payloads) {
+        for (piece, &source) in pieces.iter().zip(&payloads.of_piece) {
             if let Some(part) = intersection(&piece.span, slice) {
-                overlay.push((part, self.content(piece, &payload, &part)?));
+                overlay.push((part, self.content(piece, &payloads.bytes[source], &part)?));
             }
         }
         Ok(overlay)

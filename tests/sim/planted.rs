@@ -1,0 +1,62 @@
+//! Mistakes made on purpose: each must be caught, within what every run of the tests does anyway.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use blockdev::OperationKind;
+use target::replica::Planted;
+
+use super::explore::{Effort, Shard, Start, explore};
+use super::rig::Shape;
+use super::{faults, plan, rot, shapes, swarm};
+
+/// Every mistake that can be planted.
+pub const ALL: [Planted; 11] = [
+    Planted::AckBeforeFlush,
+    Planted::NoBeforeImage,
+    Planted::UndoNotFlushed,
+    Planted::DamageIsTail,
+    Planted::PlaceUnchecked,
+    Planted::FlushRetried,
+    Planted::RemovedBeforeHead,
+    Planted::OldestWins,
+    Planted::TornGroupKept,
+    Planted::RewindUnrecorded,
+    Planted::CheckpointUnflushed,
+];
+
+fn with(mistake: Planted) -> Shape {
+    let mut shape = shapes::tiny();
+    shape.limits.planted = Some(mistake);
+    shape
+}
+
+/// Runs one part of the tests after the other with a mistake planted. Returns which part failed, and the check that did.
+pub fn caught_by(mistake: Planted) -> Option<(&'static str, String)> {
+    let shape = with(mistake);
+    let effort = Effort { length: 2, ..plan::EFFORT };
+    let whole = Shard { number: 0, of: 1 };
+    let mut two = shape.clone();
+    two.machines.push(vec![512]);
+    let parts: [(&'static str, Box<dyn Fn()>); 5] = [
+        (
+            "exhaustive",
+            Box::new(|| drop(explore(&Start::new(1, &shape, &plan::PREFIX), &plan::ALPHABET, effort, whole))),
+        ),
+        ("flipped bits", Box::new(|| drop(rot::flip_each(&shape, plan::FLIP_STRIDE)))),
+        ("misplaced blocks", Box::new(|| drop(rot::misplace_blocks(&shape, plan::MISPLACED)))),
+        ("failing devices", Box::new(|| drop(faults::fail_each(&two, OperationKind::Flush)))),
+        (
+            "random runs",
+            Box::new(|| {
+                (0..plan::SEEDS)
+                    .for_each(|seed| drop(swarm::run(seed, |shape| shape.limits.planted = Some(mistake))))
+            }),
+        ),
+    ];
+    parts.iter().find_map(|(part, run)| {
+        let panic = catch_unwind(AssertUnwindSafe(run)).err()?;
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Some((*part, text.unwrap_or_default()))
+    })
+}

@@ -1,0 +1,166 @@
+//! Long random runs: each seed has its own sizes, operations and faults, crashes whenever it likes, and goes on.
+
+use blockdev::{CrashChoice, Fault, OperationKind};
+
+use super::check;
+use super::ops::{Op, protect, restart_in};
+use super::oracle::Stance;
+use super::random::Random;
+use super::rig::{Crashed, Rig, Shape};
+use super::seen::{Sight, Sights};
+use super::shapes;
+
+/// What one seed came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Equal for equal runs.
+    pub trace: u64,
+    pub crashes: u64,
+    pub sights: Sights,
+}
+
+const OPS: [Op; 18] = [
+    Op::Write,
+    Op::Group,
+    Op::Step,
+    Op::Settle,
+    Op::Rotate,
+    Op::Back(0),
+    Op::Back(2),
+    Op::Back(4),
+    Op::Forward,
+    Op::Expire,
+    Op::Accept,
+    Op::Restart,
+    Op::Weave,
+    Op::WeaveStep,
+    Op::WeaveProof,
+    Op::Ask,
+    Op::Seed,
+    Op::SeedSync,
+];
+
+/// Runs one seed.
+pub fn run(seed: u64, adjust: impl Fn(&mut Shape)) -> Outcome {
+    let mut random = Random::new(seed);
+    let mut shape = shapes::random(&mut random);
+    adjust(&mut shape);
+    let mut run = Run { menu: menu(&mut random), random, crashes: 0, faulty: false };
+    run.faulty = run.random.one_in(4);
+    let mut rig = Rig::create(seed, &shape).expect("nothing stops the world yet");
+    run.begin(&mut rig);
+    for _ in 0..run.random.between(10, 50) {
+        run.turn(&mut rig);
+        rig.note_world();
+    }
+    run.crash(&mut rig);
+    let crashes = run.crashes;
+    Outcome { trace: rig.trace, crashes, sights: rig.sights }
+}
+
+/// Chooses the operations of a run: always writes and steps, and each other one or not.
+fn menu(random: &mut Random) -> Vec<Op> {
+    let mut menu = vec![Op::Write, Op::Group, Op::Step];
+    menu.extend(OPS.iter().filter(|op| random.one_in(if **op == Op::Accept { 8 } else { 2 })));
+    menu
+}
+
+struct Run {
+    menu: Vec<Op>,
+    random: Random,
+    crashes: u64,
+    faulty: bool,
+}
+
+impl Run {
+    /// Fills the disks, through crashes if need be.
+    fn begin(&mut self, rig: &mut Rig) {
+        if self.random.one_in(2) {
+            rig.cut(rig.steps() + self.random.between(1, 60));
+        }
+        for machine in 0..rig.shape.machines.len() {
+            while rig.oracles[machine].images.is_empty() {
+                if protect(rig, machine).is_err() {
+                    self.crash(rig);
+                }
+            }
+        }
+    }
+
+    /// One operation, cut or not, on one machine.
+    fn turn(&mut self, rig: &mut Rig) {
+        if self.random.one_in(3) {
+            rig.cut(rig.steps() + self.random.between(1, 40));
+        }
+        if self.faulty && self.random.one_in(8) {
+            let kind = self.random.pick(&[OperationKind::Write, OperationKind::Flush]);
+            rig.world.plant(Fault::Fail { kind, nth: self.random.between(1, 20) });
+            rig.may_fail = true;
+        }
+        let machine = self.random.below(rig.shape.machines.len() as u64) as usize;
+        let op = self.random.pick(&self.menu);
+        let stopped = op.perform(rig, machine);
+        if std::env::var_os("LANDFALL_SIM_SEED").is_some() {
+            let state = rig.shared[machine].lock();
+            let marks =
+                [state.base, state.applied, state.written, state.durable, state.received].map(|mark| mark.0);
+            println!(
+                "{op:?} on {machine}: {stopped:?}, now {:?}, {:?}, base to received {marks:?}, full {:?}, failure {:?}",
+                state.lifecycle, rig.oracles[machine].stance, state.full, state.failure
+            );
+        }
+        let is_out = rig.shared.iter().any(|shared| shared.lock().failure.is_some());
+        let between = self.random.one_in(12) && stopped.is_ok();
+        if between {
+            rig.sights.add(Sight::CrashBetweenOperations);
+        }
+        if stopped == Err(Crashed) || is_out || between {
+            self.crash(rig);
+        }
+        let given = |stance: Stance| matches!(stance, Stance::Given(_));
+        if rig.oracles.iter().all(|oracle| given(oracle.stance)) {
+            self.menu = vec![Op::Restart, Op::Ask];
+        }
+    }
+
+    /// Loses power, perhaps during the recovery too, and checks everything.
+    fn crash(&mut self, rig: &mut Rig) {
+        rig.cut_at = None;
+        loop {
+            self.crashes += 1;
+            let choice = match self.random.below(8) {
+                0 => CrashChoice::All,
+                1 => CrashChoice::None,
+                _ => CrashChoice::Seeded(self.random.next()),
+            };
+            // A device that failed comes back with its power, not with the process: what the kernel was told to forget stays
+            // forgotten until then.
+            let may_kill = rig.shared.iter().all(|shared| {
+                let state = shared.lock();
+                state.failure.is_none() || rig.world.has_crashed()
+            }) && !rig.may_fail;
+            let world = match may_kill && self.random.one_in(5) {
+                true => {
+                    rig.sights.add(Sight::KilledThenPowerLost);
+                    rig.world.after_kill()
+                }
+                false => rig.world.after_crash(choice),
+            };
+            rig.cut_at = self.random.one_in(4).then(|| rig.steps() + self.random.between(1, 40));
+            let thorough = self.random.one_in(3);
+            if std::env::var_os("LANDFALL_SIM_SEED").is_some() {
+                println!("crash: {choice:?}, again at {:?} after {}", rig.cut_at, rig.steps());
+            }
+            let machines = rig.shape.machines.len();
+            let result = restart_in(rig, world).and_then(|()| {
+                (0..machines).try_for_each(|machine| check::everything(rig, machine, thorough))
+            });
+            if result.is_ok() {
+                // What is left of the plan to crash must not hit anything but operations.
+                rig.world.crash_at(u64::MAX);
+                rig.cut_at = None;
+                return;
+            }
+        }
+    }
+}
