@@ -55,7 +55,7 @@ impl Scene {
     /// Lists the files of the machine's journal.
     fn files(&self) -> Result<Vec<PathBuf>> {
         let machines = fs::read_dir(self.rig.appliance.retention().join("machines"))?;
-        let sizes = machines.map(|entry| Ok(list(&entry?.path())?));
+        let sizes = machines.map(|entry| list(&entry?.path()));
         let each: Vec<Vec<PathBuf>> = sizes.collect::<Result<_>>()?;
         // The machine with the longer history.
         let mut files = each.into_iter().max_by_key(Vec::len).context("two machines")?;
