@@ -41,11 +41,14 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SIZE", default_value = "256MiB")]
     lag: ByteLen,
     /// Memory that received data may keep until it is applied, over all machines
-    #[arg(long, value_name = "SIZE", default_value = "64MiB")]
+    #[arg(long, value_name = "SIZE", default_value = "48MiB")]
     resident: ByteLen,
-    /// Bytes one connection may have under way
-    #[arg(long, value_name = "SIZE", default_value = "4MiB")]
+    /// Most bytes one connection may have under way
+    #[arg(long, value_name = "SIZE", default_value = "8MiB")]
     window: ByteLen,
+    /// Bytes all connections share to have under way; each is granted 2 MiB at least
+    #[arg(long, value_name = "SIZE", default_value = "32MiB")]
+    window_total: ByteLen,
     /// Threads that write to target disks; by default half the processors
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     workers: Option<u16>,
@@ -96,6 +99,7 @@ impl Arguments {
             replica,
             resident: self.resident,
             window: self.window,
+            window_total: self.window_total,
             workers: self.workers.map_or((processors / 2).max(1), usize::from),
             connections: usize::from(self.connections),
             engine: match self.engine {

@@ -30,7 +30,6 @@ pub use apply::{Applier, Step};
 pub use budget::ResidentBudget;
 pub use error::{FailureKind, ReplicaError};
 pub use limits::ReplicaLimits;
-#[cfg(feature = "planted-bugs")]
 pub use planted::Planted;
 pub use progress::Progress;
 pub use recover::{Replica, Setup, Unrecovered, list_machines, remove_machine};

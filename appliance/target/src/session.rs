@@ -19,7 +19,7 @@ use crate::admission::{check_hello, check_identity, phase};
 use crate::machine::{Machine, Session, lock};
 use crate::payload::check_frames;
 use crate::refusal::SessionEnd;
-use crate::replica::{NotTaken, Received, ReplicaError, SeedWork, Then, Work};
+use crate::replica::{NotTaken, Received, ReplicaError, ResidentBudget, SeedWork, Then, Work};
 
 /// How long a source may take to say hello.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
@@ -35,14 +35,29 @@ pub(crate) type FindMachine = Box<dyn Fn(&units::MachineName) -> Option<Arc<Mach
 
 /// What a connection needs to know of its server.
 pub(crate) struct Door {
-    /// Payload bytes a connection may have under way.
-    pub(crate) window: u64,
+    /// Payload bytes a connection may have under way, at most,
+    pub(crate) window_max: u64,
+    /// and all of them together, roughly: what a new one is granted is its share.
+    pub(crate) window_total: u64,
+    /// Connections that are open.
+    pub(crate) open: Arc<AtomicU64>,
+    /// Buffers for payloads.
+    pub(crate) budget: ResidentBudget,
     /// Finds the machine of a name.
     pub(crate) find: FindMachine,
     /// The server is stopping.
     pub(crate) stopping: AtomicBool,
     /// Numbers the connections.
     pub(crate) next_id: AtomicU64,
+}
+
+impl Door {
+    /// Returns what a new connection may have under way: always at least one whole frame.
+    fn window(&self) -> u64 {
+        const LEAST: u64 = 2 * wire::PAYLOAD_LEN_MAX as u64;
+        let share = self.window_total / self.open.load(Ordering::Relaxed).max(1);
+        share.clamp(LEAST.min(self.window_max), self.window_max)
+    }
 }
 
 /// Serves one connection until it ends; tells the source why when it was refused.
@@ -138,6 +153,7 @@ struct Connection<'a> {
     outbox: Outbox,
     waker: Waker,
     account: Account,
+    window: u64,
     durable: Sequence,
     applied: Sequence,
     last_sent: Instant,
@@ -149,6 +165,7 @@ impl<'a> Connection<'a> {
         let waker = link.waker();
         let woken = waker.clone();
         machine.shared.watch(id, Arc::new(move || woken.wake()));
+        let window = door.window();
         Self {
             door,
             machine,
@@ -158,7 +175,8 @@ impl<'a> Connection<'a> {
             id,
             outbox: Outbox::default(),
             waker,
-            account: Account::new(door.window),
+            account: Account::new(window),
+            window,
             durable: Sequence(0),
             applied: Sequence(0),
             last_sent: Instant::now(),
@@ -212,8 +230,7 @@ impl<'a> Connection<'a> {
         let phase = phase(&self.machine.shared.lock());
         self.durable = durable;
         let software = software();
-        let welcome =
-            Welcome { generation: self.generation, phase, durable, credit: self.door.window, software };
+        let welcome = Welcome { generation: self.generation, phase, durable, credit: self.window, software };
         self.send(link, &Message::Welcome(Box::new(welcome)), &[])?;
         Ok(link.flush()?)
     }
@@ -226,13 +243,13 @@ impl<'a> Connection<'a> {
                 check_frames(&batch.extents, payload)?;
                 let (sequence, time) = (batch.sequence, batch.time);
                 let body = Body::Batch(BatchBody { sequence, time, extents: batch.extents.to_vec() });
-                self.take_item(sequence, body, std::mem::take(payload))
+                self.take_item(sequence, body, std::mem::replace(payload, self.door.budget.buffer()))
             }
             Message::Marker(marker) => self.take_item(marker.sequence, Body::Marker(marker), Vec::new()),
             Message::Seed(seed) => {
                 wire::verify_payload(&seed.extents, payload)?;
                 check_frames(&seed.extents, payload)?;
-                self.take_seed(seed.extents.to_vec(), std::mem::take(payload))
+                self.take_seed(seed.extents.to_vec(), std::mem::replace(payload, self.door.budget.buffer()))
             }
             Message::SeedSync(sync) => {
                 let token = sync.token;

@@ -91,6 +91,7 @@ pub(crate) fn start_committer(
             Err(error) => return tracing::error!(error = %chain(&error), "no engine to commit with"),
         };
         let mut appenders: BTreeMap<MachineId, Box<Appender>> = BTreeMap::new();
+        let mut turn = 0;
         while !stopping.load(Ordering::Relaxed) {
             for order in orders.try_iter() {
                 match order {
@@ -105,6 +106,8 @@ pub(crate) fn start_committer(
                 }
             }
             let mut all: Vec<&mut Appender> = appenders.values_mut().map(Box::as_mut).collect();
+            turn = (turn + 1) % all.len().max(1);
+            all.rotate_left(turn);
             let run = AssertUnwindSafe(|| commit_all(&mut engine, &pool, &volume, &mut all, now()));
             match catch_unwind(run).unwrap_or(Err(ReplicaError::Panicked)) {
                 Ok(true) => {}

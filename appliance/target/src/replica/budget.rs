@@ -39,7 +39,7 @@ impl ResidentBudget {
 
     /// Keeps a body and payload if there is room.
     pub(crate) fn keep(&self, body: Body, payload: Vec<u8>) -> Option<Arc<Resident>> {
-        let cost = cost(&payload);
+        let cost = cost(&body, &payload);
         let before = self.used.fetch_add(cost, Ordering::Relaxed);
         if before + cost > self.most {
             self.used.fetch_sub(cost, Ordering::Relaxed);
@@ -75,7 +75,8 @@ impl Drop for Resident {
     }
 }
 
-fn cost(payload: &[u8]) -> usize {
-    const BODY: usize = 8 << 10;
-    payload.len() + BODY
+/// What an item takes: a batch of many small extents, or of zeroes, is mostly its list of extents.
+fn cost(body: &Body, payload: &[u8]) -> usize {
+    const ITEM: usize = 512;
+    payload.len() + size_of_val(super::destage::body_extents(body)) + ITEM
 }
