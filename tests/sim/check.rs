@@ -12,7 +12,7 @@ use super::rig::{Crashed, GUARD, Rig, disk_name};
 use super::seen::Sight;
 
 /// What a recovery says, before anything is done: nothing acked is lost (I1), the rest is bounded (I9).
-pub fn found(rig: &mut Rig, machine: usize) {
+pub(crate) fn found(rig: &mut Rig, machine: usize) {
     let (state_durable, applied, lag, lifecycle, base) = {
         let state = rig.shared[machine].lock();
         (state.durable.0, state.applied.0, state.lag.0, state.lifecycle.clone(), state.base.0)
@@ -132,7 +132,7 @@ fn once(rig: &mut Rig, machine: usize, durable: u64) {
 }
 
 /// Everything that must hold of a machine that was recovered, down to its disks and its history.
-pub fn everything(rig: &mut Rig, machine: usize, thorough: bool) -> Result<(), Crashed> {
+pub(crate) fn everything(rig: &mut Rig, machine: usize, thorough: bool) -> Result<(), Crashed> {
     let resumes = matches!(rig.lifecycle(machine), Lifecycle::Rewinding { .. });
     rig.drain(machine)?;
     if resumes {
@@ -173,7 +173,7 @@ pub fn everything(rig: &mut Rig, machine: usize, thorough: bool) -> Result<(), C
 }
 
 /// The roots of every point are exact; outside there is none (I3).
-pub fn history(rig: &mut Rig, machine: usize, base: u64, newest: u64) -> Result<(), Crashed> {
+pub(crate) fn history(rig: &mut Rig, machine: usize, base: u64, newest: u64) -> Result<(), Crashed> {
     for to in base..=newest {
         let roots = rig.roots(machine, to)?;
         roots_are(rig, machine, to, roots);
@@ -216,7 +216,7 @@ fn given_is_given(rig: &mut Rig, machine: usize, at: u64) -> Result<(), Crashed>
 }
 
 /// Compares every disk with the image at a sequence, and what lies behind it with the guard (I6).
-pub fn disks_are(rig: &Rig, machine: usize, sequence: u64, when: &str) {
+pub(crate) fn disks_are(rig: &Rig, machine: usize, sequence: u64, when: &str) {
     let image = rig.oracles[machine].image(sequence);
     for (disk, expected) in image.iter().enumerate() {
         let found = rig.world.contents(&disk_name(machine, disk));
@@ -235,7 +235,12 @@ pub fn disks_are(rig: &Rig, machine: usize, sequence: u64, when: &str) {
 }
 
 /// Compares roots with those of the image at a sequence.
-pub fn roots_are(rig: &mut Rig, machine: usize, to: u64, roots: Option<Result<Vec<Hash>, ReplicaError>>) {
+pub(crate) fn roots_are(
+    rig: &mut Rig,
+    machine: usize,
+    to: u64,
+    roots: Option<Result<Vec<Hash>, ReplicaError>>,
+) {
     match roots {
         Some(Ok(roots)) => {
             assert_eq!(roots, roots_of(rig.oracles[machine].image(to)), "I3: the roots at {to}");
@@ -252,7 +257,7 @@ pub fn roots_are(rig: &mut Rig, machine: usize, to: u64, roots: Option<Result<Ve
 }
 
 /// Everything that differs between a sequence and the newest is named as changed.
-pub fn changed_since(rig: &mut Rig, machine: usize, base: u64, newest: u64) -> Result<(), Crashed> {
+pub(crate) fn changed_since(rig: &mut Rig, machine: usize, base: u64, newest: u64) -> Result<(), Crashed> {
     for since in base..=newest {
         let answer = rig.ask(machine, |then| Work::Changed { since: Sequence(since), then })?;
         let Some(Ok(Some(spans))) = answer else {
@@ -282,7 +287,7 @@ pub fn changed_since(rig: &mut Rig, machine: usize, base: u64, newest: u64) -> R
 }
 
 /// The hash of every leaf is that of what the disk holds.
-pub fn hashes(rig: &mut Rig, machine: usize) -> Result<(), Crashed> {
+pub(crate) fn hashes(rig: &mut Rig, machine: usize) -> Result<(), Crashed> {
     for (disk, len) in rig.shape.machines[machine].clone().into_iter().enumerate() {
         let count = ByteLen(len).leaves() as u32;
         let query = HashQuery { disk: DiskIndex(disk as u16), first: LeafIndex(0), count };

@@ -17,7 +17,7 @@ use super::witness::WitnessVolume;
 
 impl Rig {
     /// Sends one item. Returns why it was not taken.
-    pub fn take(
+    pub(crate) fn take(
         &mut self,
         machine: usize,
         make: impl FnOnce(&mut Material, u64, Timestamp, &Image) -> Item,
@@ -42,7 +42,7 @@ impl Rig {
     }
 
     /// Commits what all machines have received, in one round, and acks what that made durable.
-    pub fn commit(&mut self) -> Result<(), Crashed> {
+    pub(crate) fn commit(&mut self) -> Result<(), Crashed> {
         let waiting = self.shared.iter().filter(|shared| {
             let state = shared.lock();
             state.received > state.durable
@@ -58,7 +58,7 @@ impl Rig {
     }
 
     /// Takes note of what everybody is now told.
-    pub fn ack(&mut self) {
+    pub(crate) fn ack(&mut self) {
         for machine in 0..self.shared.len() {
             let state = self.shared[machine].lock();
             if state.full.is_some() {
@@ -70,7 +70,7 @@ impl Rig {
     }
 
     /// Does one step of one machine's applier.
-    pub fn step(&mut self, machine: usize) -> Result<Step, Crashed> {
+    pub(crate) fn step(&mut self, machine: usize) -> Result<Step, Crashed> {
         let before = {
             let state = self.shared[machine].lock();
             (state.full.is_some(), state.base, state.written)
@@ -95,7 +95,7 @@ impl Rig {
     }
 
     /// Steps until there is nothing to do; with time for the quiet checkpoint.
-    pub fn drain(&mut self, machine: usize) -> Result<(), Crashed> {
+    pub(crate) fn drain(&mut self, machine: usize) -> Result<(), Crashed> {
         for _ in 0..2 {
             let mut steps = 0;
             while self.step(machine)? == Step::Worked {
@@ -108,7 +108,7 @@ impl Rig {
     }
 
     /// Commits and steps until everything that was sent is on the disks, or nothing moves.
-    pub fn settle(&mut self, machine: usize) -> Result<(), Crashed> {
+    pub(crate) fn settle(&mut self, machine: usize) -> Result<(), Crashed> {
         for _ in 0..20 {
             self.commit()?;
             self.drain(machine)?;
@@ -121,7 +121,7 @@ impl Rig {
     }
 
     /// Gives work that answers through `then`, and steps until the answer is there.
-    pub fn ask<T: Send + 'static>(
+    pub(crate) fn ask<T: Send + 'static>(
         &mut self,
         machine: usize,
         make: impl FnOnce(Box<dyn FnOnce(Result<T, ReplicaError>) + Send>) -> Work,
@@ -141,7 +141,7 @@ impl Rig {
     }
 
     /// Computes the roots at a sequence.
-    pub fn roots(
+    pub(crate) fn roots(
         &mut self,
         machine: usize,
         to: u64,
@@ -150,7 +150,7 @@ impl Rig {
         self.ask(machine, |then| Work::Verify { to, progress, then })
     }
 
-    pub fn check_failures(&mut self) {
+    pub(crate) fn check_failures(&mut self) {
         for (machine, shared) in self.shared.iter().enumerate() {
             if let Some((kind, what)) = &shared.lock().failure
                 && !self.may_fail
@@ -162,7 +162,7 @@ impl Rig {
 }
 
 /// What `landfalld`'s committing thread does in one turn.
-pub fn commit_once(half: &Rc<RefCell<CommitHalf>>, volume: &WitnessVolume, now: Timestamp) {
+pub(crate) fn commit_once(half: &Rc<RefCell<CommitHalf>>, volume: &WitnessVolume, now: Timestamp) {
     let Ok(mut half) = half.try_borrow_mut() else { return };
     let CommitHalf { engine, appenders } = &mut *half;
     let mut all: Vec<&mut Appender> = appenders.iter_mut().collect();
@@ -173,7 +173,7 @@ pub fn commit_once(half: &Rc<RefCell<CommitHalf>>, volume: &WitnessVolume, now: 
 }
 
 /// What `landfalld`'s applying thread does in one turn for one machine.
-pub fn step_once(half: &Rc<RefCell<ApplyHalf>>, machine: usize, now: Timestamp) -> Step {
+pub(crate) fn step_once(half: &Rc<RefCell<ApplyHalf>>, machine: usize, now: Timestamp) -> Step {
     let Ok(mut half) = half.try_borrow_mut() else { return Step::Idle };
     let ApplyHalf { engine, appliers } = &mut *half;
     let Some(applier) = &mut appliers[machine] else { return Step::Idle };

@@ -15,7 +15,7 @@ use super::rig::{Crashed, Rig, Shape};
 use super::seen::{Sight, Sights};
 
 /// A world from which sequences begin.
-pub struct Start {
+pub(crate) struct Start {
     pub world: SimWorld,
     pub oracles: Vec<Oracle>,
     pub now: Timestamp,
@@ -24,7 +24,7 @@ pub struct Start {
 
 /// How hard to look.
 #[derive(Clone, Copy)]
-pub struct Effort {
+pub(crate) struct Effort {
     /// Sequences have at most this many operations.
     pub length: usize,
     /// Distinct images tried of one cut, at most.
@@ -38,7 +38,7 @@ pub struct Effort {
 
 /// What an exploration met.
 #[derive(Default)]
-pub struct Found {
+pub(crate) struct Found {
     pub images: HashSet<u64>,
     pub recoveries: u64,
     pub sequences: u64,
@@ -48,7 +48,7 @@ pub struct Found {
 
 impl Found {
     /// Adds what another shard found; an image that both met counts once.
-    pub fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         self.images.extend(other.images);
         self.recoveries += other.recoveries;
         self.sequences += other.sequences;
@@ -71,7 +71,7 @@ impl fmt::Display for Found {
 
 impl Start {
     /// Performs `prefix` in a new world, and ends it there, with everything in flight as it is.
-    pub fn new(seed: u64, shape: &Shape, prefix: &[Op]) -> Self {
+    pub(crate) fn new(seed: u64, shape: &Shape, prefix: &[Op]) -> Self {
         let mut rig = Rig::create(seed, shape).expect("nothing stops the world yet");
         for op in prefix {
             op.perform(&mut rig, 0).expect("nothing stops the world yet");
@@ -90,13 +90,13 @@ impl Start {
 
 /// The choice of one shard: sequences whose number leaves this remainder.
 #[derive(Clone, Copy)]
-pub struct Shard {
+pub(crate) struct Shard {
     pub number: usize,
     pub of: usize,
 }
 
 /// Tries every sequence of a shard.
-pub fn explore(start: &Start, alphabet: &[Op], effort: Effort, shard: Shard) -> Found {
+pub(crate) fn explore(start: &Start, alphabet: &[Op], effort: Effort, shard: Shard) -> Found {
     let mut found = Found::default();
     for length in 1..=effort.length {
         for number in 0..alphabet.len().pow(length as u32) {
@@ -170,7 +170,7 @@ fn crash_every_way(rig: &mut Rig, ops: &[Op], cut: Option<u64>, effort: Effort, 
 }
 
 /// Says what was done when a check fails in it.
-pub fn told<T>(what: impl Fn() -> String, run: impl FnOnce() -> T) -> T {
+pub(crate) fn told<T>(what: impl Fn() -> String, run: impl FnOnce() -> T) -> T {
     struct Tell<F: Fn() -> String>(F);
     impl<F: Fn() -> String> Drop for Tell<F> {
         fn drop(&mut self) {

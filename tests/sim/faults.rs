@@ -4,8 +4,9 @@ use blockdev::{CrashChoice, Fault, OperationKind};
 
 use super::check;
 use super::explore::told;
-use super::ops::{Op, protect, restart_in};
+use super::ops::{Op, restart_in};
 use super::rig::{Rig, Shape};
+use super::seeding::protect;
 
 const SCRIPT: [Op; 11] = [
     Op::Write,
@@ -22,7 +23,7 @@ const SCRIPT: [Op; 11] = [
 ];
 
 /// Lets the n-th operation of a kind fail, for every n there is. Returns how many there were.
-pub fn fail_each(shape: &Shape, kind: OperationKind) -> u64 {
+pub(crate) fn fail_each(shape: &Shape, kind: OperationKind) -> u64 {
     (1..)
         .find(|nth| !told(|| format!("{kind:?} number {nth} fails"), || fail_one(shape, kind, *nth)))
         .expect("a script ends")

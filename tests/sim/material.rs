@@ -10,25 +10,25 @@ use super::oracle::Image;
 use super::random::Random;
 
 /// Makes what machines send.
-pub struct Material {
+pub(crate) struct Material {
     pub random: Random,
     encoder: ExtentEncoder,
 }
 
 /// What an item carries.
-pub struct Item {
+pub(crate) struct Item {
     pub body: Body,
     pub payload: Vec<u8>,
     pub image: Image,
 }
 
 impl Material {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self { random: Random::new(seed), encoder: ExtentEncoder::new(1).unwrap() }
     }
 
     /// Makes a batch on top of `image`.
-    pub fn batch(&mut self, sequence: u64, time: Timestamp, image: &Image) -> Item {
+    pub(crate) fn batch(&mut self, sequence: u64, time: Timestamp, image: &Image) -> Item {
         let mut next = (**image).clone();
         let (mut extents, mut payload) = (Vec::new(), Vec::new());
         for (disk, content) in next.iter_mut().enumerate() {
@@ -90,7 +90,7 @@ impl Material {
     }
 
     /// Makes a marker; it changes nothing.
-    pub fn marker(&mut self, sequence: u64, time: Timestamp, image: &Image) -> Item {
+    pub(crate) fn marker(&mut self, sequence: u64, time: Timestamp, image: &Image) -> Item {
         let marker = Marker {
             sequence: Sequence(sequence),
             time,
@@ -102,7 +102,13 @@ impl Material {
     }
 
     /// Makes extents that seed `from..to` of a disk, and puts their content there.
-    pub fn seed(&mut self, disk: usize, content: &mut [u8], from: u64, to: u64) -> (Vec<Extent>, Vec<u8>) {
+    pub(crate) fn seed(
+        &mut self,
+        disk: usize,
+        content: &mut [u8],
+        from: u64,
+        to: u64,
+    ) -> (Vec<Extent>, Vec<u8>) {
         let (mut extents, mut payload) = (Vec::new(), Vec::new());
         let mut start = from;
         while start < to {
@@ -128,7 +134,7 @@ impl Material {
 }
 
 /// Returns the root of each disk, computed here and not by the code under test.
-pub fn roots_of(image: &Image) -> Vec<Hash> {
+pub(crate) fn roots_of(image: &Image) -> Vec<Hash> {
     let root = |disk: &Vec<u8>| {
         let leaves: Vec<Hash> =
             disk.chunks(LEAF_LEN as usize).map(|leaf| blake3::hash(leaf).into()).collect();

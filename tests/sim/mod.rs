@@ -3,22 +3,23 @@
 //! One thread drives both halves of a replica step by step. An oracle knows the exact image of every disk at every
 //! sequence and what was acked; after each recovery everything that was promised is compared with it.
 
-pub mod check;
-pub mod drive;
-pub mod explore;
-pub mod faults;
-pub mod material;
-pub mod ops;
-pub mod oracle;
-pub mod plan;
+pub(crate) mod check;
+pub(crate) mod drive;
+pub(crate) mod explore;
+pub(crate) mod faults;
+pub(crate) mod material;
+pub(crate) mod ops;
+pub(crate) mod oracle;
+pub(crate) mod plan;
 #[cfg(feature = "planted-bugs")]
-pub mod planted;
-pub mod random;
-pub mod raw;
-pub mod rig;
-pub mod rot;
-pub mod seen;
-pub mod shapes;
-pub mod swarm;
-pub mod weave;
-pub mod witness;
+pub(crate) mod planted;
+pub(crate) mod random;
+pub(crate) mod raw;
+pub(crate) mod rig;
+pub(crate) mod rot;
+pub(crate) mod seeding;
+pub(crate) mod seen;
+pub(crate) mod shapes;
+pub(crate) mod swarm;
+pub(crate) mod weave;
+pub(crate) mod witness;

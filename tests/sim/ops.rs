@@ -4,18 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blockdev::SimWorld;
-use retention::{Afterwards, Lifecycle};
-use target::replica::{FailureKind, Progress, SeedWork, Work};
-use units::{ByteLen, ByteOffset, DiskIndex, GRANULE_LEN, Sequence};
+use retention::Afterwards;
+use target::replica::{FailureKind, Progress, Work};
+use units::{ByteLen, Sequence};
 
 use super::check;
 use super::oracle::Stance;
 use super::rig::{Crashed, Rig};
+use super::seeding;
 use super::seen::Sight;
 
 /// One operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Op {
+pub(crate) enum Op {
     /// One batch, committed.
     Write,
     /// A batch, a marker and a batch over the same places, committed as one group.
@@ -56,7 +57,7 @@ pub enum Op {
 
 impl Op {
     /// Performs the operation on one machine, and checks what can be checked at once.
-    pub fn perform(self, rig: &mut Rig, machine: usize) -> Result<(), Crashed> {
+    pub(crate) fn perform(self, rig: &mut Rig, machine: usize) -> Result<(), Crashed> {
         match self {
             Self::Write => {
                 send(rig, machine, 1);
@@ -65,11 +66,8 @@ impl Op {
             Self::Group => {
                 send(rig, machine, 1);
                 // Refused or not: what follows must fit either.
-                drop(
-                    rig.take(machine, |material, sequence, time, image| {
-                        material.marker(sequence, time, image)
-                    }),
-                );
+                let _ = rig
+                    .take(machine, |material, sequence, time, image| material.marker(sequence, time, image));
                 send(rig, machine, 1);
                 rig.commit()
             }
@@ -109,10 +107,10 @@ impl Op {
             Self::WeaveStep => rig.step_woven(machine, 2),
             Self::WeaveProof => weave_proof(rig, machine),
             Self::Ask => ask(rig, machine),
-            Self::Begin => begin(rig, machine),
-            Self::Seed => seed(rig, machine),
-            Self::SeedSync => seed_sync(rig, machine),
-            Self::EndSeeding => end_seeding(rig, machine),
+            Self::Begin => seeding::begin(rig, machine),
+            Self::Seed => seeding::seed(rig, machine),
+            Self::SeedSync => seeding::seed_sync(rig, machine),
+            Self::EndSeeding => seeding::end_seeding(rig, machine),
         }
     }
 }
@@ -120,18 +118,18 @@ impl Op {
 fn send(rig: &mut Rig, machine: usize, batches: usize) {
     for _ in 0..batches {
         // A machine that stands at a point takes none; that is checked elsewhere.
-        drop(rig.take(machine, |material, sequence, time, image| material.batch(sequence, time, image)));
+        let _ = rig.take(machine, |material, sequence, time, image| material.batch(sequence, time, image));
     }
 }
 
 /// Returns the oldest and newest sequence there is.
-pub fn window(rig: &Rig, machine: usize) -> (u64, u64) {
+pub(crate) fn window(rig: &Rig, machine: usize) -> (u64, u64) {
     let state = rig.shared[machine].lock();
     (state.base.0, state.durable.0)
 }
 
 /// Asks for a point and waits for it. What comes of it is checked: exact bytes, or a refusal that changed nothing.
-pub fn rewind(rig: &mut Rig, machine: usize, to: u64, afterwards: Afterwards) -> Result<(), Crashed> {
+pub(crate) fn rewind(rig: &mut Rig, machine: usize, to: u64, afterwards: Afterwards) -> Result<(), Crashed> {
     let before = rig.oracles[machine].stance;
     let wanted = match afterwards {
         Afterwards::Stand => Stance::At(to),
@@ -200,32 +198,32 @@ fn restart(rig: &mut Rig) -> Result<(), Crashed> {
 }
 
 /// Goes on in another world, after recovery.
-pub fn restart_in(rig: &mut Rig, world: SimWorld) -> Result<(), Crashed> {
+pub(crate) fn restart_in(rig: &mut Rig, world: SimWorld) -> Result<(), Crashed> {
     let past = rig.steps();
     if let Some(step) = rig.cut_at {
         world.crash_at(step.saturating_sub(past).max(1));
     }
     let cut_at = rig.cut_at;
     let seed = rig.material.random.next();
-    match Rig::recover(world, &rig.shape, &rig.oracles, seed, rig.now) {
+    let stopped = match Rig::recover(world, &rig.shape, &rig.oracles, seed, rig.now) {
         Ok(next) => {
             let (sights, trace) = (std::mem::take(&mut rig.sights), rig.trace);
             *rig = next;
             (rig.sights, rig.trace, rig.past, rig.cut_at) = (sights, trace, past, cut_at);
             (0..rig.shared.len()).for_each(|machine| check::found(rig, machine));
-            Ok(())
+            return Ok(());
         }
-        Err((_, Some(unrecovered))) => panic!(
-            "I1: a machine can't be had after a restart: {}",
-            target::replica::chain(&unrecovered.error)
-        ),
-        Err((mut next, None)) => {
-            rig.world = next.world.clone();
-            rig.past = past;
-            rig.sights.add(Sight::CrashInRecovery);
-            next.alive()
-        }
+        Err(stopped) => *stopped,
+    };
+    let (mut next, unrecovered) = stopped;
+    if let Some(unrecovered) = unrecovered {
+        let error = target::replica::chain(&unrecovered.error);
+        panic!("I1: a machine can't be had after a restart: {error}");
     }
+    rig.world = next.world.clone();
+    rig.past = past;
+    rig.sights.add(Sight::CrashInRecovery);
+    next.alive()
 }
 
 fn weave_proof(rig: &mut Rig, machine: usize) -> Result<(), Crashed> {
@@ -264,89 +262,6 @@ fn ask(rig: &mut Rig, machine: usize) -> Result<(), Crashed> {
     if let Some(Err(error)) = plan {
         let expired = to < window(rig, machine).0;
         assert!(rig.may_fail || expired, "I3: sequence {to} is in the window and can't be planned: {error}");
-    }
-    Ok(())
-}
-
-fn begin(rig: &mut Rig, machine: usize) -> Result<(), Crashed> {
-    let lens: Vec<_> = rig.shape.machines[machine].iter().map(|len| ByteLen(*len)).collect();
-    let stance = rig.oracles[machine].stance;
-    if stance == Stance::Registered {
-        rig.oracles[machine].wanted = Some(Stance::Seeding);
-    }
-    let answer = rig.ask(machine, |then| Work::Begin { lens, then })?;
-    if stance == Stance::Registered && matches!(answer, Some(Ok(()))) {
-        rig.oracles[machine].confirm();
-    }
-    Ok(())
-}
-
-fn seed(rig: &mut Rig, machine: usize) -> Result<(), Crashed> {
-    if rig.oracles[machine].stance != Stance::Seeding {
-        return Ok(());
-    }
-    let disks = rig.shape.machines[machine].len() as u64;
-    let disk = rig.material.random.below(disks) as usize;
-    seed_disk(rig, machine, disk)
-}
-
-fn seed_disk(rig: &mut Rig, machine: usize, disk: usize) -> Result<(), Crashed> {
-    let len = rig.shape.machines[machine][disk];
-    let from = rig.oracles[machine].through[disk];
-    if from >= len {
-        return Ok(());
-    }
-    let (extents, payload) = rig.material.seed(disk, &mut rig.oracles[machine].seeded[disk], from, len);
-    rig.ask(machine, |then| Work::Seed(SeedWork { extents, payload, then }))?;
-    Ok(())
-}
-
-fn seed_sync(rig: &mut Rig, machine: usize) -> Result<(), Crashed> {
-    if rig.oracles[machine].stance != Stance::Seeding {
-        return Ok(());
-    }
-    for disk in 0..rig.shape.machines[machine].len() {
-        // Some of what is left: the rest is seeded again.
-        let len = rig.shape.machines[machine][disk];
-        seed_disk(rig, machine, disk)?;
-        let granules = len / GRANULE_LEN;
-        let through = rig.material.random.between(granules / 2, granules) * GRANULE_LEN;
-        let through = through.max(rig.oracles[machine].through[disk]);
-        let (disk, mark) = (DiskIndex(disk as u16), ByteOffset(through));
-        let answer = rig.ask(machine, |then| Work::SeedSync { disk, through: mark, then })?;
-        if matches!(answer, Some(Ok(()))) {
-            rig.oracles[machine].through[usize::from(disk.0)] = through;
-        }
-    }
-    Ok(())
-}
-
-fn end_seeding(rig: &mut Rig, machine: usize) -> Result<(), Crashed> {
-    if rig.oracles[machine].stance != Stance::Seeding {
-        return Ok(());
-    }
-    for disk in 0..rig.shape.machines[machine].len() {
-        seed_disk(rig, machine, disk)?;
-    }
-    rig.oracles[machine].wanted = Some(Stance::Following);
-    let answer = rig.ask(machine, |then| Work::EndSeeding { then })?;
-    if matches!(answer, Some(Ok(()))) {
-        rig.oracles[machine].confirm();
-        let seeded = rig.oracles[machine].seeded.clone();
-        rig.oracles[machine].images.push(seeded.into());
-        assert_eq!(
-            rig.lifecycle(machine),
-            Lifecycle::Protected,
-            "a seed that ended is followed by the stream"
-        );
-    }
-    Ok(())
-}
-
-/// Makes a machine that follows its source, with nothing sent.
-pub fn protect(rig: &mut Rig, machine: usize) -> Result<(), Crashed> {
-    for op in [Op::Begin, Op::Seed, Op::SeedSync, Op::EndSeeding] {
-        op.perform(rig, machine)?;
     }
     Ok(())
 }

@@ -3,11 +3,11 @@
 use std::rc::Rc;
 
 /// The content of every disk of a machine at one sequence.
-pub type Image = Rc<Vec<Vec<u8>>>;
+pub(crate) type Image = Rc<Vec<Vec<u8>>>;
 
 /// Where a machine stands, as far as anybody was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stance {
+pub(crate) enum Stance {
     /// Known, and nothing more.
     Registered,
     /// The disks are being filled.
@@ -22,7 +22,7 @@ pub enum Stance {
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub struct Oracle {
+pub(crate) struct Oracle {
     /// By sequence; 0 is what was seeded.
     pub images: Vec<Image>,
     /// The highest sequence anybody was told is durable.
@@ -38,7 +38,7 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    pub fn new(lens: &[u64]) -> Self {
+    pub(crate) fn new(lens: &[u64]) -> Self {
         Self {
             images: Vec::new(),
             acked: 0,
@@ -50,25 +50,25 @@ impl Oracle {
     }
 
     /// Returns the sequence that was sent last.
-    pub fn sent(&self) -> u64 {
+    pub(crate) fn sent(&self) -> u64 {
         (self.images.len() as u64).saturating_sub(1)
     }
 
-    pub fn newest(&self) -> &Image {
+    pub(crate) fn newest(&self) -> &Image {
         self.images.last().expect("a stream begins with what was seeded")
     }
 
-    pub fn image(&self, sequence: u64) -> &Image {
+    pub(crate) fn image(&self, sequence: u64) -> &Image {
         &self.images[sequence as usize]
     }
 
     /// Forgets what a crash has lost: everything after `durable` will be sent anew, and differently.
-    pub fn forget_after(&mut self, durable: u64) {
+    pub(crate) fn forget_after(&mut self, durable: u64) {
         self.images.truncate(durable as usize + 1);
     }
 
     /// Confirms what was wanted.
-    pub fn confirm(&mut self) {
+    pub(crate) fn confirm(&mut self) {
         if let Some(wanted) = self.wanted.take() {
             self.stance = wanted;
         }

@@ -4,11 +4,11 @@ use super::explore::Effort;
 use super::ops::Op;
 
 /// What happens before each sequence: two epochs, a group that is half applied, writes that are not flushed.
-pub const PREFIX: [Op; 8] =
+pub(crate) const PREFIX: [Op; 8] =
     [Op::Begin, Op::SeedSync, Op::EndSeeding, Op::Write, Op::Settle, Op::Rotate, Op::Group, Op::Step];
 
 /// What sequences are made of.
-pub const ALPHABET: [Op; 11] = [
+pub(crate) const ALPHABET: [Op; 11] = [
     Op::Write,
     Op::Group,
     Op::Weave,
@@ -23,22 +23,24 @@ pub const ALPHABET: [Op; 11] = [
 ];
 
 /// What sequences that begin with a blank disk are made of.
-pub const SEEDING: [Op; 6] = [Op::Begin, Op::Seed, Op::SeedSync, Op::EndSeeding, Op::Write, Op::Restart];
+pub(crate) const SEEDING: [Op; 6] =
+    [Op::Begin, Op::Seed, Op::SeedSync, Op::EndSeeding, Op::Write, Op::Restart];
 
 /// How hard each cut is looked at.
-pub const EFFORT: Effort = Effort { length: 3, images_per_cut: 150, repeats: 20, thorough: 8, again: 6 };
+pub(crate) const EFFORT: Effort =
+    Effort { length: 3, images_per_cut: 150, repeats: 20, thorough: 8, again: 6 };
 
 /// Threads' worth of exhaustive work.
-pub const SHARDS: usize = 4;
+pub(crate) const SHARDS: usize = 4;
 
 /// Distinct crash images that all shards together must try.
-pub const IMAGES_MIN: usize = 200_000;
+pub(crate) const IMAGES_MIN: usize = 200_000;
 
 /// Bytes from one flipped bit to the next.
-pub const FLIP_STRIDE: usize = 37;
+pub(crate) const FLIP_STRIDE: usize = 37;
 
 /// Blocks put where they do not belong.
-pub const MISPLACED: u64 = 1000;
+pub(crate) const MISPLACED: u64 = 1000;
 
 /// Random runs, unless `LANDFALL_SIM_SEEDS` says otherwise.
-pub const SEEDS: u64 = 600;
+pub(crate) const SEEDS: u64 = 600;

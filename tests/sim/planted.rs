@@ -10,7 +10,7 @@ use super::rig::Shape;
 use super::{faults, plan, rot, shapes, swarm};
 
 /// Every mistake that can be planted.
-pub const ALL: [Planted; 11] = [
+pub(crate) const ALL: [Planted; 11] = [
     Planted::AckBeforeFlush,
     Planted::NoBeforeImage,
     Planted::UndoNotFlushed,
@@ -30,21 +30,24 @@ fn with(mistake: Planted) -> Shape {
     shape
 }
 
+/// A part of the tests, by name.
+type Part<'a> = (&'static str, Box<dyn Fn() + 'a>);
+
 /// Runs one part of the tests after the other with a mistake planted. Returns which part failed, and the check that did.
-pub fn caught_by(mistake: Planted) -> Option<(&'static str, String)> {
+pub(crate) fn caught_by(mistake: Planted) -> Option<(&'static str, String)> {
     let shape = with(mistake);
     let effort = Effort { length: 2, ..plan::EFFORT };
     let whole = Shard { number: 0, of: 1 };
     let mut two = shape.clone();
     two.machines.push(vec![512]);
-    let parts: [(&'static str, Box<dyn Fn()>); 5] = [
+    let parts: [Part<'_>; 5] = [
         (
             "exhaustive",
             Box::new(|| drop(explore(&Start::new(1, &shape, &plan::PREFIX), &plan::ALPHABET, effort, whole))),
         ),
-        ("flipped bits", Box::new(|| drop(rot::flip_each(&shape, plan::FLIP_STRIDE)))),
-        ("misplaced blocks", Box::new(|| drop(rot::misplace_blocks(&shape, plan::MISPLACED)))),
-        ("failing devices", Box::new(|| drop(faults::fail_each(&two, OperationKind::Flush)))),
+        ("flipped bits", Box::new(|| _ = rot::flip_each(&shape, plan::FLIP_STRIDE))),
+        ("misplaced blocks", Box::new(|| _ = rot::misplace_blocks(&shape, plan::MISPLACED))),
+        ("failing devices", Box::new(|| _ = faults::fail_each(&two, OperationKind::Flush))),
         (
             "random runs",
             Box::new(|| {

@@ -6,13 +6,13 @@ use units::{ByteLen, ByteOffset};
 use super::rig::GUARD;
 
 /// Makes a disk of `len` zero bytes with `guard` bytes behind them that must never change.
-pub fn make_disk(world: &SimWorld, name: &str, len: u64, guard: u64) {
+pub(crate) fn make_disk(world: &SimWorld, name: &str, len: u64, guard: u64) {
     let device = world.add_disk(name, ByteLen(len + guard));
     write_device(world, device, len, &vec![GUARD; guard as usize]);
 }
 
 /// Writes bytes to a file of the volume, durably.
-pub fn write_file(world: &SimWorld, path: &str, at: u64, bytes: &[u8]) {
+pub(crate) fn write_file(world: &SimWorld, path: &str, at: u64, bytes: &[u8]) {
     write_device(world, world.volume().open(path).unwrap(), at, bytes);
 }
 
@@ -30,7 +30,7 @@ fn write_device(world: &SimWorld, device: SimDevice, at: u64, bytes: &[u8]) {
 }
 
 /// Returns the paths of every file of the volume below a directory.
-pub fn files_below(world: &SimWorld, directory: &str) -> Vec<String> {
+pub(crate) fn files_below(world: &SimWorld, directory: &str) -> Vec<String> {
     let mut files = Vec::new();
     for name in world.volume().list(directory).unwrap() {
         let path = format!("{directory}/{name}");

@@ -21,11 +21,11 @@ use super::witness::{Cuts, WitnessEngine, WitnessVolume};
 
 /// The world stopped: nothing more can be done in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Crashed;
+pub(crate) struct Crashed;
 
 /// What a rig is made of.
 #[derive(Clone)]
-pub struct Shape {
+pub(crate) struct Shape {
     /// For each machine the size of each protected disk.
     pub machines: Vec<Vec<u64>>,
     /// Bytes of each device behind the protected disk, which must never change.
@@ -39,23 +39,23 @@ pub struct Shape {
 
 thread_local! {
     /// Buffers are lent and given back: one pool serves every rig of a thread.
-    pub static POOL: PagePool = PagePool::new(8, 256 << 10);
+    pub(crate) static POOL: PagePool = PagePool::new(8, 256 << 10);
 }
 
 /// The committing half of all machines, with its engine.
-pub struct CommitHalf {
+pub(crate) struct CommitHalf {
     pub engine: WitnessEngine,
     pub appenders: Vec<Appender>,
 }
 
 /// The applying half of all machines, with its engine.
-pub struct ApplyHalf {
+pub(crate) struct ApplyHalf {
     pub engine: WitnessEngine,
     pub appliers: Vec<Option<Applier<WitnessVolume>>>,
 }
 
 /// See the module.
-pub struct Rig {
+pub(crate) struct Rig {
     pub world: SimWorld,
     pub shape: Shape,
     pub commit: Rc<RefCell<CommitHalf>>,
@@ -77,20 +77,20 @@ pub struct Rig {
     pub woven: Rc<Cell<u64>>,
 }
 
-pub fn machine_id(machine: usize) -> MachineId {
+pub(crate) fn machine_id(machine: usize) -> MachineId {
     MachineId([machine as u8 + 1; 16])
 }
 
-pub fn disk_name(machine: usize, disk: usize) -> String {
+pub(crate) fn disk_name(machine: usize, disk: usize) -> String {
     format!("disk-{machine}-{disk}")
 }
 
 /// What lies behind each protected disk.
-pub const GUARD: u8 = 0xa5;
+pub(crate) const GUARD: u8 = 0xa5;
 
 impl Rig {
     /// Makes a world with blank disks and registers the machines.
-    pub fn create(seed: u64, shape: &Shape) -> Result<Self, Crashed> {
+    pub(crate) fn create(seed: u64, shape: &Shape) -> Result<Self, Crashed> {
         let world = SimWorld::new(seed);
         for (machine, lens) in shape.machines.iter().enumerate() {
             for (disk, len) in lens.iter().enumerate() {
@@ -110,13 +110,13 @@ impl Rig {
 
     /// Recovers every machine in a world that was found after a crash or kill. Errors: the world stopped again, or a machine
     /// can't be had.
-    pub fn recover(
+    pub(crate) fn recover(
         world: SimWorld,
         shape: &Shape,
         oracles: &[Oracle],
         seed: u64,
         now: Timestamp,
-    ) -> Result<Self, (Self, Option<Unrecovered>)> {
+    ) -> Result<Self, Box<(Self, Option<Unrecovered>)>> {
         let mut rig = Self::empty(world, shape, oracles.to_vec(), seed, now);
         for machine in 0..shape.machines.len() {
             let setup = rig.setup();
@@ -128,7 +128,7 @@ impl Rig {
                 Ok(replica) => rig.add(replica),
                 Err(unrecovered) => {
                     let crashed = rig.world.has_crashed();
-                    return Err((rig, (!crashed).then_some(unrecovered)));
+                    return Err(Box::new((rig, (!crashed).then_some(unrecovered))));
                 }
             }
         }
@@ -208,7 +208,7 @@ impl Rig {
     }
 
     /// Returns a rig without machines that knows what this one knew, to go on in another world.
-    pub fn in_the_same_world(&self) -> Self {
+    pub(crate) fn in_the_same_world(&self) -> Self {
         let seed = self.trace ^ self.steps();
         let mut rig = Self::empty(self.world.clone(), &self.shape, self.oracles.clone(), seed, self.now);
         rig.past = self.past;
@@ -216,7 +216,7 @@ impl Rig {
     }
 
     /// Ends with [`Crashed`] if the world has stopped, and notes what that cut through.
-    pub fn alive(&mut self) -> Result<(), Crashed> {
+    pub(crate) fn alive(&mut self) -> Result<(), Crashed> {
         if !self.world.has_crashed() {
             return Ok(());
         }
@@ -232,34 +232,34 @@ impl Rig {
         Err(Crashed)
     }
 
-    pub fn lifecycle(&self, machine: usize) -> Lifecycle {
+    pub(crate) fn lifecycle(&self, machine: usize) -> Lifecycle {
         self.shared[machine].lock().lifecycle.clone()
     }
 
     /// Folds what happened into the trace.
-    pub fn note(&mut self, what: u64) {
+    pub(crate) fn note(&mut self, what: u64) {
         self.trace = fold(self.trace, what);
     }
 
     /// Folds the world as it is into the trace.
-    pub fn note_world(&mut self) {
+    pub(crate) fn note_world(&mut self) {
         let (fingerprint, steps) = (self.world.fingerprint(), self.world.steps());
         self.note(fingerprint);
         self.note(steps);
     }
 
     /// Returns how many changes this rig has seen.
-    pub fn steps(&self) -> u64 {
+    pub(crate) fn steps(&self) -> u64 {
         self.past + self.world.steps()
     }
 
     /// Makes the world stop inside the `step`-th change of this rig.
-    pub fn cut(&mut self, step: u64) {
+    pub(crate) fn cut(&mut self, step: u64) {
         self.cut_at = Some(step);
         self.world.crash_at(step - self.past);
     }
 
-    pub fn quiet(&mut self, time: Duration) {
+    pub(crate) fn quiet(&mut self, time: Duration) {
         self.now.0 += time.as_micros() as u64;
     }
 }

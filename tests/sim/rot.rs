@@ -7,15 +7,16 @@ use units::ByteOffset;
 
 use super::check;
 use super::explore::told;
-use super::ops::{Op, protect, restart_in};
+use super::ops::{Op, restart_in};
 use super::random::Random;
 use super::raw;
 use super::rig::{Rig, Shape, machine_id};
+use super::seeding::protect;
 use super::seen::Part;
 
 /// What was tried, and how it ended.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     pub tried: u64,
     /// Everything exact.
     pub exact: u64,
@@ -67,7 +68,7 @@ fn files(world: &SimWorld) -> Vec<String> {
 }
 
 /// Flips one bit at a time in every file of a journal, every `stride` bytes of what is in use.
-pub fn flip_each(shape: &Shape, stride: usize) -> Tally {
+pub(crate) fn flip_each(shape: &Shape, stride: usize) -> Tally {
     let mut tally = Tally::default();
     for waiting in [1, 4] {
         flip_each_of(&specimen(shape, waiting), stride, &mut tally);
@@ -98,7 +99,7 @@ fn flip_each_of(rig: &Rig, stride: usize, tally: &mut Tally) {
 }
 
 /// Copies blocks to where they do not belong, as a misdirected write does, and old ones to where they did.
-pub fn misplace_blocks(shape: &Shape, tries: u64) -> Tally {
+pub(crate) fn misplace_blocks(shape: &Shape, tries: u64) -> Tally {
     let rig = specimen(shape, 4);
     let settled = rig.world.after_crash(CrashChoice::All);
     let logs: Vec<String> = files(&settled)
@@ -135,8 +136,8 @@ fn judge(rig: &Rig, world: SimWorld, path: &str, expected: Expected, tally: &mut
     tally.tried += 1;
     let mut next = match Rig::recover(world, &rig.shape, &rig.oracles, 3, rig.now) {
         Ok(found) => found,
-        Err((_, unrecovered)) => {
-            let error = unrecovered.expect("nothing stops the world").error;
+        Err(stopped) => {
+            let error = stopped.1.expect("nothing stops the world").error;
             assert!(expected == Expected::Truth, "I4: {path} loses nothing, found: {}", chain(&error));
             names_its_place(error.kind(), &chain(&error));
             tally.refused += 1;

@@ -7,7 +7,7 @@ use blockdev::OperationKind;
 
 /// Something interesting that must happen in a run at least once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Sight {
+pub(crate) enum Sight {
     CrashInRedoAppend,
     CrashInRedoFlush,
     CrashInRedoGrowth,
@@ -52,7 +52,7 @@ pub enum Sight {
 
 impl Sight {
     /// Everything the swarm must meet.
-    pub const ALL: [Self; 40] = [
+    pub(crate) const ALL: [Self; 40] = [
         Self::CrashInRedoAppend,
         Self::CrashInRedoFlush,
         Self::CrashInRedoGrowth,
@@ -98,27 +98,27 @@ impl Sight {
 
 /// How often each was met.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sights(BTreeMap<Sight, u64>);
+pub(crate) struct Sights(BTreeMap<Sight, u64>);
 
 impl Sights {
-    pub fn add(&mut self, sight: Sight) {
+    pub(crate) fn add(&mut self, sight: Sight) {
         *self.0.entry(sight).or_default() += 1;
     }
 
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         other.0.iter().for_each(|(sight, count)| *self.0.entry(*sight).or_default() += count);
     }
 
-    pub fn count(&self, sight: Sight) -> u64 {
+    pub(crate) fn count(&self, sight: Sight) -> u64 {
         self.0.get(&sight).copied().unwrap_or(0)
     }
 
     /// Returns what of `wanted` was never met.
-    pub fn missing(&self, wanted: &[Sight]) -> Vec<Sight> {
+    pub(crate) fn missing(&self, wanted: &[Sight]) -> Vec<Sight> {
         wanted.iter().copied().filter(|sight| self.count(*sight) == 0).collect()
     }
 
-    pub fn print(&self) {
+    pub(crate) fn print(&self) {
         println!("{self}");
     }
 }
@@ -131,7 +131,7 @@ impl fmt::Display for Sights {
 
 /// A part of the world, by the name of its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
+pub(crate) enum Part {
     Redo,
     Undo,
     Index,
@@ -142,7 +142,7 @@ pub enum Part {
 
 /// What was under way on a part when the world stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Act {
+pub(crate) enum Act {
     Io(OperationKindOrd),
     Create,
     Remove,
@@ -150,7 +150,7 @@ pub enum Act {
 
 /// [`OperationKind`] with an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum OperationKindOrd {
+pub(crate) enum OperationKindOrd {
     Write,
     Flush,
     Grow,
@@ -170,7 +170,7 @@ impl From<OperationKind> for Act {
 
 impl Part {
     /// Tells which part a file or disk is.
-    pub fn of(name: &str) -> Self {
+    pub(crate) fn of(name: &str) -> Self {
         match name.rsplit('/').next() {
             Some("redo") => Self::Redo,
             Some("undo") => Self::Undo,
@@ -183,7 +183,7 @@ impl Part {
 }
 
 /// Returns what a cut through `act` on `part` is, while the disks are being `seeded` or `rewound` or neither.
-pub fn sight_of(act: Act, part: Part, seeding: bool, rewinding: bool) -> Option<Sight> {
+pub(crate) fn sight_of(act: Act, part: Part, seeding: bool, rewinding: bool) -> Option<Sight> {
     use OperationKindOrd::{Flush, Grow, Write};
     Some(match (act, part) {
         (Act::Io(Write), Part::Redo) => Sight::CrashInRedoAppend,

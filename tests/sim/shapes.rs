@@ -10,7 +10,7 @@ use super::random::Random;
 use super::rig::Shape;
 
 /// Limits under which two or three batches are a lot.
-pub fn tiny_limits() -> ReplicaLimits {
+pub(crate) fn tiny_limits() -> ReplicaLimits {
     ReplicaLimits {
         log_chunk: ByteLen::kib(16),
         epoch_len: ByteLen::kib(64),
@@ -19,14 +19,13 @@ pub fn tiny_limits() -> ReplicaLimits {
         round_len: ByteLen::kib(12),
         checkpoint_len: ByteLen::kib(24),
         lag_len: ByteLen::kib(256),
-        before_level: -5,
         retention: RetentionPolicy { window: Duration::from_secs(3600), budget: ByteLen::gib(1) },
         ..ReplicaLimits::default()
     }
 }
 
 /// Two small disks of one machine; the last granule of the second is not whole.
-pub fn tiny() -> Shape {
+pub(crate) fn tiny() -> Shape {
     Shape {
         machines: vec![vec![24 << 10, 18 << 10 | 512]],
         guard: 4096 + 512,
@@ -38,7 +37,7 @@ pub fn tiny() -> Shape {
 }
 
 /// A shape by seed.
-pub fn random(random: &mut Random) -> Shape {
+pub(crate) fn random(random: &mut Random) -> Shape {
     let disk =
         |random: &mut Random| random.pick(&[24 << 10, 18 << 10 | 512, 64 << 10, 72 << 10, 133 << 10, 512]);
     let machines = 1 + u64::from(random.one_in(3));

@@ -3,16 +3,17 @@
 use blockdev::{CrashChoice, Fault, OperationKind};
 
 use super::check;
-use super::ops::{Op, protect, restart_in};
+use super::ops::{Op, restart_in};
 use super::oracle::Stance;
 use super::random::Random;
 use super::rig::{Crashed, Rig, Shape};
+use super::seeding::protect;
 use super::seen::{Sight, Sights};
 use super::shapes;
 
 /// What one seed came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Equal for equal runs.
     pub trace: u64,
     pub crashes: u64,
@@ -41,7 +42,7 @@ const OPS: [Op; 18] = [
 ];
 
 /// Runs one seed.
-pub fn run(seed: u64, adjust: impl Fn(&mut Shape)) -> Outcome {
+pub(crate) fn run(seed: u64, adjust: impl Fn(&mut Shape)) -> Outcome {
     let mut random = Random::new(seed);
     let mut shape = shapes::random(&mut random);
     adjust(&mut shape);

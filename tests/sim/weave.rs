@@ -15,7 +15,7 @@ use super::seen::Sight;
 
 impl Rig {
     /// Runs a commit whose waits let the applier of `machine` step.
-    pub fn commit_woven(&mut self, machine: usize) -> Result<(), Crashed> {
+    pub(crate) fn commit_woven(&mut self, machine: usize) -> Result<(), Crashed> {
         let (apply, now, woven) = (self.apply.clone(), self.now, self.woven.clone());
         let between = move || {
             if step_once(&apply, machine, now) == Step::Worked {
@@ -33,7 +33,7 @@ impl Rig {
     }
 
     /// Does a step whose waits let `items` be committed, one at a time.
-    pub fn step_woven(&mut self, machine: usize, items: usize) -> Result<(), Crashed> {
+    pub(crate) fn step_woven(&mut self, machine: usize, items: usize) -> Result<(), Crashed> {
         let (commit, volume, now) = (self.commit.clone(), self.volume.clone(), self.now);
         let (shared, woven) = (self.shared[machine].clone(), self.woven.clone());
         let mut made: Vec<Item> = Vec::new();

@@ -13,13 +13,13 @@ use units::ByteLen;
 use super::seen::{Act, Part};
 
 /// What the crash cut through.
-pub type Cuts = Rc<RefCell<BTreeSet<(Act, Part)>>>;
+pub(crate) type Cuts = Rc<RefCell<BTreeSet<(Act, Part)>>>;
 
 /// Called before each wait of an engine: the other half of a replica runs there, as its own thread would.
-pub type Between = Rc<dyn Fn()>;
+pub(crate) type Between = Rc<dyn Fn()>;
 
 /// See the module.
-pub struct WitnessEngine {
+pub(crate) struct WitnessEngine {
     inner: SimEngine,
     cuts: Cuts,
     parts: BTreeMap<DeviceSlot, Part>,
@@ -28,7 +28,7 @@ pub struct WitnessEngine {
 }
 
 impl WitnessEngine {
-    pub fn new(inner: SimEngine, cuts: Cuts) -> Self {
+    pub(crate) fn new(inner: SimEngine, cuts: Cuts) -> Self {
         Self { inner, cuts, parts: BTreeMap::new(), under_way: Vec::new(), between: None }
     }
 
@@ -105,13 +105,13 @@ impl Engine for WitnessEngine {
 
 /// See the module.
 #[derive(Clone)]
-pub struct WitnessVolume {
+pub(crate) struct WitnessVolume {
     inner: SimVolume,
     cuts: Cuts,
 }
 
 impl WitnessVolume {
-    pub fn new(inner: SimVolume, cuts: Cuts) -> Self {
+    pub(crate) fn new(inner: SimVolume, cuts: Cuts) -> Self {
         Self { inner, cuts }
     }
 

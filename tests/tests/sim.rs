@@ -1,5 +1,6 @@
 //! Crashes of the real replica in a simulated world: exhaustively for short sequences, at random for long ones.
 
+#[cfg(test)]
 #[path = "../sim/mod.rs"]
 mod sim;
 
@@ -113,4 +114,20 @@ fn random_runs_hold_repeat_exactly_and_meet_every_interesting_state() {
     if seeds.len() > 100 {
         assert_eq!(sights.missing(&Sight::ALL), [], "every interesting state is met");
     }
+}
+
+/// Asked for alone, with the feature: `cargo nextest run -p landfall-tests --test sim --features planted-bugs planted`.
+#[cfg(feature = "planted-bugs")]
+#[test]
+fn every_planted_mistake_is_caught() {
+    let mut missed = Vec::new();
+    for mistake in sim::planted::ALL {
+        match sim::planted::caught_by(mistake) {
+            Some((part, check)) => {
+                println!("{mistake:?}: caught by {part}: {}", check.lines().next().unwrap_or(""));
+            }
+            None => missed.push(mistake),
+        }
+    }
+    assert_eq!(missed, [], "mistakes that nothing caught");
 }
