@@ -1,13 +1,14 @@
 //! Bytes that are not what was written: every answer is exact, or an error that names the file and the place (I4, I5).
 
 use blockdev::{CrashChoice, SimWorld};
-use retention::{EpochIndex, HEAD_LEN_MAX, Head};
+use retention::{Afterwards, EpochIndex, HEAD_LEN_MAX, Head};
 use target::replica::{FailureKind, chain};
 use units::ByteOffset;
 
 use super::check;
 use super::explore::told;
-use super::ops::{Op, restart_in};
+use super::ops::{Op, restart_in, rewind};
+use super::oracle::Stance;
 use super::random::Random;
 use super::raw;
 use super::rig::{Rig, Shape, machine_id};
@@ -173,6 +174,9 @@ fn look_around(rig: &mut Rig) -> bool {
     }
     let (base, newest) = super::ops::window(rig, 0);
     check::disks_are(rig, 0, newest, "I4: after damage elsewhere");
+    if !there_and_back(rig, base, newest) {
+        return false;
+    }
     let mut whole = true;
     for to in base..=newest {
         let roots = rig.roots(0, to).expect("nothing stops the world");
@@ -183,6 +187,27 @@ fn look_around(rig: &mut Rig) -> bool {
         }
     }
     whole
+}
+
+/// Brings the disks to a point and forward again. What meets damage says so, and leaves the machine where another point
+/// can be asked for. Returns whether nothing was refused.
+fn there_and_back(rig: &mut Rig, base: u64, newest: u64) -> bool {
+    let to = rig.material.random.between(base, newest);
+    for (to, afterwards) in [(to, Afterwards::Stand), (newest, Afterwards::Replicate)] {
+        rewind(rig, 0, to, afterwards).expect("nothing stops the world");
+        let (failure, stalled) = {
+            let state = rig.shared[0].lock();
+            (state.failure.clone(), state.stalled.clone())
+        };
+        if let Some((kind, what)) = failure {
+            names_its_place(kind, &what);
+            return false;
+        }
+        if let Some(what) = stalled {
+            names_its_place(FailureKind::Damaged, &what);
+        }
+    }
+    rig.oracles[0].stance == Stance::Following && rig.oracles[0].wanted.is_none()
 }
 
 fn names_its_place(kind: FailureKind, what: &str) {
