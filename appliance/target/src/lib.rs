@@ -12,6 +12,10 @@
 mod account;
 /// Who may open a session.
 mod admission;
+/// The one place that reads the clock.
+mod clock;
+/// From the hello of a connection to its end.
+mod door;
 mod error;
 /// Each generation is given once.
 mod generation;

@@ -11,13 +11,13 @@ use link::{Acceptor, Limits};
 use retention::HeadDisk;
 use units::{ByteLen, MachineId, MachineName};
 
+use crate::door::{Door, serve};
 use crate::error::TargetError;
 use crate::job::Jobs;
 use crate::machine::{Machine, lock};
 use crate::replica::{
     Replica, ReplicaLimits, ResidentBudget, Setup, Shared, Unrecovered, list_machines, remove_machine,
 };
-use crate::session::{Door, serve};
 use crate::worker::{CommitOrder, Thread, WorkOrder, start_committer, start_worker};
 
 /// Buffers of 256 KiB for the committing thread, and for each worker.

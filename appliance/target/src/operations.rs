@@ -8,13 +8,13 @@ use retention::{Afterwards, Head, HeadDisk, Lifecycle, Point, RewindPlan};
 use units::{ByteLen, EpochNumber, Generation, MachineId, MachineName, Sequence, Timestamp};
 use wire::Consistency;
 
+use crate::clock::now;
 use crate::error::TargetError;
 use crate::generation::next_generation;
 use crate::job::{Job, JobKind};
 use crate::machine::{Machine, lock};
 use crate::node::MasterTarget;
 use crate::replica::{Replica, ReplicaError, Work};
-use crate::session::now;
 use crate::worker::CommitOrder;
 
 /// Bytes a disk's path and its identity may have, so that a head of 256 disks fits its slot.

@@ -1,149 +1,36 @@
 //! One connection of a session, on a thread of its own: frames in, acks and credits out.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, mpsc};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use link::{Link, Received as Arrived, Waker};
 use retention::{BatchBody, Body, Lifecycle};
-use units::{Generation, Sequence, Timestamp};
+use units::{Generation, Sequence};
 use wire::{
     Applied, Changed, Credit, DiskShape, Durable, Extent, HashQuery, Hello, Message, RefusalCode, SPANS_MAX,
     SeedDurable, Welcome,
 };
 
 use crate::account::{Account, extents_cost};
-use crate::admission::{check_hello, check_identity, phase};
+use crate::admission::phase;
+use crate::clock::now;
+use crate::door::Door;
 use crate::machine::{Machine, Session, lock};
 use crate::payload::check_frames;
 use crate::refusal::SessionEnd;
-use crate::replica::{NotTaken, Received, ReplicaError, ResidentBudget, SeedWork, Then, Work};
+use crate::replica::{NotTaken, Received, ReplicaError, SeedWork, Then, Work};
 
-/// How long a source may take to say hello.
-const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// How long a link may be idle before it is pinged.
 const PING_AFTER: Duration = Duration::from_secs(5);
 /// How often a connection that is held back is looked at.
 const HELD_BACK_FOR: Duration = Duration::from_millis(2);
-/// What a refused peer is given to read why.
-const LINGER: Duration = Duration::from_secs(1);
-
-/// Finds the machine of a name, while the server lives.
-pub(crate) type FindMachine = Box<dyn Fn(&units::MachineName) -> Option<Arc<Machine>> + Send + Sync>;
-
-/// What a connection needs to know of its server.
-pub(crate) struct Door {
-    /// Payload bytes a connection may have under way, at most,
-    pub(crate) window_max: u64,
-    /// and all of them together, roughly: what a new one is granted is its share.
-    pub(crate) window_total: u64,
-    /// Connections that are open.
-    pub(crate) open: Arc<AtomicU64>,
-    /// Buffers for payloads.
-    pub(crate) budget: ResidentBudget,
-    /// Finds the machine of a name.
-    pub(crate) find: FindMachine,
-    /// The server is stopping.
-    pub(crate) stopping: AtomicBool,
-    /// Numbers the connections.
-    pub(crate) next_id: AtomicU64,
-}
-
-impl Door {
-    /// Returns what a new connection may have under way: always at least one whole frame.
-    fn window(&self) -> u64 {
-        const LEAST: u64 = 2 * wire::PAYLOAD_LEN_MAX as u64;
-        let share = self.window_total / self.open.load(Ordering::Relaxed).max(1);
-        share.clamp(LEAST.min(self.window_max), self.window_max)
-    }
-}
-
-/// Serves one connection until it ends; tells the source why when it was refused.
-pub(crate) fn serve(door: &Door, mut link: Link, peer: SocketAddr) {
-    let name = link.peer().name.clone();
-    let end = match greet(door, &mut link, peer) {
-        Ok(Greeted { machine, session, hello }) => {
-            let _leaving = Leaving { machine: &machine, session: &session, connection: hello.connection };
-            Connection::new(door, &machine, &session, &link, &hello).run(&mut link)
-        }
-        Err(end) => end,
-    };
-    match end {
-        SessionEnd::Goodbye => tracing::info!(%peer, %name, "session ended by the source"),
-        SessionEnd::Refused { code, detail } => {
-            tracing::warn!(%peer, %name, ?code, detail, "session refused");
-            if link.send(&SessionEnd::message(code, &detail), &[]).is_ok() {
-                link.close(LINGER);
-            }
-        }
-        SessionEnd::Link(error) => {
-            tracing::warn!(%peer, %name, error = %crate::replica::chain(&error), "session ended");
-            let code = match &error {
-                link::LinkError::Frame(frame) => frame.refusal_code(),
-                link::LinkError::Silent { .. } => RefusalCode::Silent,
-                _ => return,
-            };
-            // The peer may be gone; it is told if it is there.
-            if link.send(&SessionEnd::message(code, &crate::replica::chain(&error)), &[]).is_ok() {
-                link.close(LINGER);
-            }
-        }
-    }
-}
-
-/// Ends a connection's part in its session when dropped, after a panic too: the machine is not left busy.
-struct Leaving<'a> {
-    machine: &'a Machine,
-    session: &'a Arc<Session>,
-    connection: u8,
-}
-
-impl Drop for Leaving<'_> {
-    fn drop(&mut self) {
-        self.machine.leave(self.session, self.connection);
-    }
-}
-
-/// A connection that may begin.
-struct Greeted {
-    machine: Arc<Machine>,
-    session: Arc<Session>,
-    hello: Box<Hello>,
-}
-
-/// Receives the hello, checks it, and opens or joins the session.
-fn greet(door: &Door, link: &mut Link, peer: SocketAddr) -> Result<Greeted, SessionEnd> {
-    let deadline = Instant::now() + HELLO_WITHIN;
-    let mut payload = Vec::new();
-    let message = match link.receive(&mut payload, deadline.saturating_duration_since(Instant::now()))? {
-        Arrived::Message(message) => message,
-        Arrived::Closed => return Err(SessionEnd::Goodbye),
-        Arrived::Woken | Arrived::TimedOut => {
-            return Err(SessionEnd::refused(RefusalCode::Silent, "no hello came within 10 s"));
-        }
-    };
-    wire::check_message(&message, &[], payload.len())?;
-    let Message::Hello(hello) = message else {
-        return Err(SessionEnd::refused(RefusalCode::Unexpected, "a session begins with a hello"));
-    };
-    check_identity(link.peer(), &hello)?;
-    let unknown = || {
-        let detail = format!("machine {} is not known here: `landfall machine add` it first", hello.machine);
-        SessionEnd::refused(RefusalCode::UnknownMachine, detail)
-    };
-    let machine = (door.find)(&hello.machine).ok_or_else(unknown)?;
-    check_hello(&hello, &machine)?;
-    let session = machine.join(&hello, peer, now())?;
-    tracing::info!(%peer, machine = %hello.machine, connection = hello.connection, "session opened");
-    Ok(Greeted { machine, session, hello })
-}
-
 /// A message for the source that another thread has made ready.
 type Outbox = Arc<Mutex<VecDeque<(Message, Vec<u8>)>>>;
 
-struct Connection<'a> {
+/// A connection that was greeted.
+pub(crate) struct Connection<'a> {
     door: &'a Door,
     machine: &'a Machine,
     session: &'a Session,
@@ -160,7 +47,13 @@ struct Connection<'a> {
 }
 
 impl<'a> Connection<'a> {
-    fn new(door: &'a Door, machine: &'a Machine, session: &'a Session, link: &Link, hello: &Hello) -> Self {
+    pub(crate) fn new(
+        door: &'a Door,
+        machine: &'a Machine,
+        session: &'a Session,
+        link: &Link,
+        hello: &Hello,
+    ) -> Self {
         let id = door.next_id.fetch_add(1, Ordering::Relaxed);
         let waker = link.waker();
         let woken = waker.clone();
@@ -183,7 +76,7 @@ impl<'a> Connection<'a> {
         }
     }
 
-    fn run(mut self, link: &mut Link) -> SessionEnd {
+    pub(crate) fn run(mut self, link: &mut Link) -> SessionEnd {
         match self.converse(link) {
             Ok(never) => match never {},
             Err(end) => end,
@@ -447,9 +340,4 @@ fn changed_messages(spans: Option<Vec<wire::Span>>) -> Vec<(Message, Vec<u8>)> {
 
 fn software() -> heapless::String<32> {
     heapless::String::try_from(concat!("landfalld ", env!("CARGO_PKG_VERSION"))).unwrap_or_default()
-}
-
-/// Reads the clock; the one place of a session that does.
-pub(crate) fn now() -> Timestamp {
-    Timestamp::from_system(SystemTime::now())
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use blockdev::{DirVolume, EngineChoice, EngineError, HostEngine, PagePool, open_engine};
 use units::MachineId;
 
+use crate::clock::now;
 use crate::replica::{Appender, Applier, Bell, FailureKind, ReplicaError, Step, chain, commit_all};
-use crate::session::now;
 
 /// Operations one engine keeps in flight.
 const QUEUE_DEPTH: usize = 64;

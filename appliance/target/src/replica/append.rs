@@ -189,12 +189,13 @@ impl Appender {
             }
             let info = state.epoch_mut(position.epoch);
             (info.last, info.closed) = (item.sequence, item.time);
-            state.lag += ByteLen(item.payload.len() as u64);
             let payload_len = item.payload.len();
             let content_len = content_len(&item.body);
             let resident = self.budget.keep(item.body, item.payload);
             let (sequence, epoch) = (item.sequence, position.epoch);
-            state.queue.push_back(Queued { sequence, epoch, place, payload_len, content_len, resident });
+            let queued = Queued { sequence, epoch, place, payload_len, content_len, resident };
+            state.lag += queued.lag();
+            state.queue.push_back(queued);
         }
         state.epoch_mut(position.epoch).redo = ByteLen(position.end.0);
         state.start = Some(AppendStart { position, exists: true });

@@ -210,7 +210,7 @@ impl<V> Applier<V> {
             assert_eq!(front.sequence, item.sequence, "the round is the front of the queue");
             assert_eq!(state.written.next(), item.sequence, "items are written in the order of sequences");
             state.written = item.sequence;
-            state.lag = ByteLen(state.lag.0 - item.payload_len as u64);
+            state.lag = ByteLen(state.lag.0 - item.lag().0);
             self.unflushed += item.payload_len as u64 + 1;
         }
         drop(state);

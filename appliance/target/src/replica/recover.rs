@@ -243,7 +243,7 @@ impl<V: Volume> Applier<V> {
         let position = LogPosition { machine, generation, epoch, end, previous };
         let mut state = self.shared.lock();
         (state.received, state.durable) = (found.last, found.last);
-        state.lag = state.queue.iter().map(|item| ByteLen(item.payload_len as u64)).sum();
+        state.lag = state.queue.iter().map(Queued::lag).sum();
         state.start = Some(AppendStart { position, exists });
         state.closed = state.stays_closed(&state.lifecycle);
     }

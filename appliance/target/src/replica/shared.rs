@@ -55,6 +55,16 @@ pub(crate) struct Queued {
     pub(crate) resident: Option<Arc<Resident>>,
 }
 
+/// What an item without payload counts in the lag: it takes memory and time all the same.
+const ITEM_LAG: u64 = 512;
+
+impl Queued {
+    /// Returns what the item counts in the lag.
+    pub(crate) fn lag(&self) -> ByteLen {
+        ByteLen(self.payload_len as u64 + ITEM_LAG)
+    }
+}
+
 /// An epoch, as operators see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EpochInfo {
@@ -99,7 +109,7 @@ pub struct State {
     pub written: Sequence,
     /// The last item that is durable on the target disks.
     pub applied: Sequence,
-    /// Bytes of payload durable but not written.
+    /// Bytes of payload durable but not written, and a little for each item.
     pub lag: ByteLen,
     /// The epochs, oldest first.
     pub epochs: VecDeque<EpochInfo>,
