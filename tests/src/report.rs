@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use units::ByteLen;
 
 const STEP: f64 = 1024.0;
 const NAMES: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -51,36 +50,9 @@ pub fn median(values: &[f64]) -> f64 {
     if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) }
 }
 
-/// Reads a size: a number of bytes, or with `K`, `M`, `G` or `T` (powers of 1024). Errors: it is none.
-pub fn parse_size(text: &str) -> Result<ByteLen, String> {
-    let refused = || format!("{text:?} is not a size; write it as 2G, 512M or a number of bytes");
-    let upper = text.trim().to_ascii_uppercase();
-    let plain = upper.strip_suffix("IB").or(upper.strip_suffix('B')).unwrap_or(&upper);
-    let (digits, power) = match plain.char_indices().next_back() {
-        Some((at, unit)) if !unit.is_ascii_digit() => {
-            (&plain[..at], " KMGT".find(unit).filter(|power| *power > 0).ok_or_else(refused)?)
-        }
-        _ => (plain, 0),
-    };
-    let number: u64 = digits.parse().map_err(|_| refused())?;
-    number.checked_mul(1 << (10 * power)).map(ByteLen).ok_or_else(refused)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_read_as_people_write_them() {
-        for (text, bytes) in
-            [("512", 512), ("2G", 2 << 30), ("2 GiB".replace(' ', "").as_str(), 2 << 30), ("64m", 64 << 20)]
-        {
-            assert_eq!(parse_size(text), Ok(ByteLen(bytes)), "{text}");
-        }
-        for text in ["", "G", "2X", "-1", "99999999999T", "1.5G"] {
-            assert!(parse_size(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn figures_are_written_as_people_read_them() {

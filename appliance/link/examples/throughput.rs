@@ -20,7 +20,8 @@ fn credentials(directory: &std::path::Path, role: Role) -> Credentials {
 /// CPU seconds this thread has used.
 fn thread_cpu_seconds() -> f64 {
     let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
-    let nanoseconds: f64 = schedule.split_whitespace().next().and_then(|field| field.parse().ok()).expect("a number");
+    let nanoseconds: f64 =
+        schedule.split_whitespace().next().and_then(|field| field.parse().ok()).expect("a number");
     nanoseconds / 1e9
 }
 

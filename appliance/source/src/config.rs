@@ -92,22 +92,13 @@ impl FromStr for Compression {
     }
 }
 
-/// Reads a span of time: a whole number with `ms`, `s`, `m`, `h` or `d`. Errors: anything else, zero, more than 31 days.
+/// Reads a span of time as [`units::parse_span`] does. Errors: none, or more than 31 days.
 pub fn parse_span(text: &str) -> Result<Duration, ConfigError> {
-    const ALLOWED: &str = "a whole number with ms, s, m, h or d, above zero and at most 31d, as in 30s or 5m";
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let millis: u64 = match unit {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return Err(refused(text, ALLOWED)),
-    };
-    let span = number.parse::<u64>().ok().and_then(|number| number.checked_mul(millis));
-    let span = span.filter(|span| (1..=31 * 86_400_000).contains(span));
-    span.map(Duration::from_millis).ok_or_else(|| refused(text, ALLOWED))
+    const LONGEST: Duration = Duration::from_secs(31 * 86_400);
+    let span = units::parse_span(text).ok().filter(|span| *span <= LONGEST);
+    span.ok_or_else(|| {
+        refused(text, "a whole number with ms, s, m, h or d, above zero and at most 31d, as in 30s or 5m")
+    })
 }
 
 /// Reads a label. Errors: more than 64 bytes, control characters.

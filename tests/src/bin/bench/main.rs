@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use landfall_tests::cleanup;
-use landfall_tests::report::{parse_size, size};
+use landfall_tests::report::size;
 use units::ByteLen;
 
 use crate::board::Board;
@@ -42,7 +42,7 @@ enum Output {
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Size of the disk, such as 2G
-    #[arg(long, default_value = "2G", value_parser = parse_size)]
+    #[arg(long, default_value = "2G", value_parser = clap::value_parser!(ByteLen))]
     size: ByteLen,
     /// Turns each measurement gets
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]

@@ -16,7 +16,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::Parser;
 use landfall_tests::cleanup;
-use landfall_tests::report::{parse_size, size, time};
+use landfall_tests::report::{size, time};
 use units::ByteLen;
 
 use crate::checks::Checks;
@@ -29,7 +29,7 @@ const LEN_MIN: ByteLen = ByteLen(256 << 20);
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Size of the disk, such as 2G
-    #[arg(long, default_value = "2G", value_parser = parse_size)]
+    #[arg(long, default_value = "2G", value_parser = clap::value_parser!(ByteLen))]
     size: ByteLen,
     /// Where to work; needs about four times the size
     #[arg(long, default_value = "/var/tmp")]
