@@ -29,6 +29,8 @@ pub(crate) enum Op {
     Rotate,
     /// Back to a sequence: this many quarters of the way from the oldest to the newest.
     Back(u8),
+    /// Back to a sequence while a batch is being committed.
+    WeaveBack,
     /// Forward to the newest, and on.
     Forward,
     /// The window passes: what is old goes.
@@ -81,6 +83,12 @@ impl Op {
             Self::Back(quarters) => {
                 let (base, newest) = window(rig, machine);
                 rewind(rig, machine, base + (newest - base) * u64::from(quarters) / 4, Afterwards::Stand)
+            }
+            Self::WeaveBack => {
+                let (base, newest) = window(rig, machine);
+                send(rig, machine, 1);
+                rig.weaves_next = true;
+                rewind(rig, machine, (base + newest) / 2, Afterwards::Stand)
             }
             Self::Forward => {
                 rig.settle(machine)?;
@@ -138,6 +146,10 @@ pub(crate) fn rewind(rig: &mut Rig, machine: usize, to: u64, afterwards: Afterwa
     let progress = Arc::new(Progress::default());
     rig.oracles[machine].wanted = Some(wanted);
     rig.shared[machine].give(Work::Rewind { to: Sequence(to), afterwards, progress: progress.clone() });
+    if std::mem::take(&mut rig.weaves_next) {
+        // A group is on its way while the rewind waits for its turn.
+        rig.commit_woven(machine)?;
+    }
     for turn in 0..400 {
         if progress.ended().is_some() || rig.shared[machine].lock().failure.is_some() {
             break;

@@ -28,7 +28,7 @@ pub(crate) const SEEDING: [Op; 6] =
 
 /// How hard each cut is looked at.
 pub(crate) const EFFORT: Effort =
-    Effort { length: 3, images_per_cut: 150, repeats: 20, thorough: 8, again: 6 };
+    Effort { length: 3, images_per_cut: 170, repeats: 20, thorough: 8, again: 6 };
 
 /// Threads' worth of exhaustive work.
 pub(crate) const SHARDS: usize = 4;

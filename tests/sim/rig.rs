@@ -69,6 +69,8 @@ pub(crate) struct Rig {
     pub trace: u64,
     /// A machine may fail: a fault was planted.
     pub may_fail: bool,
+    /// The next rewind is asked for while a group is being committed.
+    pub weaves_next: bool,
     /// Changes the worlds before this one have seen, and the change to stop inside, counted over all of them.
     pub past: u64,
     pub cut_at: Option<u64>,
@@ -155,6 +157,7 @@ impl Rig {
             now,
             trace: seed,
             may_fail: false,
+            weaves_next: false,
             past: 0,
             cut_at: None,
             cuts,

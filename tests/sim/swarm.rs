@@ -20,7 +20,8 @@ pub(crate) struct Outcome {
     pub sights: Sights,
 }
 
-const OPS: [Op; 18] = [
+const OPS: [Op; 19] = [
+    Op::WeaveBack,
     Op::Write,
     Op::Group,
     Op::Step,
