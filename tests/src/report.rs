@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-
 const STEP: f64 = 1024.0;
 const NAMES: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
 

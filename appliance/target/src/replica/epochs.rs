@@ -7,6 +7,7 @@ use wire::Span;
 
 use super::apply::{Applier, OpenEpoch, Step};
 use super::error::ReplicaError;
+use super::limits::ReplicaLimits;
 use super::log_reader::LogReader;
 use super::log_writer::{LogPosition, LogWriter};
 use super::paths;
@@ -270,12 +271,18 @@ impl<V> Applier<V> {
         if let Some(epoch) = oldest {
             tracing::warn!(epoch = %epoch.epoch, size = %epoch.size, "retention volume is full: the oldest epoch goes");
             self.drop_epoch(engine, epoch)?;
-        } else if self.volume.usage()?.free > self.limits.log_chunk + self.limits.log_chunk {
+        } else if self.volume.usage()?.free >= self.room_for_a_group() {
             // Somebody made room: the appender may try again.
             self.shared.lock().full = None;
             self.shared.committer.ring();
         }
         Ok(())
+    }
+
+    /// Returns how much must be free for a group, whatever is in it: a new epoch, or both logs longer by as much.
+    fn room_for_a_group(&self) -> ByteLen {
+        let ReplicaLimits { log_chunk, group_len, .. } = self.limits;
+        log_chunk + log_chunk + group_len + ByteLen(retention::RECORD_LEN_MAX as u64)
     }
 
     fn epoch_summaries(&self) -> (Vec<EpochSummary>, ByteLen) {
