@@ -16,7 +16,7 @@ use std::sync::Arc;
 use blockdev::{Engine, PagePool, Volume, VolumeError};
 use retention::{
     Body, EpochIndex, ExtentDecoder, ExtentEncoder, GranuleSet, Head, HeadDisk, Log, Placement, Point, Tail,
-    TailScan, Timeline,
+    TailScan,
 };
 use units::{ByteLen, ByteOffset, EpochNumber, Hash, MachineId, Sequence, Timestamp};
 
@@ -140,45 +140,6 @@ impl<V: Volume> Replica<V> {
             stalled: false,
         };
         Ok(Self { appender: Appender::new(shared, limits, budget), applier })
-    }
-}
-
-impl State {
-    /// Returns the state a head alone tells: nothing is waiting, the log has yet to be made.
-    pub(crate) fn of(head: &Head) -> Self {
-        let (machine, generation, epoch) = (head.machine, head.generation, head.oldest_epoch);
-        let (end, previous) = (ByteOffset(0), Hash::default());
-        let position = LogPosition { machine, generation, epoch, end, previous };
-        Self {
-            generation,
-            lifecycle: head.lifecycle.clone(),
-            lens: head.disks.iter().map(|disk| disk.len).collect(),
-            received: head.applied,
-            durable: head.applied,
-            written: head.applied,
-            applied: head.applied,
-            lag: ByteLen::ZERO,
-            epochs: Default::default(),
-            timeline: Timeline::default(),
-            base: head.base,
-            failure: None,
-            full: None,
-            stalled: None,
-            closed: false,
-            inbox: Default::default(),
-            queue: Default::default(),
-            work: Default::default(),
-            start: Some(AppendStart { position, exists: false }),
-        }
-    }
-}
-
-impl Shared {
-    /// Returns the state of a machine that could not be recovered: it takes nothing, and says why.
-    pub fn out_of_service(head: &Head, error: &ReplicaError) -> Self {
-        let shared = Self::new(State::of(head), Bell::default(), Bell::default());
-        shared.fail(error);
-        shared
     }
 }
 

@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use retention::{Body, Lifecycle, Timeline};
-use units::{ByteLen, EpochNumber, Generation, Sequence, Timestamp};
+use retention::{Body, Head, Lifecycle, Timeline};
+use units::{ByteLen, ByteOffset, EpochNumber, Generation, Hash, Sequence, Timestamp};
 
 use super::budget::Resident;
 use super::error::{FailureKind, ReplicaError};
@@ -167,6 +167,13 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// Returns the state of a machine that could not be recovered: it takes nothing, and says why.
+    pub fn out_of_service(head: &Head, error: &ReplicaError) -> Self {
+        let shared = Self::new(State::of(head), Bell::default(), Bell::default());
+        shared.fail(error);
+        shared
+    }
+
     pub(crate) fn new(state: State, committer: Bell, worker: Bell) -> Self {
         Self { state: Mutex::new(state), watchers: Mutex::default(), committer, worker }
     }
@@ -250,6 +257,34 @@ impl Shared {
 }
 
 impl State {
+    /// Returns the state a head alone tells: nothing is waiting, the log has yet to be made.
+    pub(crate) fn of(head: &Head) -> Self {
+        let (machine, generation, epoch) = (head.machine, head.generation, head.oldest_epoch);
+        let (end, previous) = (ByteOffset(0), Hash::default());
+        let position = LogPosition { machine, generation, epoch, end, previous };
+        Self {
+            generation,
+            lifecycle: head.lifecycle.clone(),
+            lens: head.disks.iter().map(|disk| disk.len).collect(),
+            received: head.applied,
+            durable: head.applied,
+            written: head.applied,
+            applied: head.applied,
+            lag: ByteLen::ZERO,
+            epochs: Default::default(),
+            timeline: Timeline::default(),
+            base: head.base,
+            failure: None,
+            full: None,
+            stalled: None,
+            closed: false,
+            inbox: Default::default(),
+            queue: Default::default(),
+            work: Default::default(),
+            start: Some(AppendStart { position, exists: false }),
+        }
+    }
+
     /// Returns the bytes the journal takes on the volume.
     pub fn journal_len(&self) -> ByteLen {
         self.epochs.iter().map(|epoch| epoch.redo + epoch.undo).sum()
