@@ -8,7 +8,7 @@ use units::{ByteLen, ByteOffset, DiskIndex, Hash, LEAF_LEN, LeafIndex, Sequence,
 use wire::{HashQuery, Span};
 
 use super::apply::{Applier, Run};
-use super::error::ReplicaError;
+use super::error::{FailureKind, ReplicaError};
 use super::progress::Progress;
 use super::rewind::OpenLogs;
 use super::transfer::{ReadAt, TRANSFER_LEN, cut, read_each};
@@ -94,7 +94,11 @@ impl<V> Applier<V> {
         // The roots first: whoever sees the end must find them.
         (run.then)(result.clone().map(|()| roots));
         run.progress.end(result.clone());
-        result.map(|()| None)
+        match result {
+            // Damage to one point is told to whoever asked; the disks and the other points are as they were.
+            Err(error) if error.kind() == FailureKind::Damaged => Ok(None),
+            other => other.map(|()| None),
+        }
     }
 
     fn hash_slice<E: Engine>(&mut self, engine: &mut E, run: &mut VerifyRun) -> Result<(), ReplicaError>
