@@ -123,7 +123,7 @@ pub trait Engine {
     /// Gives a device back (or closes it by dropping). Panics if operations on it are in flight.
     fn detach(&mut self, slot: DeviceSlot) -> Self::Device;
 
-    /// Returns size and alignment of a device.
+    /// Returns size and alignment of a device: as they were when it was opened, or grown since through this engine.
     fn geometry(&self, slot: DeviceSlot) -> Geometry;
 
     /// Lengthens a regular file to `len`, allocated and reading as zero, durable on return. Errors: no space

@@ -44,6 +44,7 @@ fn open(shared: &Shared, world: &World, name: &Name) -> Option<SimDevice> {
         id,
         name: text.as_str().into(),
         is_file: matches!(name, Name::File(_)),
+        len: ByteLen(world.store(id).disk.len),
         failure: None,
         _handle: Arc::clone(&world.store(id).handles),
     })

@@ -19,6 +19,8 @@ pub struct SimDevice {
     pub(super) id: DiskId,
     pub(super) name: Arc<str>,
     pub(super) is_file: bool,
+    /// Its length when it was opened, or grown through this handle since: what others grow is not seen, as on a real host.
+    pub(super) len: ByteLen,
     pub(super) failure: Option<Arc<str>>,
     /// Keeps the contents of a removed file while it is open.
     pub(super) _handle: Arc<()>,
@@ -36,8 +38,7 @@ impl Attached for SimDevice {
     }
 
     fn geometry(&self) -> Geometry {
-        let world = lock(&self.world);
-        Geometry { len: ByteLen(world.store(self.id).disk.len), alignment: world.alignment }
+        Geometry { len: self.len, alignment: lock(&self.world).alignment }
     }
 
     fn writable(&self) -> bool {
@@ -131,6 +132,8 @@ impl Engine for SimEngine {
         world.alive().map_err(|step| DeviceError::Crashed { step })?;
         assert!(world.used() + (len.0 - now) <= world.capacity, "the volume has space for what grows");
         world.disk_mut(device.id).len = len.0;
+        drop(world);
+        self.slots.device_mut(slot).len = len;
         Ok(())
     }
 
