@@ -72,18 +72,9 @@ impl Engine for PlainEngine {
         if self.in_flight() >= self.depth {
             return Err(request);
         }
-        let (slot, kind) = (request.slot, request.operation.kind());
-        match self.slots.begin(slot, &request.operation) {
+        match self.slots.begin(request.slot, &request.operation) {
             Ok(()) => self.queue.push_back(request),
-            Err(refusal) => {
-                let outcome = self.slots.end(slot, kind, Err(refusal));
-                self.refused.push(Completion {
-                    slot,
-                    tag: request.tag,
-                    operation: request.operation,
-                    outcome,
-                });
-            }
+            Err(refusal) => self.refused.push(self.slots.refuse(request, refusal)),
         }
         Ok(())
     }

@@ -190,23 +190,14 @@ impl Engine for RingEngine {
         if self.in_flight() >= self.flights.len() {
             return Err(request);
         }
-        let (slot, kind) = (request.slot, request.operation.kind());
-        match self.slots.begin(slot, &request.operation) {
+        match self.slots.begin(request.slot, &request.operation) {
             Ok(()) => {
                 let mark = self.free.pop().expect("fewer are in flight than there are places");
                 assert!(self.flights[mark as usize].is_none(), "a free place is empty");
                 self.flights[mark as usize] = Some(Flight::new(request));
                 self.push(mark);
             }
-            Err(refusal) => {
-                let outcome = self.slots.end(slot, kind, Err(refusal));
-                self.refused.push(Completion {
-                    slot,
-                    tag: request.tag,
-                    operation: request.operation,
-                    outcome,
-                });
-            }
+            Err(refusal) => self.refused.push(self.slots.refuse(request, refusal)),
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use crate::{DeviceError, DeviceSlot, EngineError, Geometry, Operation, OperationKind};
+use crate::{Completion, DeviceError, DeviceSlot, EngineError, Geometry, Operation, OperationKind, Request};
 
 /// What every engine has to know of its devices.
 pub(crate) trait Attached {
@@ -84,6 +84,12 @@ impl<D: Attached> Slots<D> {
             entry.device.name()
         );
         check(&entry.device, operation)
+    }
+
+    /// Ends an operation that its device refused when it was to begin.
+    pub(crate) fn refuse(&mut self, request: Request, refusal: DeviceError) -> Completion {
+        let outcome = self.end(request.slot, request.operation.kind(), Err(refusal));
+        Completion { slot: request.slot, tag: request.tag, operation: request.operation, outcome }
     }
 
     /// Counts an operation as ended, puts the device out when its outcome demands it, and returns the outcome to report.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use link::{Connector, Credentials, Limits, Link, Received};
 use units::{ByteLen, ByteOffset, DiskIndex, Generation, Hash, Sequence, Timestamp};
-use wire::{Batch, Consistency, DiskShape, Encoding, Extent, Hello, Marker, Message, Phase};
+use wire::{Batch, Consistency, Encoding, Extent, Marker, Message, Phase};
 
 /// How long an answer may take.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
@@ -43,21 +43,8 @@ impl Pusher {
     pub fn connect(address: &str, identity: &Path, machine: &str, disks: &[ByteLen]) -> Result<Self> {
         let credentials = Credentials::read(identity).context("reading the certificates")?;
         let mut link = Connector::new(&credentials)?.connect(address, &Limits::default())?;
-        let now = Timestamp::from_system(std::time::SystemTime::now());
-        let mut session = [0; 16];
-        session[..8].copy_from_slice(&now.0.to_le_bytes());
-        session[8..12].copy_from_slice(&std::process::id().to_le_bytes());
-        session[12] = machine.bytes().fold(0, u8::wrapping_add);
-        let hello = Hello {
-            machine: machine.parse()?,
-            generation: Generation(0),
-            session,
-            connection: 0,
-            connections: 1,
-            acked: Sequence(0),
-            disks: disks.iter().map(|len| DiskShape { len: *len }).collect(),
-            software: "lab".try_into().expect("the name is short"),
-        };
+        let mut hello = crate::client::hello(machine, disks)?;
+        hello.session[12] = machine.bytes().fold(0, u8::wrapping_add);
         link.send(&Message::Hello(Box::new(hello)), &[])?;
         link.flush()?;
         let mut payload = Vec::new();

@@ -2,26 +2,14 @@
 
 use std::io;
 
-use units::{ByteLen, ByteOffset, DISKS_MAX, DiskIndex, GRANULE_LEN, Hash};
+use units::{ByteLen, ByteOffset, DISKS_MAX, DiskIndex, GRANULE_LEN};
 use wire::{Encoding, Extent};
 
 use crate::DecodeError;
 
-/// Returns how many bytes of payload an extent has.
+/// Returns how many bytes of payload an extent has, as a length in memory.
 pub fn encoded_len(extent: &Extent) -> usize {
-    match extent.encoding {
-        Encoding::Zero => 0,
-        Encoding::Raw { .. } => extent.len.as_usize(),
-        Encoding::Zstd { encoded_len, .. } => encoded_len as usize,
-    }
-}
-
-/// Returns the blake3 hash an extent's payload must have; none for zeroes, which have no payload.
-pub fn payload_hash(extent: &Extent) -> Option<Hash> {
-    match extent.encoding {
-        Encoding::Zero => None,
-        Encoding::Raw { hash } | Encoding::Zstd { hash, .. } => Some(hash),
-    }
+    ByteLen(extent.payload_len()).as_usize()
 }
 
 /// Checks what every extent of a journal keeps to, whatever its disk: so that no planner meets a position it can't
@@ -57,7 +45,7 @@ impl ExtentDecoder {
 
     /// Checks that `payload` is what the extent's hash says.
     pub fn verify(extent: &Extent, payload: &[u8]) -> Result<(), DecodeError> {
-        match payload_hash(extent) {
+        match extent.payload_hash() {
             Some(hash) if hash != blake3::hash(payload).into() => {
                 Err(DecodeError::Checksum { part: "payload" })
             }
@@ -120,7 +108,7 @@ impl ExtentEncoder {
         payload: &mut Vec<u8>,
     ) -> Extent {
         assert!(!content.is_empty(), "an extent has content");
-        let encoding = match (is_zero(content), effort) {
+        let encoding = match (units::is_zero(content), effort) {
             (true, _) => Encoding::Zero,
             (false, Effort::Compress) => {
                 self.compressed(content, payload).unwrap_or_else(|| raw(content, payload))
@@ -144,12 +132,6 @@ impl ExtentEncoder {
 fn raw(content: &[u8], payload: &mut Vec<u8>) -> Encoding {
     payload.extend_from_slice(content);
     Encoding::Raw { hash: blake3::hash(content).into() }
-}
-
-fn is_zero(bytes: &[u8]) -> bool {
-    let mut chunks = bytes.chunks_exact(256);
-    chunks.all(|chunk| chunk.iter().fold(0, |seen, byte| seen | byte) == 0)
-        && chunks.remainder().iter().all(|&byte| byte == 0)
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ pub struct EpochIndex {
 impl IndexEntry {
     /// Returns the bytes of the disk that the entry is about.
     pub fn span(&self) -> Span {
-        Span { disk: self.extent.disk, start: self.extent.start, len: self.extent.len }
+        self.extent.span()
     }
 }
 

@@ -38,7 +38,7 @@ mod touched;
 
 pub use error::{DecodeError, PlanError};
 pub use expiry::{EpochSummary, Expired, ExpiryReason, RetentionPolicy, plan_expiry};
-pub use extent::{Effort, ExtentDecoder, ExtentEncoder, encoded_len, payload_hash};
+pub use extent::{Effort, ExtentDecoder, ExtentEncoder, encoded_len};
 pub use head::{Afterwards, HEAD_COPIES, HEAD_LEN_MAX, Head, HeadDisk, Lifecycle, choose_head, head_slots};
 pub use index::{EpochIndex, IndexEntry, Log};
 pub use layout::{BLOCK_LEN, RECORD_ALIGN, RECORD_HEADER_LEN, RECORD_LEN_MAX};

@@ -32,15 +32,14 @@ pub fn plan_round(batches: &[&[Extent]], captured: &GranuleSet, disks: usize) ->
     let mut plan = RoundPlan::default();
     for (batch, extents) in batches.iter().enumerate().rev() {
         for (extent, each) in extents.iter().enumerate() {
-            let whole = Span { disk: each.disk, start: each.start, len: each.len };
-            for span in touched.missing(&whole) {
+            for span in touched.missing(&each.span()) {
                 plan.writes.push(Write { span, batch, extent });
                 plan.capture.extend(captured.missing(&span).iter().flat_map(by_leaf));
             }
         }
         // Only now: the extents of one batch do not overlap, and a granule belongs to one of them.
         for each in *extents {
-            touched.insert(&Span { disk: each.disk, start: each.start, len: each.len });
+            touched.insert(&each.span());
         }
     }
     plan.writes.sort_by_key(|write| (write.span.disk, write.span.start));

@@ -41,18 +41,9 @@ fn zeroes_hash(len: u64) -> Hash {
     blake3::hash(&ZEROES[..ByteLen(len).as_usize()]).into()
 }
 
-/// Tells whether all bytes are zero. Ends at the first kibibyte that has something else.
-pub(crate) fn is_zero(bytes: &[u8]) -> bool {
-    // Accumulating over a kibibyte without a branch lets the compiler use the widest registers there are.
-    let blocks = bytes.chunks_exact(1024);
-    let rest = blocks.remainder();
-    let clean = |block: &[u8]| block.iter().fold(0, |sum, byte| sum | byte) == 0;
-    blocks.into_iter().all(clean) && clean(rest)
-}
-
 /// Looks at the bytes of one leaf: zeroes first, hash only if there is something.
 pub(crate) fn content(bytes: &[u8]) -> LeafContent {
-    if is_zero(bytes) { LeafContent::Zero } else { LeafContent::Data(blake3::hash(bytes).into()) }
+    if units::is_zero(bytes) { LeafContent::Zero } else { LeafContent::Data(blake3::hash(bytes).into()) }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod identity;
 mod stream;
 mod text;
 mod time;
+mod zero;
 
 /// Positions, lengths and indexes on a disk.
 pub use address::{ByteLen, ByteOffset, GRANULE_LEN, GranuleIndex, LEAF_LEN, LeafIndex, SECTOR_LEN};
@@ -24,3 +25,5 @@ pub use stream::{EpochNumber, Generation, Sequence};
 pub use text::{ParseSizeError, ParseSpanError, parse_span};
 /// Times, as the microsecond since 1970-01-01T00:00:00Z.
 pub use time::{ParseTimestampError, Timestamp};
+/// Zeroes.
+pub use zero::is_zero;

@@ -2,12 +2,17 @@
 
 use units::{Hash, LEAF_LEN};
 
-use crate::{CheckError, Encoding, Extent};
+use crate::{CheckError, Encoding, Extent, Span};
 
 /// Bytes an extent that is not [`Encoding::Zero`] may cover on its disk, and so decode to: one leaf.
 pub const EXTENT_LEN_MAX: u64 = LEAF_LEN;
 
 impl Extent {
+    /// Returns the bytes of the disk that the extent is about.
+    pub fn span(&self) -> Span {
+        Span { disk: self.disk, start: self.start, len: self.len }
+    }
+
     /// Returns how many bytes of payload the extent has.
     pub fn payload_len(&self) -> u64 {
         match self.encoding {

@@ -141,10 +141,9 @@ impl Engine for SimEngine {
         if self.in_flight() >= self.depth {
             return Err(request);
         }
-        let (slot, kind) = (request.slot, request.operation.kind());
+        let slot = request.slot;
         if let Err(refusal) = self.slots.begin(slot, &request.operation) {
-            let outcome = self.slots.end(slot, kind, Err(refusal));
-            self.refused.push(Completion { slot, tag: request.tag, operation: request.operation, outcome });
+            self.refused.push(self.slots.refuse(request, refusal));
             return Ok(());
         }
         let id = self.slots.device(slot).id;

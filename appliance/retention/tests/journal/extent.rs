@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use retention::{DecodeError, Effort, ExtentDecoder, ExtentEncoder, encoded_len, payload_hash};
+use retention::{DecodeError, Effort, ExtentDecoder, ExtentEncoder, encoded_len};
 use units::{ByteLen, ByteOffset, DiskIndex};
 use wire::{Encoding, Extent};
 
@@ -142,10 +142,10 @@ fn a_payload_that_is_not_what_its_hash_says_is_refused() {
         &mut payload,
     );
     assert_eq!(ExtentDecoder::verify(&extent, &payload), Ok(()));
-    assert_eq!(payload_hash(&extent), Some(blake3::hash(&payload).into()));
+    assert_eq!(extent.payload_hash(), Some(blake3::hash(&payload).into()));
     payload[0] ^= 1;
     assert_eq!(ExtentDecoder::verify(&extent, &payload), Err(DecodeError::Checksum { part: "payload" }));
     let zero = Extent { encoding: Encoding::Zero, ..extent };
-    assert_eq!((payload_hash(&zero), encoded_len(&zero)), (None, 0));
+    assert_eq!((zero.payload_hash(), encoded_len(&zero)), (None, 0));
     assert_eq!(decode(&zero, &[]), Ok(vec![0; 4096]));
 }

@@ -219,7 +219,7 @@ impl Appender {
 
 /// Returns how much of the target disks an item covers.
 pub(crate) fn content_len(body: &Body) -> ByteLen {
-    super::destage::body_extents(body).iter().map(|extent| extent.len).sum()
+    body.extents().iter().map(|extent| extent.len).sum()
 }
 
 fn next_epoch(position: LogPosition) -> LogPosition {

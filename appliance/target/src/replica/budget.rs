@@ -78,5 +78,5 @@ impl Drop for Resident {
 /// What an item takes: a batch of many small extents, or of zeroes, is mostly its list of extents.
 fn cost(body: &Body, payload: &[u8]) -> usize {
     const ITEM: usize = 512;
-    payload.len() + size_of_val(super::destage::body_extents(body)) + ITEM
+    payload.len() + size_of_val(body.extents()) + ITEM
 }

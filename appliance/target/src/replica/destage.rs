@@ -91,7 +91,7 @@ impl<V> Applier<V> {
             return Err(damaged(DecodeError::Misplaced { what: "record", found, expected }));
         }
         let mut payload = vec![0; head.payload_len];
-        let extents = body_extents(&body);
+        let extents = body.extents();
         let sources = payload_sources(redo, head.payload_at(), extents);
         let starts = payload_starts(extents);
         super::log_reader::read_payloads(engine, &self.pool, &sources, |index, bytes| {
@@ -274,20 +274,7 @@ fn before_records(images: Vec<(usize, Extent, Vec<u8>)>) -> Vec<(Body, Vec<u8>)>
 }
 
 fn extents_of(item: &Item) -> &[Extent] {
-    body_extents(&item.body)
-}
-
-/// Returns the bytes of the disk that an extent is about.
-pub(crate) fn span_of(extent: &Extent) -> Span {
-    Span { disk: extent.disk, start: extent.start, len: extent.len }
-}
-
-pub(crate) fn body_extents(body: &Body) -> &[Extent] {
-    match body {
-        Body::Batch(batch) => &batch.extents,
-        Body::Before(before) => &before.extents,
-        Body::Marker(_) => &[],
-    }
+    item.body.extents()
 }
 
 /// Returns where in the payload each extent's part starts.

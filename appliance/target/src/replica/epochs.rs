@@ -3,7 +3,6 @@
 use blockdev::{Engine, Operation, PageBuf, Request, Volume};
 use retention::{EpochIndex, EpochSummary, GranuleSet, Log, Placement, Tail, TailScan, plan_expiry};
 use units::{ByteLen, ByteOffset, EpochNumber, Hash, Timestamp};
-use wire::Span;
 
 use super::apply::{Applier, OpenEpoch, Step};
 use super::error::ReplicaError;
@@ -39,9 +38,7 @@ impl<V> Applier<V> {
         );
         let mut captured = GranuleSet::new(self.disks.len());
         let log_end = LogReader::new(engine, &self.pool, slot, Log::Undo).walk(scan, None, |_, body| {
-            let span =
-                |extent: &wire::Extent| Span { disk: extent.disk, start: extent.start, len: extent.len };
-            super::destage::body_extents(body).iter().for_each(|extent| captured.insert(&span(extent)));
+            body.extents().iter().for_each(|extent| captured.insert(&extent.span()));
         })?;
         let end = match log_end.tail {
             Tail::At(end) => end,

@@ -163,11 +163,7 @@ impl<'e, E: Engine> LogReader<'e, E> {
     }
 
     fn payload_is_whole(&mut self, head: &RecordHead, body: &Body) -> Result<bool, ReplicaError> {
-        let extents: &[Extent] = match body {
-            Body::Batch(batch) => &batch.extents,
-            Body::Before(before) => &before.extents,
-            Body::Marker(_) => &[],
-        };
+        let extents = body.extents();
         let mut at = head.payload_at();
         let file_end = self.engine.geometry(self.slot).len.0;
         let mut wanted = Vec::new();

@@ -272,7 +272,7 @@ impl<V: Volume> Applier<V> {
                 let content_len = content_len(body);
                 items.push(Queued { sequence, epoch, place, payload_len, content_len, resident: None });
             } else {
-                body.extents().iter().for_each(|extent| written.insert(&super::destage::span_of(extent)));
+                body.extents().iter().for_each(|extent| written.insert(&extent.span()));
             }
         });
         drop(engine.detach(slot));

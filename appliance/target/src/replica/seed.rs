@@ -3,7 +3,7 @@
 use blockdev::Engine;
 use retention::{GranuleSet, Lifecycle};
 use units::{ByteLen, ByteOffset, DiskIndex, Sequence};
-use wire::{Extent, Span};
+use wire::Extent;
 
 use super::apply::Applier;
 use super::destage::Pieces;
@@ -27,11 +27,10 @@ pub struct SeedWork {
 impl SeedWork {
     /// Marks what it touches and returns its payload's length, or `None` if some of it is marked already.
     fn mark(&self, touched: &mut GranuleSet) -> Option<u64> {
-        let span = |extent: &Extent| Span { disk: extent.disk, start: extent.start, len: extent.len };
-        if self.extents.iter().any(|extent| !touched.present(&span(extent)).is_empty()) {
+        if self.extents.iter().any(|extent| !touched.present(&extent.span()).is_empty()) {
             return None;
         }
-        self.extents.iter().for_each(|extent| touched.insert(&span(extent)));
+        self.extents.iter().for_each(|extent| touched.insert(&extent.span()));
         Some(self.payload.len() as u64)
     }
 }
@@ -96,8 +95,7 @@ impl<V> Applier<V> {
         let mut pieces = Pieces { decoder: &mut self.decoder, scratch: Vec::new(), holds: None };
         for (number, seed) in seeds.iter().enumerate() {
             for (index, (extent, bytes)) in wire::extent_payloads(&seed.extents, &seed.payload).enumerate() {
-                let span = Span { disk: extent.disk, start: extent.start, len: extent.len };
-                pieces.write(&mut writer, &span, extent, bytes, (number, index))?;
+                pieces.write(&mut writer, &extent.span(), extent, bytes, (number, index))?;
             }
         }
         writer.finish()
