@@ -196,6 +196,9 @@ impl Rig {
             applied: Sequence(0),
             oldest_epoch: EpochNumber(1),
             base: Sequence(0),
+            policy: None,
+            pins: Vec::new(),
+            damage: Vec::new(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Bytes that are not what was written: every answer is exact, or an error that names the file and the place (I4, I5).
 
 use blockdev::{CrashChoice, SimWorld};
-use retention::{Afterwards, EpochIndex, HEAD_LEN_MAX, Head};
+use retention::{Afterwards, EpochIndex, HEAD_LEN_MAX, Head, SmallFile as _};
 use target::replica::{FailureKind, chain};
 use units::ByteOffset;
 

@@ -8,6 +8,8 @@ mod seeds;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use retention::SmallFile as _;
+
 const MUTATIONS: u64 = 20_000;
 
 type Decoder = fn(&[u8]);
@@ -105,7 +107,7 @@ fn no_decoder_panics_on_changed_golden_bytes() {
 
 #[test]
 fn sealed_bytes_pass_the_checksum_they_were_sealed_for() {
-    for name in ["record_head", "journal_head", "epoch_index", "wire_frame", "leaf-table"] {
+    for name in ["record_head", "journal_head", "superblock", "epoch_index", "wire_frame", "leaf-table"] {
         for seed in seeds::seeds(name) {
             let mut sealed = seed.clone();
             seal::seal(name, &mut sealed);
@@ -115,6 +117,7 @@ fn sealed_bytes_pass_the_checksum_they_were_sealed_for() {
     let taken = |name, decode: fn(&[u8]) -> bool| seeds::seeds(name).iter().all(|seed| decode(seed));
     assert!(taken("record_head", |bytes| retention::decode_head(bytes).is_ok()));
     assert!(taken("journal_head", |bytes| retention::Head::decode(bytes).is_ok()));
+    assert!(taken("superblock", |bytes| retention::Superblock::decode(bytes).is_ok()));
     assert!(taken("epoch_index", |bytes| retention::EpochIndex::decode(bytes).is_ok()));
     assert!(taken("wire_header", |bytes| wire::decode_header(bytes).is_ok()));
     assert!(taken("wire_message", |bytes| wire::decode_message(bytes).is_ok()));

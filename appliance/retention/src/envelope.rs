@@ -29,8 +29,8 @@ pub(crate) fn seal(magic: [u8; 4], version: u16, body: &[u8]) -> Vec<u8> {
     [header.as_bytes(), body].concat()
 }
 
-/// Returns the body inside `bytes`, which may go on behind it (files are padded).
-pub(crate) fn open(magic: [u8; 4], version: u16, bytes: &[u8]) -> Result<&[u8], DecodeError> {
+/// Returns the version, at most `newest`, and the body inside `bytes`, which may go on behind it (files are padded).
+pub(crate) fn open(magic: [u8; 4], newest: u16, bytes: &[u8]) -> Result<(u16, &[u8]), DecodeError> {
     let short = |needed| DecodeError::Short { found: bytes.len(), needed };
     let (header, rest) = bytes.split_at_checked(HEADER_LEN).ok_or(short(HEADER_LEN))?;
     let header = EnvelopeHeader::read_from_bytes(header).expect("the length was just checked");
@@ -45,15 +45,16 @@ pub(crate) fn open(magic: [u8; 4], version: u16, bytes: &[u8]) -> Result<&[u8], 
     if header.reserved != [0; 2] {
         return Err(DecodeError::Reserved);
     }
-    if header.version.get() != version {
-        return Err(DecodeError::Version { found: header.version.get(), known: version });
+    let version = header.version.get();
+    if !(1..=newest).contains(&version) {
+        return Err(DecodeError::Version { found: version, known: newest });
     }
     let body_len = usize::try_from(header.body_len.get()).unwrap_or(usize::MAX);
     let body = rest.get(..body_len).ok_or(short(HEADER_LEN.saturating_add(body_len)))?;
     if header.checksum != checksum(&header, body) {
         return Err(DecodeError::Checksum { part: "file" });
     }
-    Ok(body)
+    Ok((version, body))
 }
 
 fn checksum(header: &EnvelopeHeader, body: &[u8]) -> [u8; 32] {

@@ -1,21 +1,21 @@
 //! The small file that says what a machine's replica is doing.
-//!
-//! Four copies: each revision is written to two slots, by turns, so that the one before stays whole until the
-//! next is durable, and one flipped bit in either loses nothing.
 
 use serde::{Deserialize, Serialize};
 use units::{ByteLen, ByteOffset, EpochNumber, Generation, MachineId, MachineName, Sequence};
 
-use crate::{DecodeError, envelope};
+use crate::{Damage, DecodeError, Pin, Policy, SmallFile, envelope};
 
-/// Copies in a head file.
-pub const HEAD_COPIES: u64 = 4;
 /// Bytes of the longest head; the distance between copies.
 pub const HEAD_LEN_MAX: usize = 256 << 10;
 
-const MAGIC: [u8; 4] = *b"LFHD";
-/// 1: the first.
-const VERSION: u16 = 1;
+/// No policy, no pin, no damage.
+const NOTHING_MORE: [u8; 3] = [0; 3];
+/// Pins of one machine.
+pub const PINS_MAX: usize = 64;
+/// Bytes of a pin's note.
+pub const PIN_NOTE_LEN_MAX: usize = 128;
+/// Damaged ranges of one machine that are told apart.
+pub const DAMAGE_MAX: usize = 256;
 
 /// What a machine's replica is doing, and with which disks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,6 +38,12 @@ pub struct Head {
     pub oldest_epoch: EpochNumber,
     /// The last sequence before the oldest epoch: the oldest state the history reaches.
     pub base: Sequence,
+    /// What is kept of it; as the volume's defaults say, if not told.
+    pub policy: Option<Policy>,
+    /// Points that are kept beyond the policy; at most 64.
+    pub pins: Vec<Pin>,
+    /// What is lost of its history or its disks; at most 256.
+    pub damage: Vec<Damage>,
 }
 
 /// A target disk, as it was when it was assigned.
@@ -99,41 +105,22 @@ pub enum Afterwards {
     Replicate,
 }
 
-impl Head {
-    /// Returns the head as a file's bytes, not padded.
-    pub fn encode(&self) -> Vec<u8> {
-        let body = postcard::to_stdvec(self).expect("a head always encodes");
-        let bytes = envelope::seal(MAGIC, VERSION, &body);
-        assert!(bytes.len() <= HEAD_LEN_MAX, "a head of at most 256 disks fits its slot");
-        bytes
+impl SmallFile for Head {
+    const MAGIC: [u8; 4] = *b"LFHD";
+    /// 2: `policy`, `pins` and `damage` at the end. 1: the first, without them; read as a head that has none.
+    const VERSION: u16 = 2;
+    const LEN_MAX: usize = HEAD_LEN_MAX;
+
+    fn revision(&self) -> u64 {
+        self.revision
     }
 
-    /// Decodes one copy; bytes may follow it.
-    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        envelope::whole(envelope::open(MAGIC, VERSION, bytes)?)
+    fn set_revision(&mut self, revision: u64) {
+        self.revision = revision;
     }
-}
 
-/// Returns the two positions a revision is written to.
-pub fn head_slots(revision: u64) -> [ByteOffset; 2] {
-    let first = revision % 2 * 2;
-    [first, first + 1].map(|slot| ByteOffset(slot * HEAD_LEN_MAX as u64))
-}
-
-/// Chooses the newest of the copies that could be read. Errors: none could; what is wrong with the first that is
-/// damaged, so that a damaged file never looks like one that was never written.
-pub fn choose_head(copies: Vec<Result<Head, DecodeError>>) -> Result<Head, DecodeError> {
-    let mut cause = None;
-    let mut newest: Option<Head> = None;
-    for copy in copies {
-        match copy {
-            Ok(head) if newest.as_ref().is_none_or(|newest| newest.revision < head.revision) => {
-                newest = Some(head)
-            }
-            Ok(_) => {}
-            Err(error) if matches!(cause, None | Some(DecodeError::Blank)) => cause = Some(error),
-            Err(_) => {}
-        }
+    /// Version 1 was this body without its last three fields.
+    fn decode_older(_: u16, body: &[u8]) -> Result<Self, DecodeError> {
+        envelope::whole(&[body, &NOTHING_MORE].concat())
     }
-    newest.ok_or(cause.unwrap_or(DecodeError::Short { found: 0, needed: 1 }))
 }

@@ -135,7 +135,7 @@ impl EpochIndex {
 
     /// Decodes an index file; bytes may follow the index. The caller compares machine, generation and epoch.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let index: Self = envelope::whole(envelope::open(MAGIC, VERSION, bytes)?)?;
+        let index: Self = envelope::whole(envelope::open(MAGIC, VERSION, bytes)?.1)?;
         index.check()?;
         Ok(index)
     }

@@ -23,12 +23,18 @@ mod head;
 mod index;
 /// The fixed header of a record.
 mod layout;
+/// What is kept of a machine, and what happens when there is no room for it.
+mod policy;
 /// Records: what a log is made of.
 mod record;
 /// Version lookup for many granules at once: the plan of a rewind.
 mod rewind;
 /// One destage round: what to capture and what to write.
 mod round;
+/// Small files that must never be lost: four copies of one record.
+mod small_file;
+/// The small file that says what a retention volume is.
+mod superblock;
 /// Where a log ends, and whether what follows is a torn tail or damage.
 mod tail;
 /// The recovery points of a machine.
@@ -39,14 +45,17 @@ mod touched;
 pub use error::{DecodeError, PlanError};
 pub use expiry::{EpochSummary, Expired, ExpiryReason, RetentionPolicy, plan_expiry};
 pub use extent::{Effort, ExtentDecoder, ExtentEncoder, encoded_len};
-pub use head::{Afterwards, HEAD_COPIES, HEAD_LEN_MAX, Head, HeadDisk, Lifecycle, choose_head, head_slots};
+pub use head::{Afterwards, DAMAGE_MAX, HEAD_LEN_MAX, Head, HeadDisk, Lifecycle, PIN_NOTE_LEN_MAX, PINS_MAX};
 pub use index::{EpochIndex, IndexEntry, Log};
 pub use layout::{BLOCK_LEN, RECORD_ALIGN, RECORD_HEADER_LEN, RECORD_LEN_MAX};
+pub use policy::{Damage, DamagedPlace, Pin, Policy, WhenFull};
 pub use record::{
     BatchBody, BeforeBody, Body, Placement, Record, RecordHead, decode_body, decode_head, encode, record_len,
 };
 pub use rewind::{Piece, PointRange, RewindPlan, plan_rewind};
 pub use round::{RoundPlan, Write, plan_round};
+pub use small_file::{COPIES, SmallFile};
+pub use superblock::Superblock;
 pub use tail::{Tail, TailScan};
 pub use timeline::{Point, Timeline};
 pub use touched::GranuleSet;
@@ -59,5 +68,6 @@ pub const DECODERS: &[(&str, Decoder)] = &[
     ("record_head", |bytes| drop(decode_head(bytes))),
     ("record_body", |bytes| drop(record::decode_any_body(bytes))),
     ("journal_head", |bytes| drop(Head::decode(bytes))),
+    ("superblock", |bytes| drop(Superblock::decode(bytes))),
     ("epoch_index", |bytes| drop(EpochIndex::decode(bytes))),
 ];

@@ -19,7 +19,12 @@ use crate::worker::CommitOrder;
 
 /// Bytes a disk's path and its identity may have, so that a head of 256 disks fits its slot.
 const PATH_LEN_MAX: usize = 400;
-const _: () = assert!(units::DISKS_MAX * (2 * PATH_LEN_MAX + 64) + 4096 <= retention::HEAD_LEN_MAX);
+const _: () = {
+    let disks = units::DISKS_MAX * (2 * PATH_LEN_MAX + 64);
+    let pins = retention::PINS_MAX * (retention::PIN_NOTE_LEN_MAX + 32);
+    let damage = retention::DAMAGE_MAX * 96;
+    assert!(disks + pins + damage + 4096 <= retention::HEAD_LEN_MAX);
+};
 
 /// A target disk an operator offers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +88,9 @@ impl MasterTarget {
             applied: Sequence(0),
             oldest_epoch: EpochNumber(1),
             base: Sequence(0),
+            policy: None,
+            pins: Vec::new(),
+            damage: Vec::new(),
         };
         let worker = self.next_worker();
         let (setup, made) = (self.setup(worker), head.clone());

@@ -14,6 +14,10 @@ const NAME_LEN_MAX: usize = 63;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct MachineId(pub [u8; 16]);
 
+/// The id of a retention volume: 16 random bytes, given once, written as 32 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct VolumeId(pub [u8; 16]);
+
 /// The position of a disk among the disks of its machine, from 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DiskIndex(pub u16);
@@ -83,8 +87,24 @@ impl fmt::Debug for MachineName {
 
 impl fmt::Display for MachineId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
+        hexadecimal(&self.0, out)
     }
+}
+
+impl fmt::Display for VolumeId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hexadecimal(&self.0, out)
+    }
+}
+
+impl fmt::Debug for VolumeId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
+
+fn hexadecimal(bytes: &[u8], out: &mut fmt::Formatter<'_>) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
 }
 
 impl fmt::Debug for MachineId {

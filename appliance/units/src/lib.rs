@@ -18,7 +18,7 @@ pub use address::{ByteLen, ByteOffset, GRANULE_LEN, GranuleIndex, LEAF_LEN, Leaf
 /// A blake3 hash and the root of a disk.
 pub use hash::{Hash, disk_root};
 /// Names and ids of machines and disks.
-pub use identity::{DISKS_MAX, DiskIndex, MachineId, MachineName, NameError};
+pub use identity::{DISKS_MAX, DiskIndex, MachineId, MachineName, NameError, VolumeId};
 /// Positions in a machine's stream and in its history.
 pub use stream::{EpochNumber, Generation, Sequence};
 /// Sizes and spans of time as people write them.

@@ -5,8 +5,9 @@
 pub(crate) fn seal(name: &str, bytes: &mut [u8]) {
     match name {
         "record_head" => seal_record(bytes),
-        "journal_head" => seal_envelope(*b"LFHD", bytes),
-        "epoch_index" => seal_envelope(*b"LFIX", bytes),
+        "journal_head" => seal_envelope(*b"LFHD", 2, bytes),
+        "superblock" => seal_envelope(*b"LFSB", 1, bytes),
+        "epoch_index" => seal_envelope(*b"LFIX", 1, bytes),
         "leaf-table" => seal_leaf_table(bytes),
         "wire_header" | "wire_frame" => seal_frame(bytes),
         _ => {}
@@ -29,10 +30,10 @@ fn seal_record(bytes: &mut [u8]) {
     }
 }
 
-fn seal_envelope(magic: [u8; 4], bytes: &mut [u8]) {
+fn seal_envelope(magic: [u8; 4], version: u8, bytes: &mut [u8]) {
     if let Some((header, body)) = bytes.split_at_mut_checked(48) {
         header[..4].copy_from_slice(&magic);
-        header[4..8].copy_from_slice(&[1, 0, 0, 0]);
+        header[4..8].copy_from_slice(&[version, 0, 0, 0]);
         header[8..16].copy_from_slice(&(body.len() as u64).to_le_bytes());
         let checksum = keyed("landfall 2026 journal envelope", &[&header[..16], body]);
         header[16..].copy_from_slice(&checksum);

@@ -20,6 +20,7 @@ const RECORDS: [&str; 3] = [
 ];
 
 const HEADS: &str = include_str!("../../../appliance/retention/tests/journal/golden/head.hex");
+const SUPERBLOCK: &str = include_str!("../../../appliance/retention/tests/journal/golden/superblock.hex");
 const INDEX: &str = include_str!("../../../appliance/retention/tests/journal/golden/index.hex");
 
 const REQUESTS: [&str; 4] = [
@@ -41,6 +42,7 @@ pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
         "record_head" => RECORDS.iter().map(|record| unhex(record)).collect(),
         "record_body" => (0..3).zip(RECORDS).map(|(kind, record)| body_of(kind, &unhex(record))).collect(),
         "journal_head" => heads(),
+        "superblock" => vec![unhex(SUPERBLOCK)],
         "epoch_index" => vec![unhex(INDEX)],
         "wire_header" => FRAMES.iter().map(|frame| unhex(frame)[..32].to_vec()).collect(),
         "wire_message" => FRAMES.iter().map(|frame| unhex(frame)[32..].to_vec()).collect(),

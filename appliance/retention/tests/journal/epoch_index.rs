@@ -1,6 +1,6 @@
 //! The index file of an epoch.
 
-use retention::{DecodeError, EpochIndex, Log};
+use retention::{DecodeError, EpochIndex, Log, SmallFile as _};
 use units::{ByteLen, ByteOffset, DiskIndex, Hash, Sequence};
 
 use crate::specimen::{EPOCH, GENERATION, MACHINE, assert_golden, each_bit_flip, index};

@@ -1,9 +1,9 @@
 //! The head file: its bytes, its four copies, and the slots they go to.
 
-use retention::{DecodeError, HEAD_COPIES, HEAD_LEN_MAX, Head, Lifecycle, choose_head, head_slots};
+use retention::{COPIES, DecodeError, HEAD_LEN_MAX, Head, Lifecycle, SmallFile as _};
 use units::Sequence;
 
-use crate::specimen::{assert_golden, each_bit_flip, head, heads};
+use crate::specimen::{assert_golden, each_bit_flip, head, heads, unhex};
 
 /// A head file in memory.
 struct HeadFile {
@@ -12,11 +12,11 @@ struct HeadFile {
 
 impl HeadFile {
     fn new() -> Self {
-        Self { bytes: vec![0; HEAD_COPIES as usize * HEAD_LEN_MAX] }
+        Self { bytes: vec![0; COPIES as usize * HEAD_LEN_MAX] }
     }
 
     fn write_slot(&mut self, slot: usize, head: &Head, upto: usize) {
-        let at = head_slots(head.revision)[slot].0 as usize;
+        let at = Head::slots(head.revision)[slot].0 as usize;
         let bytes = head.encode();
         let upto = upto.min(bytes.len());
         self.bytes[at..at + upto].copy_from_slice(&bytes[..upto]);
@@ -27,11 +27,11 @@ impl HeadFile {
     }
 
     fn damage(&mut self, revision: u64, slot: usize) {
-        self.bytes[head_slots(revision)[slot].0 as usize + 60] ^= 1;
+        self.bytes[Head::slots(revision)[slot].0 as usize + 60] ^= 1;
     }
 
     fn choose(&self) -> Result<Head, DecodeError> {
-        choose_head(self.bytes.chunks(HEAD_LEN_MAX).map(Head::decode).collect())
+        Head::choose(self.bytes.chunks(HEAD_LEN_MAX).map(Head::decode).collect())
     }
 }
 
@@ -49,6 +49,17 @@ fn heads_have_the_bytes_of_the_format_and_survive_being_written() {
         padded.resize(HEAD_LEN_MAX, 0xee);
         assert_eq!(Head::decode(&padded), Ok(head));
     }
+}
+
+#[test]
+fn a_head_of_the_first_version_is_one_without_policy_pins_and_damage() {
+    let mut rest: &[u8] = &unhex(include_str!("golden/head-1.hex"));
+    for head in heads() {
+        let plain = Head { policy: None, pins: Vec::new(), damage: Vec::new(), ..head };
+        assert_eq!(Head::decode(rest), Ok(plain));
+        rest = &rest[48 + usize::from(rest[8]) + 256 * usize::from(rest[9])..];
+    }
+    assert!(rest.is_empty());
 }
 
 #[test]
@@ -104,7 +115,7 @@ fn a_blank_head_file_is_told_from_a_damaged_one() {
 
 #[test]
 fn no_copies_are_refused() {
-    assert!(choose_head(Vec::new()).is_err());
+    assert!(Head::choose(Vec::new()).is_err());
 }
 
 #[test]
@@ -144,12 +155,12 @@ fn a_write_cut_anywhere_leaves_the_old_head_or_the_new_one() {
 
 #[test]
 fn a_revision_never_goes_to_the_slots_of_the_one_before() {
-    let positions = |revision| head_slots(revision).map(|at| at.0);
+    let positions = |revision| Head::slots(revision).map(|at| at.0);
     for revision in [0, 1, 2, 3, 1 << 40, u64::MAX - 1] {
         let (now, next) = (positions(revision), positions(revision + 1));
         assert!(now.iter().all(|at| !next.contains(at)), "revision {revision}");
         for at in now {
-            assert!(at.is_multiple_of(HEAD_LEN_MAX as u64) && at / (HEAD_LEN_MAX as u64) < HEAD_COPIES);
+            assert!(at.is_multiple_of(HEAD_LEN_MAX as u64) && at / (HEAD_LEN_MAX as u64) < COPIES);
         }
     }
 }

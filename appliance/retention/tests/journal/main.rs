@@ -12,4 +12,5 @@ mod plans;
 mod record;
 mod sets;
 mod specimen;
+mod superblock;
 mod tail;

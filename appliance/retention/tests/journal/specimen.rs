@@ -1,8 +1,8 @@
 //! Fixed values whose bytes are golden, and ways to damage bytes.
 
 use retention::{
-    Afterwards, BatchBody, BeforeBody, Body, EpochIndex, Head, HeadDisk, Lifecycle, Log, Placement, Record,
-    RecordHead, decode_body, decode_head, encode,
+    Afterwards, BatchBody, BeforeBody, Body, Damage, DamagedPlace, EpochIndex, Head, HeadDisk, Lifecycle,
+    Log, Pin, Placement, Policy, Record, RecordHead, WhenFull, decode_body, decode_head, encode,
 };
 use units::{ByteLen, ByteOffset, DiskIndex, EpochNumber, Generation, Hash, MachineId, Sequence, Timestamp};
 use wire::{Consistency, Encoding, Extent, Marker};
@@ -120,7 +120,37 @@ pub(crate) fn head(revision: u64, lifecycle: Lifecycle) -> Head {
         applied: Sequence(40),
         oldest_epoch: EpochNumber(5),
         base: Sequence(17),
+        policy: Some(policy()),
+        pins: vec![pin(Some(TIME)), pin(None)],
+        damage: damage(),
     }
+}
+
+pub(crate) fn policy() -> Policy {
+    Policy { window_seconds: 7200, when_full: WhenFull::Thin, budget: ByteLen::gib(40), ..Policy::default() }
+}
+
+fn pin(expires: Option<Timestamp>) -> Pin {
+    Pin { sequence: Sequence(21), expires, note: "before the upgrade".to_owned() }
+}
+
+/// Damage of each place.
+fn damage() -> Vec<Damage> {
+    let (epoch, position) = (EpochNumber(6), ByteOffset(8192));
+    let at = |place, last| Damage {
+        disk: DiskIndex(1),
+        start: ByteOffset(65536),
+        len: ByteLen(4096),
+        place,
+        first: Sequence(19),
+        last,
+        found: TIME,
+    };
+    vec![
+        at(DamagedPlace::Target, None),
+        at(DamagedPlace::Redo { epoch, position }, Some(Sequence(20))),
+        at(DamagedPlace::Undo { epoch, position }, Some(Sequence(22))),
+    ]
 }
 
 /// A head in each state a replica can be in.
@@ -186,4 +216,10 @@ pub(crate) fn each_bit_flip(
             flipped[at] ^= 1 << bit;
         }
     }
+}
+
+/// Returns the bytes of a golden file.
+pub(crate) fn unhex(text: &str) -> Vec<u8> {
+    let lines = text.lines().flat_map(|line| line.as_bytes().chunks(2));
+    lines.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }

@@ -8,12 +8,12 @@ use units::{ByteLen, EpochNumber, MachineId, Timestamp};
 
 use super::budget::ResidentBudget;
 use super::error::ReplicaError;
-use super::head_file::HeadFile;
 use super::limits::ReplicaLimits;
 use super::log_writer::LogWriter;
 use super::planted::Planted;
 use super::rewind::RewindRun;
 use super::shared::Shared;
+use super::slot_file::SlotFile;
 use super::transfer::flush_all;
 use super::verify::VerifyRun;
 use super::work::Work;
@@ -25,7 +25,7 @@ pub struct Applier<V> {
     pub(crate) limits: ReplicaLimits,
     pub(crate) pool: PagePool,
     pub(crate) budget: ResidentBudget,
-    pub(crate) head: HeadFile,
+    pub(crate) head: SlotFile<Head>,
     /// The target disks, by index.
     pub(crate) disks: Vec<DeviceSlot>,
     pub(crate) open: Option<OpenEpoch>,

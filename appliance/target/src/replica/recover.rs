@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use blockdev::{Engine, PagePool, Volume, VolumeError};
 use retention::{
-    Body, EpochIndex, ExtentDecoder, ExtentEncoder, GranuleSet, Head, HeadDisk, Log, Placement, Point, Tail,
-    TailScan,
+    Body, DecodeError, EpochIndex, ExtentDecoder, ExtentEncoder, GranuleSet, Head, HeadDisk, Log, Placement,
+    Point, Tail, TailScan,
 };
 use units::{ByteLen, ByteOffset, EpochNumber, Hash, MachineId, Sequence, Timestamp};
 
@@ -24,13 +24,13 @@ use super::append::{Appender, content_len};
 use super::apply::Applier;
 use super::budget::ResidentBudget;
 use super::error::ReplicaError;
-use super::head_file::HeadFile;
 use super::limits::ReplicaLimits;
 use super::log_reader::LogReader;
 use super::log_writer::{LogPosition, RecordPlace};
 use super::paths;
 use super::planted::Planted;
 use super::shared::{AppendStart, Bell, EpochInfo, Queued, Shared, State};
+use super::slot_file::SlotFile;
 use super::transfer::flush_all;
 
 /// What a replica is made with.
@@ -83,6 +83,18 @@ pub fn remove_machine<V: Volume>(volume: &V, machine: MachineId) -> Result<(), R
     Ok(volume.remove(&paths::machine(machine))?)
 }
 
+/// Refuses a head that was written for another machine.
+fn of_machine(machine: MachineId) -> impl Fn(Head) -> Result<Head, DecodeError> {
+    move |head| {
+        let (found, expected) = (head.machine.to_string(), machine.to_string());
+        if head.machine == machine {
+            Ok(head)
+        } else {
+            Err(DecodeError::Misplaced { what: "machine", found, expected })
+        }
+    }
+}
+
 impl<V: Volume> Replica<V> {
     /// Makes the replica of a new machine; durable on return. `disks` are the opened target disks, by index.
     pub fn create<E: Engine<Device = V::Device>>(
@@ -92,7 +104,7 @@ impl<V: Volume> Replica<V> {
         disks: Vec<V::Device>,
     ) -> Result<Self, ReplicaError> {
         assert_eq!(head.disks.len(), disks.len(), "each disk is opened");
-        let head = HeadFile::create(engine, &setup.volume, head)?;
+        let head = SlotFile::create(engine, &setup.volume, &paths::head(head.machine), head)?;
         Self::with_head(engine, setup, head, disks)
     }
 
@@ -103,8 +115,9 @@ impl<V: Volume> Replica<V> {
         machine: MachineId,
         mut open: impl FnMut(&HeadDisk) -> Result<V::Device, blockdev::DeviceError>,
     ) -> Result<Self, Unrecovered> {
-        let head = HeadFile::open(engine, &setup.pool, &setup.volume, machine)
-            .map_err(|error| Unrecovered { head: None, error })?;
+        let head =
+            SlotFile::open(engine, &setup.pool, &setup.volume, &paths::head(machine), of_machine(machine))
+                .map_err(|error| Unrecovered { head: None, error })?;
         let known = head.head().clone();
         let out = |error| Unrecovered { head: Some(Box::new(known.clone())), error };
         let disks =
@@ -117,7 +130,7 @@ impl<V: Volume> Replica<V> {
     fn with_head<E: Engine<Device = V::Device>>(
         engine: &mut E,
         setup: Setup<V>,
-        head: HeadFile,
+        head: SlotFile<Head>,
         disks: Vec<V::Device>,
     ) -> Result<Self, ReplicaError> {
         let Setup { volume, limits, pool, budget, committer, worker } = setup;
