@@ -41,6 +41,8 @@ mod tail;
 mod timeline;
 /// Sets of granules, by disk.
 mod touched;
+/// Version lookup for a view, while the target disks go on.
+mod view;
 
 pub use error::{DecodeError, PlanError};
 pub use expiry::{EpochSummary, Expired, ExpiryReason, RetentionPolicy, plan_expiry};
@@ -59,6 +61,7 @@ pub use superblock::Superblock;
 pub use tail::{Tail, TailScan};
 pub use timeline::{Point, Timeline};
 pub use touched::GranuleSet;
+pub use view::{Place, RUN_LEN, ViewMap};
 
 /// A decoder that is given any bytes: it may refuse, and must not panic.
 pub type Decoder = fn(&[u8]);

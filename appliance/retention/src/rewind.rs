@@ -51,7 +51,7 @@ pub fn plan_rewind(epochs: &[EpochIndex], range: PointRange, disks: usize) -> Re
     assert!(low <= high && high <= newest && low >= oldest, "the disks hold a state of the history");
     let (low, high) = (low.min(to), high.max(to));
     let touched = touched_between(epochs, low, high, disks);
-    let mut search = Search { unclaimed: touched, plan: RewindPlan::default(), disks };
+    let mut search = Search::new(touched);
     // Newest first, each granule goes to the first that claims it.
     for epoch in epochs[epoch_of(epochs, low)..].iter().rev() {
         let mut redo: Vec<_> =
@@ -69,11 +69,11 @@ pub fn plan_rewind(epochs: &[EpochIndex], range: PointRange, disks: usize) -> Re
             |entry: &&IndexEntry| entry.log == Log::Redo && entry.sequence > to && entry.sequence <= high;
         epoch.entries.iter().filter(written).try_for_each(|entry| search.refuse(&entry.span(), wanted))?;
     }
-    search.finish(wanted)
+    search.finish(wanted, disks)
 }
 
 /// Returns the index of the epoch a sequence lies in; the oldest for the state before it.
-fn epoch_of(epochs: &[EpochIndex], sequence: Sequence) -> usize {
+pub(crate) fn epoch_of(epochs: &[EpochIndex], sequence: Sequence) -> usize {
     epochs.partition_point(|epoch| epoch.first <= sequence).saturating_sub(1)
 }
 
@@ -100,14 +100,23 @@ impl Wanted {
     }
 }
 
-struct Search {
+/// Granules that are wanted, and where the content of those claimed so far is.
+pub(crate) struct Search {
     unclaimed: GranuleSet,
     plan: RewindPlan,
-    disks: usize,
 }
 
 impl Search {
-    fn claim(&mut self, epoch: EpochNumber, entry: &IndexEntry) {
+    pub(crate) fn new(unclaimed: GranuleSet) -> Self {
+        Self { unclaimed, plan: RewindPlan::default() }
+    }
+
+    pub(crate) fn into_pieces(self) -> Vec<Piece> {
+        self.plan.pieces
+    }
+
+    /// Gives what is still wanted of the entry's granules to it.
+    pub(crate) fn claim(&mut self, epoch: EpochNumber, entry: &IndexEntry) {
         for span in self.unclaimed.present(&entry.span()) {
             self.unclaimed.remove(&span);
             self.plan.pieces.push(Piece { span, epoch, entry: entry.clone() });
@@ -122,8 +131,8 @@ impl Search {
             .map_or(Ok(()), |part| Err(wanted.unresolved(part.disk, part.start)))
     }
 
-    fn finish(mut self, wanted: Wanted) -> Result<RewindPlan, PlanError> {
-        if let Some((disk, start)) = self.unclaimed.first_not_in(&GranuleSet::new(self.disks)) {
+    fn finish(mut self, wanted: Wanted, disks: usize) -> Result<RewindPlan, PlanError> {
+        if let Some((disk, start)) = self.unclaimed.first_not_in(&GranuleSet::new(disks)) {
             return Err(wanted.unresolved(disk, start));
         }
         self.plan.pieces.sort_by_key(|piece| (piece.span.disk, piece.span.start));

@@ -14,3 +14,4 @@ mod sets;
 mod specimen;
 mod superblock;
 mod tail;
+mod views;

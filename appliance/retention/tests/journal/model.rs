@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use retention::{
     BLOCK_LEN, BatchBody, BeforeBody, Body, Effort, EpochIndex, ExtentDecoder, ExtentEncoder, GranuleSet,
     IndexEntry, Log, Placement, PlanError, PointRange, RECORD_ALIGN, RECORD_HEADER_LEN, Record, RewindPlan,
-    decode_body, decode_head, encode, encoded_len, plan_rewind, plan_round,
+    RoundPlan, ViewMap, decode_body, decode_head, encode, encoded_len, plan_rewind, plan_round,
 };
 use units::{ByteLen, ByteOffset, DiskIndex, EpochNumber, Hash, Sequence, Timestamp};
 use wire::{Encoding, Extent, Marker, Span};
@@ -72,6 +72,8 @@ pub(crate) struct Journal {
     pub(crate) images: Vec<Image>,
     /// The granules each sequence wrote; the first is that of sequence 0.
     touched: Vec<BTreeSet<Granule>>,
+    /// The views that are open.
+    pub(crate) views: Vec<ViewMap>,
 }
 
 impl Epoch {
@@ -144,7 +146,7 @@ impl Journal {
         let disks: Image = DISK_LENS.iter().enumerate().map(disk).collect();
         let epochs = vec![Epoch::new(1, Sequence(1), Hash::default())];
         let (images, touched) = (vec![disks.clone()], vec![BTreeSet::new()]);
-        Self { epochs, waiting: Vec::new(), disks, images, touched }
+        Self { epochs, waiting: Vec::new(), disks, images, touched, views: Vec::new() }
     }
 
     pub(crate) fn newest(&self) -> u64 {
@@ -227,6 +229,7 @@ impl Journal {
             extents.push(extent);
             payload.extend(part);
         }
+        let known = self.open().index.entries.len();
         if !extents.is_empty() {
             let open = self.open();
             for span in &plan.capture {
@@ -235,6 +238,7 @@ impl Journal {
             }
             open.append(Log::Undo, last, &Body::Before(BeforeBody { extents }), &payload, BLOCK_LEN);
         }
+        self.tell_views(&plan, known);
         let mut written = BTreeSet::new();
         for write in &plan.writes {
             let batch = &round[write.batch];
@@ -247,6 +251,39 @@ impl Journal {
         let applied = self.applied();
         assert!(self.disks == self.images[last.0 as usize], "a round brings the disks to its last batch");
         assert!(applied >= last.0);
+    }
+
+    /// Tells the views what a round is about to overwrite; its captures are the entries from `known` on.
+    fn tell_views(&mut self, plan: &RoundPlan, known: usize) {
+        let open = &self.epochs.last().expect("one epoch is open").index;
+        let captured: Vec<_> =
+            open.entries[known..].iter().map(|entry| (open.epoch, entry.clone())).collect();
+        for view in &mut self.views {
+            let writes = plan.writes.iter().map(|write| &write.span);
+            view.overwrite(writes, &captured).expect("what is overwritten was kept");
+        }
+        crate::views::check(self);
+    }
+
+    /// Returns the content of an extent of a log.
+    pub(crate) fn content(&self, epoch: EpochNumber, entry: &IndexEntry) -> Vec<u8> {
+        let epoch = self.epochs.iter().find(|each| each.index.epoch == epoch);
+        epoch.expect("an extent is in an epoch that is there").content(entry)
+    }
+
+    /// Makes the map of a view over disks that may hold any state between the two.
+    pub(crate) fn view(&self, low: u64, high: u64, to: u64) -> Result<ViewMap, PlanError> {
+        let indexes = self.epochs.iter().map(|epoch| epoch.index.clone());
+        // Without what is of no use to it, as a target gives it.
+        let first = Sequence(low.min(to));
+        let needed: Vec<EpochIndex> =
+            indexes.filter(|epoch| epoch.last >= first || epoch.epoch == self.newest_epoch()).collect();
+        let range = PointRange { low: Sequence(low), high: Sequence(high), to: Sequence(to) };
+        ViewMap::new(&needed, range, DISK_LENS.len())
+    }
+
+    fn newest_epoch(&self) -> EpochNumber {
+        self.epochs.last().expect("one epoch is open").index.epoch
     }
 
     /// Writes the part of an extent that `span` covers.

@@ -13,7 +13,7 @@ use crate::model::{Change, DISK_LENS, Fill, Granule, Journal, bytes_of, granules
 
 /// What happens while the machine is replicated.
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     Batch(Vec<Change>),
     Marker,
     Round(usize),
@@ -48,7 +48,7 @@ fn change() -> impl Strategy<Value = Change> {
     })
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(crate) fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => vec(change(), 1..4).prop_map(Step::Batch),
         1 => Just(Step::Marker),
@@ -72,7 +72,7 @@ fn stages() -> impl Strategy<Value = Vec<Stage>> {
 /// The lowest and the highest sequence whose state may be on the disks.
 type Between = (u64, u64);
 
-fn take(journal: &mut Journal, step: &Step) {
+pub(crate) fn take(journal: &mut Journal, step: &Step) {
     match step {
         Step::Batch(changes) => journal.receive(changes),
         Step::Marker => journal.mark(),
