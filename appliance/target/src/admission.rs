@@ -1,15 +1,53 @@
 //! Who may open a session, and with what: everything that is checked before the first welcome.
 
-use retention::{HeadDisk, Lifecycle};
-use units::{ByteLen, ByteOffset, Generation, Sequence};
-use wire::{Hello, Identity, Phase, RefusalCode, Role};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
+use retention::{HeadDisk, Lifecycle};
+use units::{ByteLen, ByteOffset, Generation, MachineName, Sequence, Timestamp};
+use wire::{Hello, Identity, Message, Phase, RefusalCode, Role};
+
+use crate::conversation::Admitted;
 use crate::machine::Machine;
 use crate::refusal::SessionEnd;
 use crate::replica::State;
 
+/// Who calls.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// What the certificate says.
+    pub identity: &'a Identity,
+    /// Where from.
+    pub address: SocketAddr,
+}
+
+/// Checks the first message of a connection, which must be a hello the caller may say, and opens or joins the session of the
+/// machine that `find` knows. Errors: why not; nothing has changed then.
+pub fn admit(
+    message: Message,
+    payload_len: usize,
+    caller: Caller<'_>,
+    find: &dyn Fn(&MachineName) -> Option<Arc<Machine>>,
+    now: Timestamp,
+) -> Result<Admitted, SessionEnd> {
+    wire::check_message(&message, &[], payload_len)?;
+    let Message::Hello(hello) = message else {
+        return Err(SessionEnd::refused(RefusalCode::Unexpected, "a session begins with a hello"));
+    };
+    check_identity(caller.identity, &hello)?;
+    let unknown = || {
+        let detail = format!("machine {} is not known here: `landfall machine add` it first", hello.machine);
+        SessionEnd::refused(RefusalCode::UnknownMachine, detail)
+    };
+    let machine = find(&hello.machine).ok_or_else(unknown)?;
+    check_hello(&hello, &machine)?;
+    let session = machine.join(&hello, caller.address, now)?;
+    tracing::info!(peer = %caller.address, machine = %hello.machine, connection = hello.connection, "session opened");
+    Ok(Admitted { machine, session, hello })
+}
+
 /// Checks that the certificate speaks for the machine the hello names.
-pub(crate) fn check_identity(peer: &Identity, hello: &Hello) -> Result<(), SessionEnd> {
+fn check_identity(peer: &Identity, hello: &Hello) -> Result<(), SessionEnd> {
     if peer.role == Role::Source && peer.name == hello.machine {
         return Ok(());
     }
@@ -18,7 +56,7 @@ pub(crate) fn check_identity(peer: &Identity, hello: &Hello) -> Result<(), Sessi
 }
 
 /// Checks a hello against the machine it is for. Nothing has changed when it is refused.
-pub(crate) fn check_hello(hello: &Hello, machine: &Machine) -> Result<(), SessionEnd> {
+fn check_hello(hello: &Hello, machine: &Machine) -> Result<(), SessionEnd> {
     let state = machine.shared.lock();
     if let Some(end) = SessionEnd::of_state(&state) {
         return Err(end);

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use link::{Link, Received as Arrived};
-use wire::{Hello, Message, RefusalCode};
+use wire::RefusalCode;
 
-use crate::admission::{check_hello, check_identity};
+use crate::admission::{Caller, admit};
 use crate::clock::now;
-use crate::machine::{Machine, Session};
+use crate::conversation::Admitted;
+use crate::machine::Machine;
 use crate::refusal::SessionEnd;
 use crate::replica::ResidentBudget;
 use crate::session::Connection;
@@ -37,8 +38,6 @@ pub(crate) struct Door {
     pub(crate) find: FindMachine,
     /// The server is stopping.
     pub(crate) stopping: AtomicBool,
-    /// Numbers the connections.
-    pub(crate) next_id: AtomicU64,
 }
 
 impl Door {
@@ -54,10 +53,7 @@ impl Door {
 pub(crate) fn serve(door: &Door, mut link: Link, peer: SocketAddr) {
     let name = link.peer().name.clone();
     let end = match greet(door, &mut link, peer) {
-        Ok(Greeted { machine, session, hello }) => {
-            let _leaving = Leaving { machine: &machine, session: &session, connection: hello.connection };
-            Connection::new(door, &machine, &session, &link, &hello).run(&mut link)
-        }
+        Ok(admitted) => Connection::new(door, &link, admitted).run(&mut link),
         Err(end) => end,
     };
     match end {
@@ -83,48 +79,16 @@ pub(crate) fn serve(door: &Door, mut link: Link, peer: SocketAddr) {
     }
 }
 
-/// Ends a connection's part in its session when dropped, after a panic too: the machine is not left busy.
-struct Leaving<'a> {
-    machine: &'a Machine,
-    session: &'a Arc<Session>,
-    connection: u8,
-}
-
-impl Drop for Leaving<'_> {
-    fn drop(&mut self) {
-        self.machine.leave(self.session, self.connection);
-    }
-}
-
-/// A connection that may begin.
-struct Greeted {
-    machine: Arc<Machine>,
-    session: Arc<Session>,
-    hello: Box<Hello>,
-}
-
 /// Receives the hello, checks it, and opens or joins the session.
-fn greet(door: &Door, link: &mut Link, peer: SocketAddr) -> Result<Greeted, SessionEnd> {
+fn greet(door: &Door, link: &mut Link, peer: SocketAddr) -> Result<Admitted, SessionEnd> {
     let mut payload = Vec::new();
-    let message = match link.receive(&mut payload, HELLO_WITHIN)? {
-        Arrived::Message(message) => message,
-        Arrived::Closed => return Err(SessionEnd::Goodbye),
-        Arrived::Woken | Arrived::TimedOut => {
-            return Err(SessionEnd::refused(RefusalCode::Silent, "no hello came within 10 s"));
+    match link.receive(&mut payload, HELLO_WITHIN)? {
+        Arrived::Message(message) => {
+            admit(message, payload.len(), Caller { identity: link.peer(), address: peer }, &door.find, now())
         }
-    };
-    wire::check_message(&message, &[], payload.len())?;
-    let Message::Hello(hello) = message else {
-        return Err(SessionEnd::refused(RefusalCode::Unexpected, "a session begins with a hello"));
-    };
-    check_identity(link.peer(), &hello)?;
-    let unknown = || {
-        let detail = format!("machine {} is not known here: `landfall machine add` it first", hello.machine);
-        SessionEnd::refused(RefusalCode::UnknownMachine, detail)
-    };
-    let machine = (door.find)(&hello.machine).ok_or_else(unknown)?;
-    check_hello(&hello, &machine)?;
-    let session = machine.join(&hello, peer, now())?;
-    tracing::info!(%peer, machine = %hello.machine, connection = hello.connection, "session opened");
-    Ok(Greeted { machine, session, hello })
+        Arrived::Closed => Err(SessionEnd::Goodbye),
+        Arrived::Woken | Arrived::TimedOut => {
+            Err(SessionEnd::refused(RefusalCode::Silent, "no hello came within 10 s"))
+        }
+    }
 }

@@ -11,7 +11,7 @@ const DIRECTORY: &str = "generations";
 /// Gives the next generation, above `newest` too; durable on return.
 ///
 /// 1. The file of the new one is made. 2. Those of earlier ones are removed. A crash between leaves several: the highest counts.
-pub(crate) fn next_generation<V: Volume>(volume: &V, newest: Generation) -> Result<Generation, VolumeError> {
+pub fn next_generation<V: Volume>(volume: &V, newest: Generation) -> Result<Generation, VolumeError> {
     let names = volume.list(DIRECTORY)?;
     let given = names.iter().filter_map(|name| u64::from_str_radix(name, 16).ok()).max().unwrap_or(0);
     let next = Generation(given).max(newest).next();

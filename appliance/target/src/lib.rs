@@ -14,6 +14,8 @@ mod account;
 mod admission;
 /// The one place that reads the clock.
 mod clock;
+/// One connection without its socket.
+mod conversation;
 /// From the hello of a connection to its end.
 mod door;
 mod error;
@@ -40,8 +42,12 @@ mod session;
 /// The threads that drive replicas.
 mod worker;
 
+pub use admission::{Caller, admit};
+pub use conversation::{Admitted, Conversation, Outgoing, Wake};
 pub use error::TargetError;
+pub use generation::next_generation;
 pub use job::{Job, JobKind};
 pub use machine::{Machine, SessionReport};
 pub use node::{MasterTarget, NodeConfig};
 pub use operations::{DiskOffer, Found, PointName};
+pub use refusal::SessionEnd;

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use retention::{Head, HeadDisk};
 use units::{Generation, MachineId, MachineName, Sequence, Timestamp};
@@ -12,9 +11,6 @@ use wire::Hello;
 use crate::refusal::SessionEnd;
 use crate::reorder::Reorder;
 use crate::replica::Shared;
-
-/// How long a new session waits for what an earlier one has brought to be durable.
-const SETTLE_WITHIN: Duration = Duration::from_secs(10);
 
 /// A machine, and who speaks for it now.
 pub struct Machine {
@@ -68,7 +64,8 @@ pub struct SessionReport {
 }
 
 impl Machine {
-    pub(crate) fn new(head: &Head, shared: Arc<Shared>, worker: usize) -> Self {
+    /// Puts a machine together: what its head says, the state of its replica, and the worker that applies it.
+    pub fn new(head: &Head, shared: Arc<Shared>, worker: usize) -> Self {
         Self {
             id: head.machine,
             name: head.name.clone(),
@@ -154,35 +151,23 @@ impl Session {
         }
     }
 
-    /// Returns where the stream goes on: behind everything an earlier session has brought, once all of that is durable. The source
-    /// will fill the next sequence anew, perhaps with other content, so nothing of the kind may be on its way still. The
-    /// first connection decides, for all.
-    pub(crate) fn resume_point(&self, shared: &Shared) -> Result<Sequence, SessionEnd> {
+    /// Returns where the stream goes on: behind everything an earlier session has brought, once all of that is durable; `None`
+    /// until then. The source will fill the next sequence anew, perhaps with other content, so nothing of the kind may be on
+    /// its way still. The first connection decides, for all.
+    pub(crate) fn resume_point(&self, shared: &Shared) -> Result<Option<Sequence>, SessionEnd> {
         let mut reorder = lock(&self.reorder);
         if let Some(reorder) = &*reorder {
-            return Ok(reorder.resume_point());
+            return Ok(Some(reorder.resume_point()));
         }
-        let deadline = Instant::now() + SETTLE_WITHIN;
-        loop {
-            let state = shared.lock();
-            if let Some(end) = SessionEnd::of_state(&state) {
-                return Err(end);
-            }
-            if state.durable == state.received {
-                *reorder = Some(Reorder::new(state.durable, self.connections));
-                return Ok(state.durable);
-            }
-            drop(state);
-            if Instant::now() >= deadline {
-                let code = if shared.lock().full.is_some() {
-                    wire::RefusalCode::Full
-                } else {
-                    wire::RefusalCode::Busy
-                };
-                return Err(SessionEnd::refused(code, "what an earlier session brought is not durable yet"));
-            }
-            std::thread::sleep(Duration::from_millis(2));
+        let state = shared.lock();
+        if let Some(end) = SessionEnd::of_state(&state) {
+            return Err(end);
         }
+        if state.durable != state.received {
+            return Ok(None);
+        }
+        *reorder = Some(Reorder::new(state.durable, self.connections));
+        Ok(Some(state.durable))
     }
 
     fn report(&self, connected: bool) -> SessionReport {

@@ -159,7 +159,6 @@ impl MasterTarget {
             budget: self.budget.clone(),
             find: Box::new(move |name| node.upgrade()?.machine(name).ok()),
             stopping: AtomicBool::new(false),
-            next_id: AtomicU64::new(1),
         }
     }
 

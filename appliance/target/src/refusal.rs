@@ -7,7 +7,7 @@ use crate::replica::{FailureKind, State};
 
 /// Why a session ends.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SessionEnd {
+pub enum SessionEnd {
     /// The connection broke, or its bytes are no frames.
     #[error("the connection ended")]
     Link(#[from] LinkError),
@@ -30,7 +30,7 @@ impl SessionEnd {
     }
 
     /// Returns the message that tells the source.
-    pub(crate) fn message(code: RefusalCode, detail: &str) -> Message {
+    pub fn message(code: RefusalCode, detail: &str) -> Message {
         let mut text = heapless::String::new();
         for letter in detail.chars() {
             if text.push(letter).is_err() {
