@@ -200,7 +200,7 @@ impl<'a, E: Engine> Agent<'a, E> {
 
     fn work(&mut self, session: &Session) -> Result<Point, SourceError> {
         let plan = seed_plan(&session.welcome, self.seed_tried);
-        self.stream.adopt(session, &self.config.target)?;
+        self.adopt(session)?;
         self.report.event(Event::Connected {
             target: self.config.target.clone(),
             generation: session.welcome.generation,

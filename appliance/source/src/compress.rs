@@ -23,7 +23,7 @@ const REST: (u32, u32) = (16, 256);
 
 /// How much compression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Level {
+pub enum Level {
     /// None.
     None,
     /// zstd −5.
@@ -141,7 +141,7 @@ impl Default for Adaptive {
 }
 
 /// Compresses leaves. One per thread: contexts are reused, which is a third faster at the size of a leaf.
-pub(crate) struct Compressor {
+pub struct Compressor {
     fast: zstd::bulk::Compressor<'static>,
     zstd1: zstd::bulk::Compressor<'static>,
     mode: Compression,
@@ -151,14 +151,14 @@ pub(crate) struct Compressor {
 
 impl Compressor {
     /// Makes the contexts. Errors: no memory.
-    pub(crate) fn new(mode: Compression) -> std::io::Result<Self> {
+    pub fn new(mode: Compression) -> std::io::Result<Self> {
         let (fast, zstd1) = (zstd::bulk::Compressor::new(-5)?, zstd::bulk::Compressor::new(1)?);
         let scratch = vec![0; units::ByteLen(units::LEAF_LEN).as_usize()];
         Ok(Self { fast, zstd1, mode, adaptive: Adaptive::new(), scratch })
     }
 
     /// Returns the level in use.
-    pub(crate) fn level(&self) -> Level {
+    pub fn level(&self) -> Level {
         match self.mode {
             Compression::Auto => self.adaptive.level(),
             Compression::None => Level::None,
@@ -168,7 +168,7 @@ impl Compressor {
     }
 
     /// Returns the leaf compressed, or `None` if it does not shrink enough to be worth it (or at level `None`).
-    pub(crate) fn compress(&mut self, leaf: &[u8]) -> Option<&[u8]> {
+    pub fn compress(&mut self, leaf: &[u8]) -> Option<&[u8]> {
         let level = self.level();
         let len = self.at(level, leaf)?;
         Some(&self.scratch[..len])

@@ -20,11 +20,11 @@ const SPANS_TOTAL_MAX: usize = 1 << 20;
 
 /// One frame to send.
 #[derive(Debug)]
-pub(crate) struct Outgoing {
+pub struct Outgoing {
     /// The message.
-    pub(crate) message: Message,
+    pub message: Message,
     /// Its payload.
-    pub(crate) parcel: Option<Parcel>,
+    pub parcel: Option<Parcel>,
 }
 
 impl Outgoing {
@@ -47,7 +47,7 @@ pub(crate) struct Lane {
 
 /// What the target has said about changes.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) enum ChangedAnswer {
+pub enum ChangedAnswer {
     /// Not all of it yet.
     #[default]
     Pending,
@@ -59,17 +59,17 @@ pub(crate) enum ChangedAnswer {
 
 /// What has been said.
 #[derive(Debug, Default)]
-pub(crate) struct Heard {
+pub struct Heard {
     /// The ack.
-    pub(crate) durable: Sequence,
+    pub durable: Sequence,
     /// How far the target disks are.
-    pub(crate) applied: Sequence,
+    pub applied: Sequence,
     /// Tokens of seed syncs that were answered and not yet fetched.
-    pub(crate) seed_durable: Vec<u64>,
+    pub seed_durable: Vec<u64>,
     /// Hashes that were asked for and not yet fetched.
-    pub(crate) hashes: Vec<(HashQuery, Vec<Hash>)>,
+    pub hashes: Vec<(HashQuery, Vec<Hash>)>,
     /// The answer about changes.
-    pub(crate) changed: ChangedAnswer,
+    pub changed: ChangedAnswer,
     spans: Vec<Span>,
 }
 
@@ -85,7 +85,7 @@ struct State {
 
 /// What a connection's thread is to do next.
 #[derive(Debug)]
-pub(crate) enum Next {
+pub enum Next {
     /// Send this.
     Send(Outgoing),
     /// Nothing now; `blocked` tells that only credit is missing.
@@ -102,16 +102,16 @@ pub(crate) enum Next {
 
 /// Rates of the link since the session began.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct LinkUse {
+pub struct LinkUse {
     /// Payload bytes sent.
-    pub(crate) sent: u64,
+    pub sent: u64,
     /// Time there was something to send, summed over the connections.
-    pub(crate) busy: Duration,
+    pub busy: Duration,
 }
 
 /// What the threads of one session share.
 #[derive(Debug)]
-pub(crate) struct Exchange {
+pub struct Exchange {
     state: Mutex<State>,
     changed: Condvar,
     shapes: Vec<DiskShape>,
@@ -119,7 +119,7 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     /// Makes the exchange of a session on disks of these shapes, with the initial credit of each connection.
-    pub(crate) fn new(shapes: Vec<DiskShape>, durable: Sequence, credits: &[u64]) -> Self {
+    pub fn new(shapes: Vec<DiskShape>, durable: Sequence, credits: &[u64]) -> Self {
         let lanes = credits.iter().map(|credit| Lane { credit: *credit, ..Lane::default() }).collect();
         let heard = Heard { durable, ..Heard::default() };
         let state = State { lanes, heard, given: durable, ..State::default() };
@@ -128,12 +128,7 @@ impl Exchange {
 
     /// Puts a frame on connection `lane`, or on the one with the shortest queue; waits while queues are full. Returns the
     /// connection. Errors: the session has failed, the operator wants to stop.
-    pub(crate) fn put(
-        &self,
-        lane: Option<usize>,
-        outgoing: Outgoing,
-        stop: &Stop,
-    ) -> Result<usize, SourceError> {
+    pub fn put(&self, lane: Option<usize>, outgoing: Outgoing, stop: &Stop) -> Result<usize, SourceError> {
         let shortest = |state: &State| (0..state.lanes.len()).min_by_key(|at| state.lanes[*at].queue.len());
         let free = |state: &mut State| {
             let at = lane.or_else(|| shortest(state)).expect("a session has a connection");
@@ -149,9 +144,14 @@ impl Exchange {
         Ok(at)
     }
 
+    /// Tells whether [`put`](Self::put) on any connection would return at once.
+    pub fn has_room(&self) -> bool {
+        self.lock().lanes.iter().all(|lane| lane.queue.len() < QUEUE_MAX)
+    }
+
     /// Waits until `ready` finds what it looks for in what was heard, for at most `limit`. Errors: the session has failed, the
     /// operator wants to stop. `None`: the time is over.
-    pub(crate) fn hear<T>(
+    pub fn hear<T>(
         &self,
         limit: Option<Duration>,
         stop: &Stop,
@@ -170,7 +170,7 @@ impl Exchange {
     }
 
     /// Returns what the link was given and how long it was busy with it.
-    pub(crate) fn link_use(&self) -> LinkUse {
+    pub fn link_use(&self) -> LinkUse {
         let state = self.lock();
         let (sent, busy) =
             (state.lanes.iter().map(|lane| lane.sent).sum(), state.lanes.iter().map(|lane| lane.busy).sum());
@@ -179,7 +179,7 @@ impl Exchange {
 
     /// Begins the end of the session in order. What is still queued is dropped: nothing after it will be sent, so that the
     /// target sees no gap, only an end.
-    pub(crate) fn end(&self) {
+    pub fn end(&self) {
         let mut state = self.lock();
         state.ending = true;
         state.lanes.iter_mut().for_each(|lane| lane.queue.clear());
@@ -188,13 +188,13 @@ impl Exchange {
     }
 
     /// Notes that a connection failed; the first failure is the session's.
-    pub(crate) fn fail(&self, failure: SourceError) {
+    pub fn fail(&self, failure: SourceError) {
         self.lock().failure.get_or_insert(failure);
         self.changed.notify_all();
     }
 
     /// Tells connection `lane` what to do next, and takes the frame it is to send off its queue.
-    pub(crate) fn next(&self, lane: usize) -> Next {
+    pub fn next(&self, lane: usize) -> Next {
         let mut state = self.lock();
         if state.failure.is_some() {
             return Next::End { goodbye: false };
@@ -218,12 +218,12 @@ impl Exchange {
     }
 
     /// Notes that connection `lane` was busy sending, or waiting for credit, for this long.
-    pub(crate) fn was_busy(&self, lane: usize, time: Duration) {
+    pub fn was_busy(&self, lane: usize, time: Duration) {
         self.lock().lanes[lane].busy += time;
     }
 
     /// Takes a message of the target from connection `lane`. Errors: it breaks a rule of the protocol, or ends the session.
-    pub(crate) fn take(
+    pub fn take(
         &self,
         lane: usize,
         message: Message,
@@ -312,13 +312,13 @@ impl State {
 
 impl Heard {
     /// Takes the answer to a hash query, if it has come.
-    pub(crate) fn hashes_of(&mut self, disk: DiskIndex, first: LeafIndex) -> Option<Vec<Hash>> {
+    pub fn hashes_of(&mut self, disk: DiskIndex, first: LeafIndex) -> Option<Vec<Hash>> {
         let at = self.hashes.iter().position(|(query, _)| query.disk == disk && query.first == first)?;
         Some(self.hashes.swap_remove(at).1)
     }
 
     /// Takes the answer about changes, if all of it has come.
-    pub(crate) fn changed_answer(&mut self) -> Option<ChangedAnswer> {
+    pub fn changed_answer(&mut self) -> Option<ChangedAnswer> {
         (self.changed != ChangedAnswer::Pending).then(|| std::mem::take(&mut self.changed))
     }
 

@@ -46,7 +46,7 @@ pub const DECODERS: &[(&str, Decoder)] = &[("leaf-table", |bytes| drop(decode(by
 
 /// Why bytes are not a leaf table that can be trusted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum TableError {
+pub enum TableError {
     /// The file is shorter than what it says, or longer.
     #[error("found {found} bytes, expected {expected}")]
     Length {
@@ -102,7 +102,7 @@ fn leaves_len(len: ByteLen) -> u64 {
 }
 
 /// Writes the table as it is on the disks before `through` (by disk): leaves not wholly before it are written as unknown.
-pub(crate) fn encode(table: &LeafTable, through: &[ByteOffset], out: &mut impl Write) -> io::Result<()> {
+pub fn encode(table: &LeafTable, through: &[ByteOffset], out: &mut impl Write) -> io::Result<()> {
     assert_eq!(table.disks().len(), through.len(), "every disk has its watermark");
     let mut out = Hashing { out, hasher: blake3::Hasher::new_derive_key(CONTEXT) };
     let name = table.machine.as_str().as_bytes();
@@ -138,7 +138,7 @@ pub(crate) fn encode(table: &LeafTable, through: &[ByteOffset], out: &mut impl W
 }
 
 /// Reads a table. Errors: any byte is not as it was written. Nothing is allocated beyond what `bytes` can fill.
-pub(crate) fn decode(bytes: &[u8]) -> Result<LeafTable, TableError> {
+pub fn decode(bytes: &[u8]) -> Result<LeafTable, TableError> {
     let least = HEADER_LEN + CHECKSUM_LEN;
     let length = |expected: u64| TableError::Length { found: bytes.len() as u64, expected };
     let (header, rest) = Header::ref_from_prefix(bytes).map_err(|_| length(least as u64))?;

@@ -4,7 +4,7 @@ use units::{ByteLen, Hash, LEAF_LEN};
 
 /// What was found in a leaf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LeafContent {
+pub enum LeafContent {
     /// Nothing but zeroes.
     Zero,
     /// Something else, with this blake3 hash.
@@ -13,18 +13,18 @@ pub(crate) enum LeafContent {
 
 /// Hashes of leaves of zeroes. A whole leaf's is computed once.
 #[derive(Clone, Debug)]
-pub(crate) struct ZeroHashes {
+pub struct ZeroHashes {
     whole: Hash,
 }
 
 impl ZeroHashes {
     /// Computes the hash of a whole leaf of zeroes.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self { whole: zeroes_hash(LEAF_LEN) }
     }
 
     /// Returns the hash of a leaf of `len` zeroes. Panics if `len` is longer than a leaf: a bug of ours.
-    pub(crate) fn of(&self, len: ByteLen) -> Hash {
+    pub fn of(&self, len: ByteLen) -> Hash {
         assert!(len.0 <= LEAF_LEN, "a leaf has at most {LEAF_LEN} bytes, not {}", len.0);
         if len.0 == LEAF_LEN { self.whole } else { zeroes_hash(len.0) }
     }
@@ -42,7 +42,7 @@ fn zeroes_hash(len: u64) -> Hash {
 }
 
 /// Looks at the bytes of one leaf: zeroes first, hash only if there is something.
-pub(crate) fn content(bytes: &[u8]) -> LeafContent {
+pub fn content(bytes: &[u8]) -> LeafContent {
     if units::is_zero(bytes) { LeafContent::Zero } else { LeafContent::Data(blake3::hash(bytes).into()) }
 }
 

@@ -29,6 +29,7 @@ mod resume;
 mod round;
 mod scan;
 mod seed;
+mod sending;
 mod session;
 mod state;
 mod stop;
@@ -48,3 +49,15 @@ pub use progress::{Counters, Event, Point, Progress, Report, Stage};
 pub use protect::protect;
 /// The wish to stop.
 pub use stop::Stop;
+
+/// What decides what is sent, without sockets, threads and files: the simulator drives it.
+pub mod parts {
+    pub use crate::compress::Compressor;
+    pub use crate::exchange::{ChangedAnswer, Exchange, Heard, Next, Outgoing};
+    pub use crate::layout::{TableError, decode, encode};
+    pub use crate::leaf::{LeafContent, content};
+    pub use crate::parcel::{Chunk, Packer, Parcel};
+    pub use crate::resume::{Footing, SeedPlan, seed_plan};
+    pub use crate::stream::{PointWords, Stream};
+    pub use crate::table::{DiskLeaves, LeafTable};
+}

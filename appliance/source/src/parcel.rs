@@ -18,9 +18,9 @@ const WHOLE_DENOMINATOR: usize = 2;
 
 /// What one frame carries: extents, and their payload.
 #[derive(Debug)]
-pub(crate) struct Parcel {
+pub struct Parcel {
     /// Sorted by disk and position, not overlapping; none crosses a leaf but runs of zeroes.
-    pub(crate) extents: Vec<Extent>,
+    pub extents: Vec<Extent>,
     /// What each extent holds on the disk (a run of zeroes may be many leaves).
     contents: Vec<LeafContent>,
     buffer: Option<PageBuf>,
@@ -42,13 +42,13 @@ impl Parcel {
     }
 
     /// Returns the payload, in the order of the extents.
-    pub(crate) fn payload(&self) -> Vec<&[u8]> {
+    pub fn payload(&self) -> Vec<&[u8]> {
         let bytes = self.buffer.as_deref().unwrap_or_default();
         self.slices.iter().map(|slice| &bytes[slice.clone()]).collect()
     }
 
     /// Returns how many bytes of payload there are.
-    pub(crate) fn payload_len(&self) -> usize {
+    pub fn payload_len(&self) -> usize {
         self.payload_len
     }
 
@@ -66,7 +66,7 @@ impl Parcel {
     }
 
     /// Tells the table what the target will hold once it has the parcel.
-    pub(crate) fn teach(&self, table: &mut LeafTable, zeroes: &ZeroHashes) {
+    pub fn teach(&self, table: &mut LeafTable, zeroes: &ZeroHashes) {
         for (extent, content) in self.extents.iter().zip(&self.contents) {
             let leaves = table.disk_mut(extent.disk);
             let disk_len = leaves.len();
@@ -108,18 +108,18 @@ fn continues(last: &Extent, next: &Extent) -> bool {
 
 /// A chunk of a disk as it was read, leaf-aligned.
 #[derive(Debug)]
-pub(crate) struct Chunk {
+pub struct Chunk {
     /// The disk.
-    pub(crate) disk: DiskIndex,
+    pub disk: DiskIndex,
     /// Where it starts: a multiple of the leaf length.
-    pub(crate) start: ByteOffset,
+    pub start: ByteOffset,
     /// Its bytes: whole leaves, unless it ends where the disk ends.
-    pub(crate) page: PageBuf,
+    pub page: PageBuf,
 }
 
 impl Chunk {
     /// Returns each leaf with its index and its place in the page.
-    pub(crate) fn leaves(&self) -> impl Iterator<Item = (LeafIndex, Range<usize>)> + use<> {
+    pub fn leaves(&self) -> impl Iterator<Item = (LeafIndex, Range<usize>)> + use<> {
         let (first, len) = (self.start.leaf().0, self.page.len());
         let leaf_len = ByteLen(LEAF_LEN).as_usize();
         (0..len.div_ceil(leaf_len)).map(move |at| {
@@ -130,7 +130,7 @@ impl Chunk {
 }
 
 /// Packs leaves into parcels.
-pub(crate) struct Packer {
+pub struct Packer {
     payload_max: usize,
     pool: PagePool,
     open: Option<Parcel>,
@@ -139,14 +139,14 @@ pub(crate) struct Packer {
 impl Packer {
     /// Makes a packer of parcels of at most `payload_max` bytes, whose buffers come from `pool`. Panics if a leaf does not
     /// fit a parcel, or a parcel a frame: the session checks the credit it is given.
-    pub(crate) fn new(payload_max: usize, pool: PagePool) -> Self {
+    pub fn new(payload_max: usize, pool: PagePool) -> Self {
         assert!(payload_max >= ByteLen(LEAF_LEN).as_usize(), "a parcel holds a leaf");
         assert!(payload_max <= PAYLOAD_LEN_MAX, "a frame holds a parcel");
         Self { payload_max, pool, open: None }
     }
 
     /// Packs the leaves of a chunk that are to be sent (`contents`, by leaf of the chunk); full parcels go to `full`.
-    pub(crate) fn pack(
+    pub fn pack(
         &mut self,
         chunk: Chunk,
         contents: &[Option<LeafContent>],
@@ -190,7 +190,7 @@ impl Packer {
     }
 
     /// Closes the open parcel, if there is one.
-    pub(crate) fn finish(&mut self) -> Option<Parcel> {
+    pub fn finish(&mut self) -> Option<Parcel> {
         self.open.take()
     }
 

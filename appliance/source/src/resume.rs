@@ -14,7 +14,7 @@ pub(crate) struct Standing {
 
 /// What has to be done to the leaf table before it speaks for the target at the welcome's durable sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Footing {
+pub enum Footing {
     /// Nothing: it does.
     Exact,
     /// Forget what the target says was written after this sequence.
@@ -39,16 +39,16 @@ pub(crate) fn footing(standing: Standing, welcome: &Welcome) -> Footing {
 
 /// What is left to seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SeedPlan {
+pub struct SeedPlan {
     /// By disk: where to go on.
-    pub(crate) from: Vec<ByteOffset>,
+    pub from: Vec<ByteOffset>,
     /// Whether leaves of zeroes can be left out.
-    pub(crate) zeroes_skipped: bool,
+    pub zeroes_skipped: bool,
 }
 
 /// Tells what to seed after this welcome, if anything. Zeroes are left out only if the disks were blank and nothing was ever
 /// sent to them: an earlier try may have put data, past the watermark, where there are zeroes now.
-pub(crate) fn seed_plan(welcome: &Welcome, tried_before: bool) -> Option<SeedPlan> {
+pub fn seed_plan(welcome: &Welcome, tried_before: bool) -> Option<SeedPlan> {
     let Phase::Seeding { through, blank } = &welcome.phase else { return None };
     let untouched = !tried_before && through.iter().all(|through| through.0 == 0);
     Some(SeedPlan { from: through.to_vec(), zeroes_skipped: *blank && untouched })

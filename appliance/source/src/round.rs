@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use blockdev::Engine;
-use units::{ByteLen, ByteOffset, Timestamp};
+use units::{ByteLen, ByteOffset};
 use wire::Consistency;
 
 use crate::agent::Agent;
@@ -37,7 +37,7 @@ impl<E: Engine> Agent<'_, E> {
             (false, true) => Consistency::Crash,
         };
         let words = PointWords { time, consistency, label: self.config.label.clone() };
-        let (sequence, roots) = self.stream.point(session, words)?;
+        let (sequence, roots) = self.send_point(session, words)?;
         let counters = std::mem::take(&mut self.counters);
         self.totals.add(&counters);
         let took = self.counting_since.elapsed();
@@ -83,9 +83,8 @@ impl<E: Engine> Agent<'_, E> {
     }
 
     fn send_batch(&mut self, session: &Session, parcel: Parcel) -> Result<(), SourceError> {
-        let time: Timestamp = self.now();
         count(&mut self.counters, &parcel);
-        self.stream.batch(session, parcel, time)
+        self.send_item(session, parcel)
     }
 }
 

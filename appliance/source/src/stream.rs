@@ -30,17 +30,15 @@ use units::{ByteOffset, Generation, Hash, Sequence, Timestamp};
 use wire::{Batch, Consistency, Marker, Message, Welcome};
 
 use crate::config::Label;
-use crate::error::SourceError;
 use crate::exchange::ChangedAnswer;
 use crate::leaf::ZeroHashes;
 use crate::parcel::Parcel;
 use crate::resume::{Footing, Standing, footing};
-use crate::session::Session;
 use crate::table::LeafTable;
 use crate::unacked::{UNACKED_MAX, Unacked};
 
 /// The stream and its leaf table.
-pub(crate) struct Stream {
+pub struct Stream {
     table: LeafTable,
     unacked: Unacked,
     given: Sequence,
@@ -50,125 +48,112 @@ pub(crate) struct Stream {
 
 /// What a recovery point says beside its sequence and its roots.
 #[derive(Clone, Debug)]
-pub(crate) struct PointWords {
+pub struct PointWords {
     /// The moment it stands for.
-    pub(crate) time: Timestamp,
+    pub time: Timestamp,
     /// How far it can be trusted.
-    pub(crate) consistency: Consistency,
+    pub consistency: Consistency,
     /// A word for people.
-    pub(crate) label: Label,
+    pub label: Label,
 }
 
 impl Stream {
     /// Starts from a table as it was saved, or from one in which nothing is known.
-    pub(crate) fn new(table: LeafTable) -> Self {
+    pub fn new(table: LeafTable) -> Self {
         let acked = table.sequence;
         Self { table, unacked: Unacked::default(), given: acked, acked, zeroes: ZeroHashes::new() }
     }
 
     /// Returns the table. See the module for what it says when.
-    pub(crate) fn table(&self) -> &LeafTable {
+    pub fn table(&self) -> &LeafTable {
         &self.table
     }
 
     /// Returns the hashes of zeroes.
-    pub(crate) fn zeroes(&self) -> &ZeroHashes {
+    pub fn zeroes(&self) -> &ZeroHashes {
         &self.zeroes
     }
 
     /// Returns the last sequence known to be durable.
-    pub(crate) fn acked(&self) -> Sequence {
+    pub fn acked(&self) -> Sequence {
         self.acked
     }
 
     /// Returns the generation of the table; 0 if there is none yet.
-    pub(crate) fn generation(&self) -> Generation {
+    pub fn generation(&self) -> Generation {
         self.table.generation
     }
 
-    /// Brings the table to what it may say at the welcome's durable sequence (rules 3 and 4), asking the target where that is
-    /// needed. Errors: lost history, the session.
-    pub(crate) fn adopt(&mut self, session: &Session, target: &str) -> Result<(), SourceError> {
+    /// Tells what has to be done to the table before it speaks for the target at the welcome's durable sequence (rules 3 and 4).
+    pub fn footing(&self, welcome: &Welcome) -> Footing {
+        footing(Standing { generation: self.table.generation, acked: self.acked }, welcome)
+    }
+
+    /// Brings the table to what it may say at the welcome's durable sequence; `changed` is what the target said was written since, if
+    /// [`Stream::footing`] asks for it. Panics if history was lost: nothing can be brought to that.
+    pub fn adopt(&mut self, welcome: &Welcome, changed: &ChangedAnswer) {
         assert!(self.unacked.is_empty(), "what an earlier session left is given up before the next");
-        let welcome: &Welcome = &session.welcome;
-        match footing(Standing { generation: self.table.generation, acked: self.acked }, welcome) {
-            Footing::Exact => {}
-            Footing::Nothing => self.table.forget_all(),
-            Footing::LostHistory => {
-                let (acked, durable) = (self.acked, welcome.durable);
-                let detail = format!("it acked sequence {acked} and now has {durable}");
-                let code = wire::RefusalCode::LostHistory;
-                return Err(SourceError::Refused { target: target.to_owned(), code, detail });
+        match (self.footing(welcome), changed) {
+            (Footing::Exact, _) => {}
+            (Footing::ChangedSince(_), ChangedAnswer::Spans(spans)) => {
+                let known = spans.iter().all(|span| self.table.forget_span(span.disk, span.start, span.len));
+                assert!(known, "spans are checked against the disks when they are received");
             }
-            Footing::ChangedSince(since) => match session.changed_since(since)? {
-                ChangedAnswer::Spans(spans) => {
-                    let known =
-                        spans.iter().all(|span| self.table.forget_span(span.disk, span.start, span.len));
-                    assert!(known, "spans are checked against the disks when they are received");
-                }
-                ChangedAnswer::Unknown | ChangedAnswer::Pending => self.table.forget_all(),
-            },
+            (Footing::Nothing | Footing::ChangedSince(_), _) => self.table.forget_all(),
+            (Footing::LostHistory, _) => panic!("a target that lost history is not gone on with"),
         }
         self.table.generation = welcome.generation;
         (self.acked, self.given) = (welcome.durable, welcome.durable);
-        Ok(())
     }
 
     /// Forgets what lies past the seed's watermarks (rule 6).
-    pub(crate) fn forget_unseeded(&mut self, through: &[ByteOffset]) {
+    pub fn forget_unseeded(&mut self, through: &[ByteOffset]) {
         for (disk, through) in (0..).zip(through) {
             self.table.disk_mut(units::DiskIndex(disk)).forget_from(*through);
         }
     }
 
     /// Learns what a seed frame carries (rule 1c).
-    pub(crate) fn seeded(&mut self, parcel: &Parcel) {
+    pub fn seeded(&mut self, parcel: &Parcel) {
         assert_eq!(self.given, self.acked, "a seed ends before the stream goes on");
         parcel.teach(&mut self.table, &self.zeroes);
     }
 
     /// Learns a leaf of zeroes that is left out on a disk nobody ever wrote to (rule 1c).
-    pub(crate) fn zero_left_out(&mut self, disk: units::DiskIndex, leaf: units::LeafIndex) {
+    pub fn zero_left_out(&mut self, disk: units::DiskIndex, leaf: units::LeafIndex) {
         let leaves = self.table.disk_mut(disk);
         let len = leaf.len_on(leaves.len());
         leaves.learn(leaf, self.zeroes.of(len));
     }
 
     /// Learns the target's own hash of a leaf (rule 1b). Returns whether that contradicts what was known.
-    pub(crate) fn told(&mut self, disk: units::DiskIndex, leaf: units::LeafIndex, hash: Hash) -> bool {
+    pub fn told(&mut self, disk: units::DiskIndex, leaf: units::LeafIndex, hash: Hash) -> bool {
         let leaves = self.table.disk_mut(disk);
         let contradicts = leaves.get(leaf).is_some_and(|known| known != hash);
         leaves.learn(leaf, hash);
         contradicts
     }
 
-    /// Sends a parcel as the next batch. Errors: the session.
-    pub(crate) fn batch(
-        &mut self,
-        session: &Session,
-        parcel: Parcel,
-        time: Timestamp,
-    ) -> Result<(), SourceError> {
-        self.settle(session.durable()?);
-        while self.unacked.len() >= UNACKED_MAX {
-            self.settle(session.wait_durable(self.acked.next())?);
-        }
+    /// Tells whether an ack is to be waited for before the next item.
+    pub fn is_full(&self) -> bool {
+        self.unacked.len() >= UNACKED_MAX
+    }
+
+    /// Makes a parcel the next item, to be sent at once. Panics while [`Stream::is_full`].
+    pub fn next_batch(&mut self, parcel: &Parcel, time: Timestamp) -> Message {
+        assert!(!self.is_full(), "an ack is waited for first");
         let extents =
             Bounded::from_slice(&parcel.extents).expect("a parcel has at most as many extents as a batch");
         let sequence = self.given.next();
         parcel.teach(&mut self.table, &self.zeroes);
         self.unacked.sent(sequence, parcel.runs());
         self.given = sequence;
-        session.send(None, Message::Batch(Box::new(Batch { sequence, time, extents })), Some(parcel))
+        Message::Batch(Box::new(Batch { sequence, time, extents }))
     }
 
-    /// Sends a recovery point and waits until it is durable; returns its sequence and roots. Panics if a leaf is unknown: every
-    /// leaf was scanned before. Errors: the session.
-    pub(crate) fn point(
-        &mut self,
-        session: &Session,
-        words: PointWords,
-    ) -> Result<(Sequence, Vec<Hash>), SourceError> {
+    /// Makes a recovery point the next item, to be sent at once; returns its roots too. Panics if a leaf is unknown: every leaf was
+    /// scanned before.
+    pub fn next_point(&mut self, words: PointWords) -> (Message, Sequence, Vec<Hash>) {
         let roots = self.table.roots().expect("a scan leaves no leaf unknown");
         let sequence = self.given.next();
         let listed = Bounded::from_slice(&roots).expect("a machine has at most 256 disks");
@@ -176,27 +161,24 @@ impl Stream {
         self.unacked.sent(sequence, Vec::new());
         self.given = sequence;
         let marker = Marker { sequence, time, consistency, label, roots: listed };
-        session.send(None, Message::Marker(Box::new(marker)), None)?;
-        self.settle(session.wait_durable(sequence)?);
-        assert!(self.unacked.is_empty(), "a recovery point is the last item of its round");
-        Ok((sequence, roots))
+        (Message::Marker(Box::new(marker)), sequence, roots)
     }
 
     /// Notes the target's ack.
-    pub(crate) fn settle(&mut self, durable: Sequence) {
+    pub fn settle(&mut self, durable: Sequence) {
         assert!(durable <= self.given, "an ack of what was never sent is refused where it is received");
         self.acked = self.acked.max(durable);
         self.unacked.acked(durable);
     }
 
     /// Gives up what is not acked, after a session ended (rule 3). The table then stands for `acked`.
-    pub(crate) fn lose(&mut self) {
+    pub fn lose(&mut self) {
         self.unacked.lose(&mut self.table);
         self.given = self.acked;
     }
 
     /// Returns the table to be saved (rule 5). Panics while something is unacked: a bug of ours.
-    pub(crate) fn saveable(&mut self) -> &LeafTable {
+    pub fn saveable(&mut self) -> &LeafTable {
         assert!(self.unacked.is_empty(), "a table is saved only while nothing is unacked");
         self.table.sequence = self.acked;
         &self.table

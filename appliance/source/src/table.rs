@@ -6,7 +6,7 @@ use units::{
 
 /// The leaves of one disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct DiskLeaves {
+pub struct DiskLeaves {
     len: ByteLen,
     hashes: Vec<Hash>,
     known: Vec<bool>,
@@ -17,43 +17,43 @@ pub(crate) struct DiskLeaves {
 /// *Invariant:* a leaf that is known with hash `h` has, on the target, at `sequence` of `generation` (while a round is
 /// under way: at the last sequence the source gave out), exactly the content whose hash is `h`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LeafTable {
+pub struct LeafTable {
     /// The machine the table is of.
-    pub(crate) machine: MachineName,
+    pub machine: MachineName,
     /// The generation `sequence` counts in.
-    pub(crate) generation: Generation,
+    pub generation: Generation,
     /// The sequence the table stands for; 0 before the first item of the stream.
-    pub(crate) sequence: Sequence,
+    pub sequence: Sequence,
     disks: Vec<DiskLeaves>,
 }
 
 impl DiskLeaves {
     /// Makes the leaves of a disk of `len`, all unknown.
-    pub(crate) fn new(len: ByteLen) -> Self {
+    pub fn new(len: ByteLen) -> Self {
         let count = usize::try_from(len.leaves()).expect("the leaves of a disk fit the address space");
         Self { len, hashes: vec![Hash::default(); count], known: vec![false; count] }
     }
 
     /// Returns the size of the disk.
-    pub(crate) fn len(&self) -> ByteLen {
+    pub fn len(&self) -> ByteLen {
         self.len
     }
 
     /// Returns the hash of a leaf, or `None` while it is unknown. Panics past the disk's end: a bug of ours.
-    pub(crate) fn get(&self, leaf: LeafIndex) -> Option<Hash> {
+    pub fn get(&self, leaf: LeafIndex) -> Option<Hash> {
         let at = self.at(leaf);
         self.known[at].then(|| self.hashes[at])
     }
 
     /// Sets the hash of a leaf. Panics past the disk's end: a bug of ours.
-    pub(crate) fn learn(&mut self, leaf: LeafIndex, hash: Hash) {
+    pub fn learn(&mut self, leaf: LeafIndex, hash: Hash) {
         let at = self.at(leaf);
         self.hashes[at] = hash;
         self.known[at] = true;
     }
 
     /// Makes `count` leaves from `first` unknown; what lies past the disk's end is ignored.
-    pub(crate) fn forget(&mut self, first: LeafIndex, count: u64) {
+    pub fn forget(&mut self, first: LeafIndex, count: u64) {
         let end = first.0.saturating_add(count).min(self.known.len() as u64);
         for leaf in first.0..end {
             let at = self.at(LeafIndex(leaf));
@@ -62,20 +62,20 @@ impl DiskLeaves {
     }
 
     /// Makes every leaf unknown that does not lie wholly before `through`.
-    pub(crate) fn forget_from(&mut self, through: ByteOffset) {
+    pub fn forget_from(&mut self, through: ByteOffset) {
         if through.0 < self.len.0 {
             self.forget(through.leaf(), u64::MAX);
         }
     }
 
     /// Returns how many leaves of `count` from `first` are unknown; what lies past the disk's end is none.
-    pub(crate) fn unknown(&self, first: LeafIndex, count: u64) -> u64 {
+    pub fn unknown(&self, first: LeafIndex, count: u64) -> u64 {
         let end = first.0.saturating_add(count).min(self.known.len() as u64);
         (first.0..end).filter(|leaf| !self.known[self.at(LeafIndex(*leaf))]).count() as u64
     }
 
     /// Returns every hash, if all are known.
-    pub(crate) fn complete(&self) -> Option<&[Hash]> {
+    pub fn complete(&self) -> Option<&[Hash]> {
         self.known.iter().all(|known| *known).then_some(&self.hashes)
     }
 
@@ -88,34 +88,34 @@ impl DiskLeaves {
 
 impl LeafTable {
     /// Makes a table in which nothing is known, for disks of these sizes.
-    pub(crate) fn unknown(machine: MachineName, lens: impl IntoIterator<Item = ByteLen>) -> Self {
+    pub fn unknown(machine: MachineName, lens: impl IntoIterator<Item = ByteLen>) -> Self {
         let disks = lens.into_iter().map(DiskLeaves::new).collect();
         Self { machine, generation: Generation(0), sequence: Sequence(0), disks }
     }
 
     /// Returns the disks in their order.
-    pub(crate) fn disks(&self) -> &[DiskLeaves] {
+    pub fn disks(&self) -> &[DiskLeaves] {
         &self.disks
     }
 
     /// Returns one disk. Panics if the machine has no such disk: a bug of ours.
-    pub(crate) fn disk(&self, disk: DiskIndex) -> &DiskLeaves {
+    pub fn disk(&self, disk: DiskIndex) -> &DiskLeaves {
         &self.disks[usize::from(disk.0)]
     }
 
     /// Returns one disk, to be changed. Panics if the machine has no such disk: a bug of ours.
-    pub(crate) fn disk_mut(&mut self, disk: DiskIndex) -> &mut DiskLeaves {
+    pub fn disk_mut(&mut self, disk: DiskIndex) -> &mut DiskLeaves {
         &mut self.disks[usize::from(disk.0)]
     }
 
     /// Makes every leaf of every disk unknown.
-    pub(crate) fn forget_all(&mut self) {
+    pub fn forget_all(&mut self) {
         self.disks.iter_mut().for_each(|disk| disk.forget(LeafIndex(0), u64::MAX));
     }
 
     /// Makes the leaves unknown that a run of bytes touches. Returns false, with nothing changed, if the machine has no
     /// such disk or the run does not lie on it.
-    pub(crate) fn forget_span(&mut self, disk: DiskIndex, start: ByteOffset, len: ByteLen) -> bool {
+    pub fn forget_span(&mut self, disk: DiskIndex, start: ByteOffset, len: ByteLen) -> bool {
         let Some(leaves) = self.disks.get_mut(usize::from(disk.0)) else { return false };
         let Some(end) = start.checked_add(len).filter(|end| end.0 <= leaves.len.0) else { return false };
         if len > ByteLen::ZERO {
@@ -125,12 +125,12 @@ impl LeafTable {
     }
 
     /// Tells whether no leaf is unknown.
-    pub(crate) fn is_complete(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         self.disks.iter().all(|disk| disk.complete().is_some())
     }
 
     /// Returns the root of each disk, or `None` while a leaf is unknown.
-    pub(crate) fn roots(&self) -> Option<Vec<Hash>> {
+    pub fn roots(&self) -> Option<Vec<Hash>> {
         self.disks.iter().map(|disk| Some(disk_root(disk.len, disk.complete()?))).collect()
     }
 }
