@@ -6,7 +6,7 @@ use blockdev::{ActivityStamp, Engine, PagePool};
 use heapless::Vec as Bounded;
 use link::Connector;
 use units::{ByteLen, ByteOffset, Generation, Sequence, Timestamp};
-use wire::{DiskShape, Hello};
+use wire::{DiskShape, Hello, Message, ResendTaken};
 
 use crate::backoff;
 use crate::compress::Compressor;
@@ -206,6 +206,7 @@ impl<'a, E: Engine> Agent<'a, E> {
             generation: session.welcome.generation,
             durable: session.welcome.durable,
         });
+        session.hear_out()?;
         let mut pace = Pace::new(Instant::now());
         match plan {
             Some(plan) => self.seed(session, &plan, &mut pace)?,
@@ -214,10 +215,11 @@ impl<'a, E: Engine> Agent<'a, E> {
         let mut fuzzy = 0;
         loop {
             session.idle(self.due)?;
+            self.take_resends(session)?;
             let start = Instant::now();
             let point = self.round(session, &mut pace)?;
             fuzzy = if point.consistency == wire::Consistency::Fuzzy { fuzzy + 1 } else { 0 };
-            let again = (1..=FUZZY_AGAIN_MAX).contains(&fuzzy);
+            let again = (1..=FUZZY_AGAIN_MAX).contains(&fuzzy) || session.is_asked_again()?;
             self.save_if_due(again)?;
             self.report.event(Event::Point(point.clone()));
             match self.config.schedule {
@@ -232,6 +234,19 @@ impl<'a, E: Engine> Agent<'a, E> {
                 _ => {}
             }
         }
+    }
+
+    /// Takes what the target wants to have again into the next round. The order that makes the answer true: 1. its leaves become
+    /// unknown, so that no round passes over them; 2. the table that says so is durable; 3. the target is told.
+    fn take_resends(&mut self, session: &Session) -> Result<(), SourceError> {
+        let resends = session.take_resends()?;
+        if resends.is_empty() {
+            return Ok(());
+        }
+        let forgotten = resends.iter().map(|resend| (resend.token, self.stream.forget_spans(&resend.spans)));
+        let taken: Vec<_> = forgotten.map(|(token, after)| ResendTaken { token, after }).collect();
+        self.save_now()?;
+        taken.into_iter().try_for_each(|taken| session.send(Some(0), Message::ResendTaken(taken), None))
     }
 
     fn hello(&self) -> Result<Hello, SourceError> {

@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use units::{DiskIndex, Hash, LeafIndex, Sequence};
-use wire::{Changed, DiskShape, HashQuery, Message, Span, check_message};
+use wire::{Changed, DiskShape, HashQuery, Message, Resend, Span, check_message};
 
 use crate::error::SourceError;
 use crate::parcel::Parcel;
@@ -17,6 +17,8 @@ pub(crate) const QUEUE_MAX: usize = 4;
 const LOOK: Duration = Duration::from_millis(100);
 /// Spans taken from a target before its answer is treated as too much to be worth having.
 const SPANS_TOTAL_MAX: usize = 1 << 20;
+/// Questions for parts of the disks that may wait for the end of a round.
+const RESENDS_MAX: usize = 1024;
 
 /// One frame to send.
 #[derive(Debug)]
@@ -70,6 +72,10 @@ pub struct Heard {
     pub hashes: Vec<(HashQuery, Vec<Hash>)>,
     /// The answer about changes.
     pub changed: ChangedAnswer,
+    /// Whether it has answered a ping.
+    pub ponged: bool,
+    /// What the target wants to have again.
+    pub resends: Vec<Resend>,
     spans: Vec<Span>,
 }
 
@@ -293,7 +299,12 @@ impl State {
                 self.heard.hashes.push((query, hashes.collect()));
             }
             Message::Changed(changed) => self.heard.take_changed(*changed),
-            Message::Ping | Message::Pong => {}
+            Message::Resend(_) if self.heard.resends.len() >= RESENDS_MAX => {
+                return protocol(format!("{RESENDS_MAX} questions for parts of the disks, and more"));
+            }
+            Message::Resend(resend) => self.heard.resends.push(*resend),
+            Message::Ping => {}
+            Message::Pong => self.heard.ponged = true,
             Message::Goodbye => return Err(SourceError::Closed { target: target.to_owned() }),
             Message::Refused(refused) => {
                 let detail = refused.detail.as_str().to_owned();
@@ -302,7 +313,11 @@ impl State {
             Message::Hello(_) | Message::Welcome(_) | Message::Batch(_) | Message::Marker(_) => {
                 return protocol("a message that has no place in an open session".to_owned());
             }
-            Message::Seed(_) | Message::SeedSync(_) | Message::HashQuery(_) | Message::ChangedQuery(_) => {
+            Message::Seed(_)
+            | Message::SeedSync(_)
+            | Message::HashQuery(_)
+            | Message::ChangedQuery(_)
+            | Message::ResendTaken(_) => {
                 return protocol("a message that only a source sends".to_owned());
             }
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use link::{Connector, Limits, Link, Received, Waker};
 use units::{Hash, Sequence};
-use wire::{ChangedQuery, HashQuery, Hello, Message, Welcome, check_message};
+use wire::{ChangedQuery, HashQuery, Hello, Message, Resend, Welcome, check_message};
 
 use crate::connection::Connection;
 use crate::error::SourceError;
@@ -110,11 +110,32 @@ impl Session {
         Ok(durable.expect("without a limit there is an answer"))
     }
 
-    /// Waits until `deadline`, while the connections keep each other alive. Errors: as for [`Session::durable`].
+    /// Waits until `deadline`, or until the target wants something again, while the connections keep each other alive. Errors: as
+    /// for [`Session::durable`].
     pub(crate) fn idle(&self, deadline: Instant) -> Result<(), SourceError> {
         let limit = deadline.saturating_duration_since(Instant::now());
-        self.exchange.hear(Some(limit), &self.stop, |_| None::<()>)?;
+        self.exchange.hear(Some(limit), &self.stop, |heard| (!heard.resends.is_empty()).then_some(()))?;
         Ok(())
+    }
+
+    /// Waits until everything the target says right after its welcome is heard: it stands before the answer to a ping. Errors: as for
+    /// [`Session::durable`].
+    pub(crate) fn hear_out(&self) -> Result<(), SourceError> {
+        self.send(Some(0), Message::Ping, None)?;
+        self.exchange.hear(None, &self.stop, |heard| heard.ponged.then_some(()))?;
+        Ok(())
+    }
+
+    /// Tells whether the target wants something again. Errors: as for [`Session::durable`].
+    pub(crate) fn is_asked_again(&self) -> Result<bool, SourceError> {
+        let asked = self.exchange.hear(None, &self.stop, |heard| Some(!heard.resends.is_empty()))?;
+        Ok(asked.expect("without a limit there is an answer"))
+    }
+
+    /// Takes what the target wants to have again. Errors: as for [`Session::durable`].
+    pub(crate) fn take_resends(&self) -> Result<Vec<Resend>, SourceError> {
+        let taken = self.exchange.hear(None, &self.stop, |heard| Some(std::mem::take(&mut heard.resends)))?;
+        Ok(taken.expect("without a limit there is an answer"))
     }
 
     /// Tells whether a seed sync was answered; with `wait`, waits until it is. Errors: as for [`Session::durable`].

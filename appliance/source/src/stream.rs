@@ -27,7 +27,7 @@
 
 use heapless::Vec as Bounded;
 use units::{ByteOffset, Generation, Hash, Sequence, Timestamp};
-use wire::{Batch, Consistency, Marker, Message, Welcome};
+use wire::{Batch, Consistency, Marker, Message, Span, Welcome};
 
 use crate::config::Label;
 use crate::exchange::ChangedAnswer;
@@ -111,6 +111,14 @@ impl Stream {
         for (disk, through) in (0..).zip(through) {
             self.table.disk_mut(units::DiskIndex(disk)).forget_from(*through);
         }
+    }
+
+    /// Forgets what the target wants to have again, between two rounds; returns the last sequence that was given out.
+    pub fn forget_spans(&mut self, spans: &[Span]) -> Sequence {
+        assert!(self.unacked.is_empty(), "a round leaves nothing unacked");
+        let known = spans.iter().all(|span| self.table.forget_span(span.disk, span.start, span.len));
+        assert!(known, "spans are checked against the disks when they are received");
+        self.given
     }
 
     /// Learns what a seed frame carries (rule 1c).

@@ -53,6 +53,8 @@ pub struct Conversation {
     window: u64,
     durable: Sequence,
     applied: Sequence,
+    /// Up to this token the first connection has told what is to be sent again.
+    asked_again: u64,
     stage: Stage,
 }
 
@@ -91,6 +93,7 @@ impl Conversation {
             window,
             durable: Sequence(0),
             applied: Sequence(0),
+            asked_again: 0,
             stage: Stage::New,
         }
     }
@@ -158,7 +161,13 @@ impl Conversation {
             let code = if is_full { RefusalCode::Full } else { RefusalCode::Busy };
             return Err(SessionEnd::refused(code, "what an earlier session brought is not durable yet"));
         };
-        let phase = phase(&self.machine.shared.lock());
+        let phase = {
+            let mut state = self.machine.shared.lock();
+            if self.connection == 0 {
+                state.resends.begin_session();
+            }
+            phase(&state)
+        };
         self.durable = durable;
         self.stage = Stage::Open;
         let generation = self.machine.generation;
@@ -169,10 +178,16 @@ impl Conversation {
 
     /// Tells the source what has changed since it was last told: acks, credits, answers; or why the session ends.
     fn report(&mut self) -> Result<(), SessionEnd> {
-        let (durable, applied, end) = {
+        let (durable, applied, end, again) = {
             let state = self.machine.shared.lock();
-            (state.durable, state.applied, SessionEnd::of_state(&state))
+            let tells = self.connection == 0 && state.lifecycle == Lifecycle::Protected;
+            let again = if tells { state.resends.after(self.asked_again) } else { Vec::new() };
+            (state.durable, state.applied, SessionEnd::of_state(&state), again)
         };
+        for resend in again {
+            self.asked_again = resend.token;
+            self.send(Message::Resend(Box::new(resend)));
+        }
         self.account.release(durable);
         if durable > self.durable {
             self.durable = durable;

@@ -34,6 +34,7 @@ pub fn check_message(message: &Message, disks: &[DiskShape], payload_len: usize)
             Changed::Spans { spans, .. } => check_spans(spans, disks),
             Changed::Unknown => Ok(()),
         },
+        Message::Resend(resend) => check_spans(&resend.spans, disks),
         Message::SeedDurable(_)
         | Message::Durable(_)
         | Message::Applied(_)
@@ -42,7 +43,8 @@ pub fn check_message(message: &Message, disks: &[DiskShape], payload_len: usize)
         | Message::Ping
         | Message::Pong
         | Message::Goodbye
-        | Message::Refused(_) => Ok(()),
+        | Message::Refused(_)
+        | Message::ResendTaken(_) => Ok(()),
     }
 }
 

@@ -14,11 +14,11 @@ pub const MAGIC: [u8; 4] = *b"LFRP";
 pub const VERSION: u16 = 1;
 /// Bytes in a header.
 pub const HEADER_LEN: usize = 32;
-/// Bytes a body may have. The largest message of version 1, a full `Changed`, needs 23,557; the rest is room to grow.
+/// Bytes a body may have. The largest message of version 1, a full `Resend`, needs 23,565; the rest is room to grow.
 pub const BODY_LEN_MAX: usize = 64 << 10;
 
 /// Kinds of message in this version; the kind is the number of the variant in [`Message`].
-const KINDS: u16 = 18;
+const KINDS: u16 = 20;
 /// The kinds that may have a payload: `Batch`, `Seed`, `Hashes`.
 const KINDS_WITH_PAYLOAD: [u16; 3] = [2, 4, 11];
 
@@ -31,11 +31,13 @@ const _: () = {
     assert!(size_of::<RawHeader>() == HEADER_LEN);
     let batch = 1 + 2 * VARINT_LEN_MAX[2] + 2 + EXTENTS_MAX * EXTENT_BODY_LEN_MAX;
     let changed = 1 + 1 + 2 + SPANS_MAX * POSITION_LEN_MAX + 1;
+    let resend = 1 + VARINT_LEN_MAX[2] + 2 + SPANS_MAX * POSITION_LEN_MAX;
     let marker = 1 + 2 * VARINT_LEN_MAX[2] + 1 + 65 + 2 + DISKS_MAX * 32;
     let hello = 1 + 64 + 3 * VARINT_LEN_MAX[2] + 18 + 2 + DISKS_MAX * VARINT_LEN_MAX[2] + 33;
     assert!(
         batch <= BODY_LEN_MAX && changed <= BODY_LEN_MAX && marker <= BODY_LEN_MAX && hello <= BODY_LEN_MAX
     );
+    assert!(resend <= BODY_LEN_MAX);
     assert!(BODY_LEN_MAX <= PAYLOAD_LEN_MAX && PAYLOAD_LEN_MAX <= u32::MAX as usize);
 };
 

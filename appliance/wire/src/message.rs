@@ -56,6 +56,10 @@ pub enum Message {
     Goodbye,
     /// Either: the end, with the reason. Nothing follows.
     Refused(Box<Refused>),
+    /// Target: what it holds here is in doubt; the source is to know nothing of it any more.
+    Resend(Box<Resend>),
+    /// Source: it does not, and will not after a crash either.
+    ResendTaken(ResendTaken),
 }
 
 /// Opens a session.
@@ -278,6 +282,24 @@ pub struct Span {
     pub start: ByteOffset,
     /// How long it is.
     pub len: ByteLen,
+}
+
+/// Asks for parts of the disks again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Resend {
+    /// Comes back in [`ResendTaken`].
+    pub token: u64,
+    /// In no order; may overlap.
+    pub spans: Vec<Span, SPANS_MAX>,
+}
+
+/// Answers [`Resend`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResendTaken {
+    /// From the question.
+    pub token: u64,
+    /// The last sequence that was given out before: a marker behind it vouches for what was asked for.
+    pub after: Sequence,
 }
 
 /// Why a session or frame is refused.

@@ -205,4 +205,9 @@ fn an_answer_has_a_hash_for_each_leaf_and_spans_inside_the_disk() {
         _ => unreachable!("the sample is an answer"),
     };
     assert_eq!(refused("13-changed-spans", spans_past_the_end), RefusalCode::BadExtent);
+    let again_past_the_end = |message: &mut Message| match message {
+        Message::Resend(resend) => resend.spans[0].len = ByteLen::gib(1),
+        _ => unreachable!("the sample asks for something again"),
+    };
+    assert_eq!(refused("18-resend", again_past_the_end), RefusalCode::BadExtent);
 }

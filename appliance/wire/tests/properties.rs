@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use units::{ByteLen, ByteOffset, DiskIndex, Generation, Hash, LeafIndex, Sequence, Timestamp};
 use wire::{
     Applied, BODY_LEN_MAX, Batch, Changed, ChangedQuery, Consistency, Credit, DECODERS, DiskShape, Durable,
-    Encoding, Extent, HEADER_LEN, HashQuery, Hello, Marker, Message, Phase, RefusalCode, Refused, Seed,
-    SeedDurable, SeedSync, Span, Welcome, decode_body, decode_header, encode,
+    Encoding, Extent, HEADER_LEN, HashQuery, Hello, Marker, Message, Phase, RefusalCode, Refused, Resend,
+    ResendTaken, Seed, SeedDurable, SeedSync, Span, Welcome, decode_body, decode_header, encode,
 };
 
 fn hash() -> impl Strategy<Value = Hash> {
@@ -85,19 +85,28 @@ fn marker() -> impl Strategy<Value = Message> {
     )
 }
 
-fn changed() -> impl Strategy<Value = Message> {
-    let span = (any::<u16>(), any::<u64>(), any::<u64>()).prop_map(|(disk, start, len)| Span {
+fn span() -> impl Strategy<Value = Span> {
+    (any::<u16>(), any::<u64>(), any::<u64>()).prop_map(|(disk, start, len)| Span {
         disk: DiskIndex(disk),
         start: ByteOffset(start),
         len: ByteLen(len),
-    });
-    let spans = (vec(span, 0..=wire::SPANS_MAX), any::<bool>())
+    })
+}
+
+fn changed() -> impl Strategy<Value = Message> {
+    let spans = (vec(span(), 0..=wire::SPANS_MAX), any::<bool>())
         .prop_map(|(spans, last)| Changed::Spans { spans: spans.into_iter().collect(), last });
     prop_oneof![spans, Just(Changed::Unknown)].prop_map(|changed| Message::Changed(Box::new(changed)))
 }
 
+fn resend() -> impl Strategy<Value = Message> {
+    (any::<u64>(), vec(span(), 0..=wire::SPANS_MAX)).prop_map(|(token, spans)| {
+        Message::Resend(Box::new(Resend { token, spans: spans.into_iter().collect() }))
+    })
+}
+
 fn small() -> impl Strategy<Value = Message> {
-    (any::<u64>(), any::<u64>(), any::<u16>(), any::<u32>(), 0..11).prop_map(|(a, b, disk, count, which)| {
+    (any::<u64>(), any::<u64>(), any::<u16>(), any::<u32>(), 0..12).prop_map(|(a, b, disk, count, which)| {
         let disk = DiskIndex(disk);
         let query = HashQuery { disk, first: LeafIndex(a), count };
         match which {
@@ -111,6 +120,7 @@ fn small() -> impl Strategy<Value = Message> {
             7 => Message::ChangedQuery(ChangedQuery { since: Sequence(a) }),
             8 => Message::Ping,
             9 => Message::Pong,
+            10 => Message::ResendTaken(ResendTaken { token: a, after: Sequence(b) }),
             _ => Message::Goodbye,
         }
     })
@@ -126,6 +136,7 @@ fn message() -> impl Strategy<Value = Message> {
         marker(),
         extents().prop_map(|extents| Message::Seed(Box::new(Seed { extents }))),
         changed(),
+        resend(),
         small(),
         "\\PC{0,128}".prop_map(|detail| Message::Refused(Box::new(Refused {
             code: RefusalCode::Damaged,
@@ -171,7 +182,7 @@ fn the_largest_message_is_as_large_as_the_limit_says() {
     let far = Span { disk: DiskIndex(u16::MAX), start: ByteOffset(u64::MAX), len: ByteLen(u64::MAX) };
     let spans = std::iter::repeat_n(far, wire::SPANS_MAX).collect();
     let mut bytes = Vec::new();
-    encode(&Message::Changed(Box::new(Changed::Spans { spans, last: true })), 0, &mut bytes);
-    assert_eq!(bytes.len() - HEADER_LEN, 23_557);
-    const { assert!(23_557 <= BODY_LEN_MAX) };
+    encode(&Message::Resend(Box::new(Resend { token: u64::MAX, spans })), 0, &mut bytes);
+    assert_eq!(bytes.len() - HEADER_LEN, 23_565);
+    const { assert!(23_565 <= BODY_LEN_MAX) };
 }

@@ -68,6 +68,10 @@ impl Conversation {
                 self.machine.shared.give(Work::Changed { since: query.since, then });
                 Ok(())
             }
+            Message::ResendTaken(taken) => {
+                self.machine.shared.lock().resends.taken(taken);
+                Ok(())
+            }
             Message::Ping => {
                 self.send(Message::Pong);
                 Ok(())

@@ -186,6 +186,7 @@ impl Appender {
             state.durable = item.sequence;
             if let Body::Marker(marker) = &item.body {
                 state.timeline.push(Point::from(marker.as_ref()));
+                state.resends.vouched(marker.sequence, marker.consistency);
             }
             let info = state.epoch_mut(position.epoch);
             (info.last, info.closed) = (item.sequence, item.time);

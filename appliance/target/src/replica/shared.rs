@@ -12,6 +12,7 @@ use units::{ByteLen, ByteOffset, EpochNumber, Generation, Hash, Sequence, Timest
 use super::budget::Resident;
 use super::error::{FailureKind, ReplicaError};
 use super::log_writer::{LogPosition, RecordPlace};
+use super::resend::Resends;
 use super::work::Work;
 
 /// A batch or marker that was received and checked, but is not durable.
@@ -123,6 +124,8 @@ pub struct State {
     pub full: Option<String>,
     /// Why a rewind stopped between two points; another point may be asked for.
     pub stalled: Option<String>,
+    /// What the source is to send again.
+    pub resends: Resends,
     /// No item is taken: a failback or its like has been asked for.
     pub(crate) closed: bool,
     pub(crate) inbox: VecDeque<Received>,
@@ -222,6 +225,20 @@ impl Shared {
         self.worker.ring();
     }
 
+    /// Has the source send these runs of bytes again in its next round, now or whenever it connects; they lie on the disks. Kept in
+    /// memory until a consistent marker vouches for them: see [`Resends::pending`].
+    pub fn request_resend(&self, spans: &[wire::Span]) {
+        let mut state = self.lock();
+        let lies = |span: &wire::Span| {
+            let len = state.lens.get(usize::from(span.disk.0)).copied().unwrap_or_default();
+            span.start.checked_add(span.len).is_some_and(|end| end.0 <= len.0)
+        };
+        assert!(spans.iter().all(lies), "what is asked for again lies on a protected disk");
+        state.resends.request(spans);
+        drop(state);
+        self.changed();
+    }
+
     /// Puts the machine out, the first reason first. Everyone waiting is told.
     pub fn fail(&self, error: &ReplicaError) {
         let what = chain(error);
@@ -277,6 +294,7 @@ impl State {
             failure: None,
             full: None,
             stalled: None,
+            resends: Resends::default(),
             closed: false,
             inbox: Default::default(),
             queue: Default::default(),

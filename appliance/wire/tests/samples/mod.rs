@@ -3,7 +3,8 @@
 use units::{ByteLen, ByteOffset, DiskIndex, Generation, Hash, LeafIndex, Sequence, Timestamp};
 use wire::{
     Batch, Changed, ChangedQuery, Consistency, Credit, DiskShape, Durable, Encoding, Extent, HashQuery,
-    Hello, Marker, Message, Phase, RefusalCode, Refused, Seed, SeedDurable, SeedSync, Span, Welcome,
+    Hello, Marker, Message, Phase, RefusalCode, Refused, Resend, ResendTaken, Seed, SeedDurable, SeedSync,
+    Span, Welcome,
 };
 
 /// Every message by the name of its golden file, and the length of its payload.
@@ -30,6 +31,8 @@ pub(crate) fn samples() -> Vec<(&'static str, Message, usize)> {
         ("15-pong", Message::Pong, 0),
         ("16-goodbye", Message::Goodbye, 0),
         ("17-refused", refused(), 0),
+        ("18-resend", resend(), 0),
+        ("19-resend-taken", Message::ResendTaken(ResendTaken { token: 9, after: Sequence(302) }), 0),
     ]
 }
 
@@ -124,6 +127,11 @@ fn seed_sync() -> Message {
 fn changed() -> Message {
     let span = Span { disk: DiskIndex(1), start: ByteOffset(65536), len: ByteLen(65536) };
     Message::Changed(Box::new(Changed::Spans { spans: [span].into_iter().collect(), last: true }))
+}
+
+fn resend() -> Message {
+    let span = Span { disk: DiskIndex(0), start: ByteOffset(4096), len: ByteLen(12288) };
+    Message::Resend(Box::new(Resend { token: 9, spans: [span].into_iter().collect() }))
 }
 
 fn refused() -> Message {

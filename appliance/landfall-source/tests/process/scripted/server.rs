@@ -145,6 +145,11 @@ impl<'a> Connection<'a> {
         store.rule(checked.is_ok(), &format!("every message keeps the rules: {checked:?}"));
         self.received += payload.len() as u64;
         store.rule(self.received <= self.credited, "no more is sent than was credited");
+        if matches!(message, Message::ResendTaken(_)) && store.crash_when_taken {
+            self.shared.era.fetch_add(1, Ordering::SeqCst);
+            store.crash(&mut lock(&self.shared.chance));
+            return None;
+        }
         let answers = take(&mut store, message, payload, &mut lock(&self.shared.chance));
         drop(store);
         for (answer, bytes) in answers? {
@@ -160,6 +165,10 @@ impl<'a> Connection<'a> {
         let welcome = Welcome { generation, phase, durable, credit: WINDOW, software: Default::default() };
         self.told = durable.max(Sequence(1));
         self.link.send(&Message::Welcome(Box::new(welcome)), &[]).ok()?;
+        let resend = lock(&self.shared.store).resend.clone();
+        if let Some(resend) = resend {
+            self.link.send(&Message::Resend(Box::new(resend)), &[]).ok()?;
+        }
         self.link.flush().ok()
     }
 
@@ -257,6 +266,7 @@ fn take(
             let parts = store.changed(query.since);
             answers.extend(parts.into_iter().map(|part| (Message::Changed(Box::new(part)), Vec::new())));
         }
+        Message::ResendTaken(taken) => store.resends_taken.push(taken),
         Message::Ping => answers.push((Message::Pong, Vec::new())),
         Message::Pong => {}
         Message::Goodbye => {

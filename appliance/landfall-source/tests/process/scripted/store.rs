@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use units::{ByteLen, ByteOffset, DiskIndex, Generation, Hash, Sequence, disk_root};
-use wire::{Batch, Changed, DiskShape, Encoding, Extent, Marker, Phase, RefusalCode, Seed, SeedSync, Span};
+use wire::{
+    Batch, Changed, DiskShape, Encoding, Extent, Marker, Phase, RefusalCode, Resend, ResendTaken, Seed,
+    SeedSync, Span,
+};
 
 use super::Chance;
 
@@ -35,6 +38,11 @@ pub(crate) struct Store {
     pub(crate) forgetful: bool,
     /// What to refuse the next hellos with.
     pub(crate) refusals: Vec<RefusalCode>,
+    /// What is asked for again in each session, and what the agent said to it.
+    pub(crate) resend: Option<Resend>,
+    pub(crate) resends_taken: Vec<ResendTaken>,
+    /// Whether to crash when the agent has taken it.
+    pub(crate) crash_when_taken: bool,
     /// Frames until a crash.
     pub(crate) fuse: Option<u64>,
     /// Whether a crash leaves every seed frame on the disks, synced or not; else it is left to chance.
@@ -65,6 +73,9 @@ impl Store {
             hashes_asked: 0,
             forgetful: false,
             refusals: Vec::new(),
+            resend: None,
+            resends_taken: Vec::new(),
+            crash_when_taken: false,
             fuse: None,
             unsynced_stays: false,
             crashes: 0,
