@@ -21,5 +21,6 @@ pub(crate) mod seeding;
 pub(crate) mod seen;
 pub(crate) mod shapes;
 pub(crate) mod swarm;
+pub(crate) mod views;
 pub(crate) mod weave;
 pub(crate) mod witness;

@@ -42,5 +42,8 @@ pub(crate) const FLIP_STRIDE: usize = 37;
 /// Blocks put where they do not belong.
 pub(crate) const MISPLACED: u64 = 1000;
 
+/// Random runs with views.
+pub(crate) const VIEW_SEEDS: u64 = 200;
+
 /// Random runs, unless `LANDFALL_SIM_SEEDS` says otherwise.
 pub(crate) const SEEDS: u64 = 600;

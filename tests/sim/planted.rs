@@ -7,10 +7,10 @@ use target::replica::Planted;
 
 use super::explore::{Effort, Shard, Start, explore};
 use super::rig::Shape;
-use super::{faults, plan, rot, shapes, swarm};
+use super::{faults, plan, rot, shapes, swarm, views};
 
 /// Every mistake that can be planted.
-pub(crate) const ALL: [Planted; 11] = [
+pub(crate) const ALL: [Planted; 12] = [
     Planted::AckBeforeFlush,
     Planted::NoBeforeImage,
     Planted::UndoNotFlushed,
@@ -22,6 +22,7 @@ pub(crate) const ALL: [Planted; 11] = [
     Planted::TornGroupKept,
     Planted::RewindUnrecorded,
     Planted::CheckpointUnflushed,
+    Planted::ViewsToldLate,
 ];
 
 fn with(mistake: Planted) -> Shape {
@@ -40,7 +41,7 @@ pub(crate) fn caught_by(mistake: Planted) -> Option<(&'static str, String)> {
     let whole = Shard { number: 0, of: 1 };
     let mut two = shape.clone();
     two.machines.push(vec![512]);
-    let parts: [Part<'_>; 5] = [
+    let parts: [Part<'_>; 6] = [
         (
             "exhaustive",
             Box::new(|| drop(explore(&Start::new(1, &shape, &plan::PREFIX), &plan::ALPHABET, effort, whole))),
@@ -48,6 +49,13 @@ pub(crate) fn caught_by(mistake: Planted) -> Option<(&'static str, String)> {
         ("flipped bits", Box::new(|| _ = rot::flip_each(&shape, plan::FLIP_STRIDE))),
         ("misplaced blocks", Box::new(|| _ = rot::misplace_blocks(&shape, plan::MISPLACED))),
         ("failing devices", Box::new(|| _ = faults::fail_each(&two, OperationKind::Flush))),
+        (
+            "views",
+            Box::new(|| {
+                (0..plan::VIEW_SEEDS)
+                    .for_each(|seed| drop(views::run(seed, |shape| shape.limits.planted = Some(mistake))))
+            }),
+        ),
         (
             "random runs",
             Box::new(|| {

@@ -36,6 +36,13 @@ pub(crate) fn tiny() -> Shape {
     }
 }
 
+/// Leaves so little room that epochs have to go all the time.
+pub(crate) fn cramped(shape: &mut Shape) {
+    shape.limits.log_chunk = ByteLen::kib(16);
+    shape.limits.epoch_len = ByteLen::kib(16);
+    shape.capacity = Some(ByteLen::kib(1024 + 160));
+}
+
 /// A shape by seed.
 pub(crate) fn random(random: &mut Random) -> Shape {
     let disk =

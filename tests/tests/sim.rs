@@ -7,7 +7,7 @@ mod sim;
 use blockdev::OperationKind;
 use sim::explore::{Found, Shard, Start, explore, told};
 use sim::seen::{Sight, Sights};
-use sim::{faults, plan, rot, shapes, swarm};
+use sim::{faults, plan, rot, shapes, swarm, views};
 
 /// Runs the shards on two threads, and puts together what they found.
 fn explore_all(start: impl Fn() -> Start + Sync) -> Found {
@@ -62,6 +62,22 @@ fn a_device_that_fails_puts_its_machine_out_and_no_other() {
         println!("{kind:?}: each of {failed} failed once");
         assert!(failed >= least, "the script has {failed} operations of kind {kind:?}");
     }
+}
+
+#[test]
+fn views_show_their_point_while_everything_else_goes_on() {
+    let mut all = views::Tally::default();
+    for seed in 0..plan::VIEW_SEEDS {
+        let adjust = if seed % 8 == 0 { shapes::cramped } else { |_: &mut _| () };
+        let tally = told(|| format!("views::run({seed})"), || views::run(seed, adjust));
+        all.opened += tally.opened;
+        all.reads += tally.reads;
+        all.inside += tally.inside;
+        all.overtaken += tally.overtaken;
+        all.ended += tally.ended;
+    }
+    println!("{all:?}");
+    assert!(all.opened > 0 && all.inside > 0 && all.overtaken > 0 && all.ended > 0, "{all:?}");
 }
 
 fn run_twice(seed: u64) -> swarm::Outcome {

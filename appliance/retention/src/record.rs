@@ -147,6 +147,11 @@ impl Body {
         }
     }
 
+    /// Returns how many bytes the body has in its record.
+    pub fn encoded_len(&self) -> usize {
+        self.bytes().len()
+    }
+
     fn bytes(&self) -> Vec<u8> {
         match self {
             Self::Batch(body) => postcard::to_stdvec(body),

@@ -62,12 +62,13 @@ struct Run {
 }
 
 impl ViewMap {
-    /// Makes the map of `range.to` over disks that may hold any state of the range. `epochs`: the history, oldest first,
-    /// without what is before the epochs of `range.low` and `range.to`; each with its undo up to `range.high`, all of which
-    /// was applied. Errors: as [`plan_rewind`].
+    /// Makes the map of `range.to` over disks that may hold any state of the range. `epochs`: the history, oldest first, or
+    /// its end from the epochs of `range.low` and `range.to` on; each with its undo up to `range.high`, which was applied.
+    /// Errors: as [`plan_rewind`].
     pub fn new(epochs: &[EpochIndex], range: PointRange, disks: usize) -> Result<Self, PlanError> {
         let plan = plan_rewind(epochs, range, disks)?;
-        let from = epochs.first().map_or(EpochNumber(0), |epoch| epoch.epoch);
+        let oldest = epochs.get(epoch_of(epochs, range.low.min(range.to)));
+        let from = oldest.map_or(EpochNumber(0), |epoch| epoch.epoch);
         let mut map = Self { to: range.to, from, disks: vec![BTreeMap::new(); disks], sources: Vec::new() };
         let reserve = epochs.get(epoch_of(epochs, range.to)).map(|own| {
             let written = written_upto(own, range.to);

@@ -24,6 +24,8 @@ mod shared;
 mod slot_file;
 mod transfer;
 mod verify;
+mod view;
+mod view_reader;
 mod work;
 
 pub use append::{Appender, commit_all};
@@ -37,4 +39,6 @@ pub use recover::{Replica, Setup, Unrecovered, list_machines, remove_machine};
 pub use resend::Resends;
 pub use seed::SeedWork;
 pub use shared::{Bell, EpochInfo, NotTaken, Received, Shared, State, Watcher, chain};
+pub use view::LiveView;
+pub use view_reader::ViewReader;
 pub use work::{Then, Work};

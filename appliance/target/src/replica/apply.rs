@@ -1,6 +1,6 @@
 //! The applying half of a replica: what one step does, and in what order steps come.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use blockdev::{DeviceSlot, Engine, PagePool, Volume};
 use retention::{ExtentDecoder, ExtentEncoder, Head, Lifecycle};
@@ -16,6 +16,7 @@ use super::shared::Shared;
 use super::slot_file::SlotFile;
 use super::transfer::flush_all;
 use super::verify::VerifyRun;
+use super::view::{LiveView, ViewRun};
 use super::work::Work;
 
 /// Brings one machine's target disks up to its journal, and to any point of it.
@@ -37,6 +38,8 @@ pub struct Applier<V> {
     pub(crate) last_round: Timestamp,
     /// A rewind met damage: the disks stay between two points until another point is asked for.
     pub(crate) stalled: bool,
+    /// The views that are open, and perhaps some that were closed.
+    pub(crate) views: Vec<Weak<LiveView>>,
 }
 
 /// The epoch that is being applied.
@@ -51,6 +54,7 @@ pub(crate) struct OpenEpoch {
 pub(crate) enum Run {
     Rewind(RewindRun),
     Verify(VerifyRun),
+    View(ViewRun),
 }
 
 /// What a step did.
@@ -77,13 +81,15 @@ impl<V> Applier<V> {
     }
 
     /// Closes everything the machine has open on this engine.
-    pub fn close<E: Engine>(self, engine: &mut E) {
+    pub fn close<E: Engine>(mut self, engine: &mut E) {
+        self.end_views("the machine was taken away");
         let open = self.open.map(|open| [open.redo, open.undo.slot()]);
         let slots = self.disks.into_iter().chain(open.into_iter().flatten()).chain([self.head.slot()]);
         slots.for_each(|slot| drop(engine.detach(slot)));
         match self.run {
             Some(Run::Rewind(run)) => run.close(engine),
             Some(Run::Verify(run)) => run.close(engine),
+            Some(Run::View(run)) => run.close(),
             None => {}
         }
     }
@@ -131,8 +137,11 @@ impl<V> Applier<V> {
         let mut state = self.shared.lock();
         state.drop_unacked_for_rewind();
         // What is being committed right now is in neither the inbox nor the queue, but counts as received.
-        let everything_applied = state.received == state.written;
-        state.work.pop_front_if(|work| everything_applied || !work.needs_everything_applied())
+        let (everything_applied, written) = (state.received == state.written, state.written);
+        state.work.pop_front_if(|work| match work {
+            Work::View { to, .. } => *to <= written,
+            work => everything_applied || !work.needs_everything_applied(),
+        })
     }
 
     fn continue_run<E: Engine>(&mut self, engine: &mut E) -> Result<(), ReplicaError>
@@ -142,6 +151,7 @@ impl<V> Applier<V> {
         let done = match self.run.take() {
             Some(Run::Rewind(run)) => self.rewind_slice(engine, run)?.map(Run::Rewind),
             Some(Run::Verify(run)) => self.verify_slice(engine, run)?.map(Run::Verify),
+            Some(Run::View(run)) => self.view_slice(engine, run)?.map(Run::View),
             None => None,
         };
         self.run = done;
@@ -173,6 +183,10 @@ impl<V> Applier<V> {
                 told(Box::new(refused), begun)
             }
             Work::Verify { to, progress, then } => self.begin_verify(engine, to, progress, then),
+            Work::View { to, then } => {
+                self.begin_view(to, then);
+                Ok(())
+            }
         }
     }
 

@@ -3,7 +3,8 @@
 //! The order that keeps every point:
 //! 1. before-images of granules this epoch has not captured are read from the target;
 //! 2. they are appended to `undo`, and flushed;
-//! 3. only then the new content is written to the target.
+//! 3. open views learn what will be overwritten, and where its content is now;
+//! 4. only then the new content is written to the target.
 //!
 //! *Invariant:* no granule of the target is overwritten in an epoch before its before-image is durable.
 
@@ -11,16 +12,17 @@ use std::sync::Arc;
 
 use blockdev::{DeviceSlot, Engine, Volume};
 use retention::{
-    Body, DecodeError, Effort, ExtentDecoder, Log, RoundPlan, TailScan, encoded_len, plan_round,
+    Body, DecodeError, Effort, ExtentDecoder, IndexEntry, Log, RECORD_HEADER_LEN, RoundPlan, TailScan,
+    encoded_len, plan_round,
 };
-use units::{ByteLen, ByteOffset, Hash, Sequence, Timestamp};
+use units::{ByteLen, ByteOffset, EpochNumber, Hash, Sequence, Timestamp};
 use wire::{Extent, Span};
 
 use super::apply::Applier;
 use super::budget::Resident;
 use super::error::ReplicaError;
 use super::log_reader::LogReader;
-use super::log_writer::{Entry, GROUP_LEN_MAX};
+use super::log_writer::{Entry, GROUP_LEN_MAX, RecordPlace};
 use super::paths;
 use super::planted::Planted;
 use super::shared::Queued;
@@ -47,7 +49,11 @@ impl<V> Applier<V> {
         let captured = &self.open.as_ref().expect("the epoch was just opened").captured;
         let plan = plan_round(&extents, captured, self.disks.len());
         let upto = queued.last().expect("a round has an item").sequence;
-        self.capture(engine, &plan, upto, now)?;
+        let captured = self.capture(engine, &plan, upto, now)?;
+        if self.limits.plants(Planted::ViewsToldLate) {
+            self.write_round(engine, &plan, &items)?;
+        }
+        self.tell_views(&plan, &captured);
         self.write_round(engine, &plan, &items)?;
         self.finish_round(&queued, now);
         if self.unflushed >= self.limits.checkpoint_len.0 {
@@ -132,30 +138,33 @@ impl<V> Applier<V> {
         plan: &RoundPlan,
         upto: Sequence,
         now: Timestamp,
-    ) -> Result<(), ReplicaError> {
+    ) -> Result<Vec<(EpochNumber, IndexEntry)>, ReplicaError> {
         const PORTION_SPANS: usize = 256;
         const _: () = assert!((PORTION_SPANS as u64 + 16) * units::LEAF_LEN < GROUP_LEN_MAX);
         let lost = if self.limits.plants(Planted::NoBeforeImage) { plan.capture.len() } else { 0 };
+        let mut captured = Vec::new();
+        self.forget_closed_views();
         for portion in plan.capture[lost..].chunks(PORTION_SPANS) {
-            self.append_before_images(engine, portion, upto, now)?;
+            captured.extend(self.append_before_images(engine, portion, upto, now)?);
         }
         if plan.capture.is_empty() {
-            return Ok(());
+            return Ok(captured);
         }
         let open = self.open.as_mut().expect("a round belongs to the open epoch");
         plan.capture.iter().for_each(|span| open.captured.insert(span));
         self.shared.lock().epoch_mut(open.epoch).undo = ByteLen(open.undo.position().end.0);
-        Ok(())
+        Ok(captured)
     }
 
-    /// Reads what the spans hold, and appends it to the undo log as one durable group.
+    /// Reads what the spans hold, and appends it to the undo log as one durable group. Returns where that is, if
+    /// there are views to be told.
     fn append_before_images<E: Engine>(
         &mut self,
         engine: &mut E,
         spans: &[Span],
         upto: Sequence,
         now: Timestamp,
-    ) -> Result<(), ReplicaError> {
+    ) -> Result<Vec<(EpochNumber, IndexEntry)>, ReplicaError> {
         let mut images: Vec<(usize, Extent, Vec<u8>)> = Vec::with_capacity(spans.len());
         let slot = |span: &Span| self.disks[usize::from(span.disk.0)];
         let read = |span: &Span| ReadAt { slot: slot(span), at: span.start, len: span.len.as_usize() };
@@ -175,16 +184,22 @@ impl<V> Applier<V> {
         let open = self.open.as_mut().expect("a round belongs to the open epoch");
         let entry = |(body, payload)| Entry { sequence: upto, received: now, body, payload };
         let entries: Vec<_> = records.iter().map(|(body, payload)| entry((body, payload))).collect();
-        let (writes, _) = open.undo.stage(engine, &self.pool, &entries)?;
+        let (writes, places) = open.undo.stage(engine, &self.pool, &entries)?;
         first_failure(engine.run(writes)?)?;
         if !self.limits.plants(Planted::UndoNotFlushed) {
             flush_all(engine, &[open.undo.slot()])?;
         }
         open.undo.durable();
-        Ok(())
+        if self.views.is_empty() {
+            return Ok(Vec::new());
+        }
+        let epoch = open.epoch;
+        let indexed =
+            records.iter().zip(places).flat_map(|((body, _), place)| before_entries(body, place, upto));
+        Ok(indexed.map(|entry| (epoch, entry)).collect())
     }
 
-    /// Step 3 of a round.
+    /// Step 4 of a round.
     fn write_round<E: Engine>(
         &mut self,
         engine: &mut E,
@@ -271,6 +286,17 @@ fn before_records(images: Vec<(usize, Extent, Vec<u8>)>) -> Vec<(Body, Vec<u8>)>
     }
     let body = |(extents, payload)| (Body::Before(retention::BeforeBody { extents }), payload);
     records.into_iter().map(body).collect()
+}
+
+/// Returns what an index has of a record of before-images.
+fn before_entries(body: &Body, place: RecordPlace, sequence: Sequence) -> Vec<IndexEntry> {
+    let payload_at = place.at.0 + (RECORD_HEADER_LEN + body.encoded_len()) as u64;
+    let starts = payload_starts(body.extents());
+    let entry = |(extent, start): (&Extent, usize)| {
+        let payload_at = ByteOffset(payload_at + start as u64);
+        IndexEntry { extent: extent.clone(), log: Log::Undo, sequence, payload_at }
+    };
+    body.extents().iter().zip(starts).map(entry).collect()
 }
 
 fn extents_of(item: &Item) -> &[Extent] {

@@ -249,6 +249,9 @@ impl<V> Applier<V> {
         let Some(expired) = plan_expiry(&sealed, open, self.limits.retention, now).first().copied() else {
             return Ok(Step::Idle);
         };
+        if self.is_viewed(expired.epoch.epoch) {
+            return Ok(Step::Idle);
+        }
         tracing::info!(epoch = %expired.epoch.epoch, reason = ?expired.reason, "epoch expires");
         self.drop_epoch(engine, expired.epoch)?;
         Ok(Step::Worked)
@@ -267,6 +270,10 @@ impl<V> Applier<V> {
             sealed.first().copied().filter(|_| self.head.head().lifecycle == retention::Lifecycle::Protected);
         if let Some(epoch) = oldest {
             tracing::warn!(epoch = %epoch.epoch, size = %epoch.size, "retention volume is full: the oldest epoch goes");
+            self.end_views_from(
+                epoch.epoch,
+                "the retention volume is full, and the history it shows had to go",
+            );
             self.drop_epoch(engine, epoch)?;
         } else if self.volume.usage()?.free >= self.room_for_a_group() {
             // Somebody made room: the appender may try again.

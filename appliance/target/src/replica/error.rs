@@ -66,6 +66,12 @@ pub enum ReplicaError {
         /// Where it would have to stand.
         allowed: &'static str,
     },
+    /// The view is over.
+    #[error("the view has ended: {why}")]
+    ViewEnded {
+        /// Why.
+        why: String,
+    },
     /// A bug of ours: the machine is out, the others are not.
     #[error("landfalld met a mistake of its own and left this machine alone")]
     Panicked,
@@ -96,7 +102,9 @@ impl ReplicaError {
             }
             Self::Damaged { .. } | Self::Uncaptured { .. } | Self::LostHistory { .. } => FailureKind::Damaged,
             Self::Full { .. } => FailureKind::Full,
-            Self::Unfit { .. } | Self::Plan(PlanError::OutOfWindow { .. }) => FailureKind::Refused,
+            Self::Unfit { .. } | Self::ViewEnded { .. } | Self::Plan(PlanError::OutOfWindow { .. }) => {
+                FailureKind::Refused
+            }
             Self::Plan(PlanError::Unresolved { .. }) => FailureKind::Damaged,
         }
     }

@@ -31,6 +31,8 @@ pub enum Planted {
     RewindUnrecorded,
     /// A checkpoint is recorded without the target disks having been flushed.
     CheckpointUnflushed,
+    /// Views learn of what was overwritten when it was.
+    ViewsToldLate,
 }
 
 impl ReplicaLimits {

@@ -151,6 +151,7 @@ impl<V: Volume> Replica<V> {
             unflushed: 0,
             last_round: Timestamp(0),
             stalled: false,
+            views: Vec::new(),
         };
         Ok(Self { appender: Appender::new(shared, limits, budget), applier })
     }

@@ -1,6 +1,6 @@
 //! Bringing the target disks to a point of the history, in either direction.
 //!
-//! 1. Everything durable is applied, and the target disks are flushed.
+//! 1. Everything durable is applied, the target disks are flushed, and open views learn where the disks will go.
 //! 2. The head says what is being done, durable: from here on a crash resumes it.
 //! 3. Every piece of the plan is written; each is whole granules, so that doing it twice changes nothing.
 //! 4. The target disks are flushed.
@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use blockdev::{DeviceSlot, Engine, Volume};
 use retention::{
-    Afterwards, EpochIndex, ExtentDecoder, Lifecycle, Log, Piece, PointRange, RewindPlan, plan_rewind,
+    Afterwards, DecodeError, EpochIndex, ExtentDecoder, IndexEntry, Lifecycle, Log, Piece, PointRange,
+    RewindPlan, encoded_len, plan_rewind,
 };
-use units::{EpochNumber, Sequence};
+use units::{ByteLen, EpochNumber, Sequence};
 use wire::{Extent, Span};
 
 use super::apply::{Applier, Run};
@@ -68,7 +69,7 @@ impl<V> Applier<V> {
     }
 
     /// Returns the sequences whose states the disks may hold now.
-    fn held(&self) -> (Sequence, Sequence) {
+    pub(crate) fn held(&self) -> (Sequence, Sequence) {
         let written = self.shared.lock().written;
         match self.head.head().lifecycle {
             Lifecycle::Rewinding { low, .. } => (low, written),
@@ -107,6 +108,7 @@ impl<V> Applier<V> {
             }
         };
         self.checkpoint(engine)?;
+        self.widen_views(engine, to)?;
         let low = self.held().0.min(to);
         if self.limits.plants(Planted::RewindUnrecorded) {
             self.head.forget_to_write(|head| head.lifecycle = Lifecycle::Rewinding { low, to, then });
@@ -255,7 +257,10 @@ impl<V> Applier<V> {
     /// Accepts the point the disks stand at. The head alone says it; durable on return. Errors: they stand at none.
     pub(crate) fn commit_point<E: Engine>(&mut self, engine: &mut E) -> Result<(), ReplicaError> {
         match self.head.head().lifecycle {
-            Lifecycle::Rewound { at } => self.set_lifecycle(engine, Lifecycle::Committed { at }),
+            Lifecycle::Rewound { at } => {
+                self.end_views("the machine was committed: its disks are its own again");
+                self.set_lifecycle(engine, Lifecycle::Committed { at })
+            }
             Lifecycle::Committed { .. } => Ok(()),
             ref other => {
                 let (wanted, found, allowed) = ("accept a point", format!("{other:?}"), "rewound");
@@ -285,14 +290,45 @@ impl<V> Applier<V> {
         for epoch in epochs {
             let index = self.index_of(engine, epoch)?;
             let after = index.entries.iter().filter(|entry| entry.log == Log::Redo && entry.sequence > since);
-            spans.extend(after.map(retention::IndexEntry::span));
+            spans.extend(after.map(IndexEntry::span));
         }
         Ok(Some(spans))
     }
 }
 
 impl OpenLogs {
-    fn slot<E: Engine, V: Volume<Device = E::Device>>(
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Opens the log of an entry so that its payload lies inside what was opened: a log may have grown since it was opened
+    /// first. Slots of that log that were returned before are void.
+    pub(crate) fn cover<E: Engine, V: Volume<Device = E::Device>>(
+        &mut self,
+        engine: &mut E,
+        volume: &V,
+        machine: units::MachineId,
+        epoch: EpochNumber,
+        entry: &IndexEntry,
+    ) -> Result<(), ReplicaError> {
+        let needed = entry.payload_at.0 + encoded_len(&entry.extent) as u64;
+        let slot = self.slot(engine, volume, machine, epoch, entry.log)?;
+        if engine.geometry(slot).len.0 >= needed {
+            return Ok(());
+        }
+        self.slots.remove(&(epoch, entry.log));
+        drop(engine.detach(slot));
+        let slot = self.slot(engine, volume, machine, epoch, entry.log)?;
+        let found = engine.geometry(slot).len.as_usize();
+        if (found as u64) < needed {
+            let cause = DecodeError::Short { found, needed: ByteLen(needed).as_usize() };
+            let (file, at) = (log_path(machine, epoch, entry.log), entry.payload_at);
+            return Err(ReplicaError::Damaged { file, at, cause });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn slot<E: Engine, V: Volume<Device = E::Device>>(
         &mut self,
         engine: &mut E,
         volume: &V,
@@ -313,7 +349,7 @@ impl OpenLogs {
     }
 }
 
-fn log_path(machine: units::MachineId, epoch: EpochNumber, log: Log) -> String {
+pub(crate) fn log_path(machine: units::MachineId, epoch: EpochNumber, log: Log) -> String {
     match log {
         Log::Redo => paths::redo(machine, epoch),
         Log::Undo => paths::undo(machine, epoch),

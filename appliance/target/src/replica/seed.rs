@@ -81,6 +81,7 @@ impl<V> Applier<V> {
 
     /// Writes seeded data, and tells each giver; not durable before [`seed_sync`](Self::seed_sync).
     pub(crate) fn seed<E: Engine>(&mut self, engine: &mut E, first: SeedWork) -> Result<(), ReplicaError> {
+        self.end_views("the disks are being filled anew");
         let seeds = self.waiting_seeds(first);
         let written = self.write_seeds(engine, &seeds);
         for seed in seeds {

@@ -10,6 +10,7 @@ use wire::{HashQuery, Span};
 use super::error::ReplicaError;
 use super::progress::Progress;
 use super::seed::SeedWork;
+use super::view::LiveView;
 
 /// Receives the result of a work, once, on the applier's thread; must not block.
 pub type Then<T> = Box<dyn FnOnce(Result<T, ReplicaError>) + Send>;
@@ -78,6 +79,13 @@ pub enum Work {
         /// Told the root of each disk.
         then: Then<Vec<Hash>>,
     },
+    /// Open a view of a sequence, after that was applied.
+    View {
+        /// The point.
+        to: Sequence,
+        /// Told the view.
+        then: Then<Arc<LiveView>>,
+    },
     /// Accept the point the disks stand at. Durable when `then` is called.
     Commit {
         /// Told when durable.
@@ -115,6 +123,7 @@ impl Work {
             Self::Hashes { then, .. } => then(Err(error)),
             Self::Changed { then, .. } => then(Err(error)),
             Self::Plan { then, .. } => then(Err(error)),
+            Self::View { then, .. } => then(Err(error)),
             Self::Rewind { progress, .. } => progress.end(Err(error)),
             Self::Verify { then, progress, .. } => {
                 progress.end(Err(error.clone()));
@@ -136,6 +145,7 @@ impl fmt::Debug for Work {
             Self::Rewind { .. } => "Rewind",
             Self::Plan { .. } => "Plan",
             Self::Verify { .. } => "Verify",
+            Self::View { .. } => "View",
             Self::Commit { .. } => "Commit",
         })
     }
