@@ -41,6 +41,12 @@ pub enum DeviceError {
         /// What it may be.
         allowed: &'static str,
     },
+    /// The device was in use, and vanished.
+    #[error("{}: the disk vanished while it was in use: attach it again", .path.display())]
+    Vanished {
+        /// The path it was opened at.
+        path: PathBuf,
+    },
     /// The device is smaller than what is to go on it.
     #[error("{}: found {} bytes, at least {} are needed: give a larger disk", .path.display(), .found.0, .needed.0)]
     TooSmall {

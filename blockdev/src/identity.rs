@@ -8,7 +8,7 @@ use std::str::FromStr;
 use rustix::fs::Stat;
 use thiserror::Error;
 
-use crate::sysfs::{self, DeviceNumber};
+use crate::sysfs::{self, DeviceNumber, Host};
 
 /// The extended attribute that names an image file.
 pub const LABEL_ATTRIBUTE: &str = "user.landfall.disk";
@@ -62,7 +62,12 @@ pub struct ParseIdentityError {
 impl Identity {
     /// Returns the identity of a block device, or `None` if it has no name of its own.
     pub(crate) fn of_block_device(device: DeviceNumber) -> Option<Self> {
-        let (disk, partition) = sysfs::whole_disk(device);
+        Self::of_device_in(&Host::this(), device)
+    }
+
+    /// As [`Identity::of_block_device`], on a host.
+    pub(crate) fn of_device_in(host: &Host, device: DeviceNumber) -> Option<Self> {
+        let (disk, partition) = sysfs::whole_disk_in(host, device);
         if let Some((path, stat)) = sysfs::backing_file(&disk) {
             return Some(Self::LoopFile { file: FileIdentity::new(&stat, label_at(&path)), partition });
         }
@@ -71,6 +76,28 @@ impl Identity {
             .iter()
             .find_map(|file| sysfs::text(&disk.join(file)))?;
         Some(Self::Disk { name, partition })
+    }
+
+    /// Returns the identity of the whole disk.
+    #[must_use]
+    pub fn whole(&self) -> Self {
+        match self.clone() {
+            Self::Disk { name, .. } => Self::Disk { name, partition: None },
+            Self::LoopFile { file, .. } => Self::LoopFile { file, partition: None },
+            Self::File(file) => Self::File(file),
+        }
+    }
+
+    /// Tells whether both are one disk. A label counts more than the place of a file: the number of a file system's device is
+    /// another after a restart, and a file that was moved to another file system keeps its label.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::LoopFile { file, partition }, Self::LoopFile { file: others, partition: part }) => {
+                partition == part && file.is_same(others)
+            }
+            (Self::File(file), Self::File(others)) => file.is_same(others),
+            (one, other) => one == other,
+        }
     }
 
     /// Returns the identity of an open file.
@@ -82,6 +109,14 @@ impl Identity {
 }
 
 impl FileIdentity {
+    fn is_same(&self, other: &Self) -> bool {
+        match (&self.label, &other.label) {
+            (Some(label), Some(others)) => label == others,
+            (None, None) => (self.major, self.minor, self.inode) == (other.major, other.minor, other.inode),
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+
     fn new(stat: &Stat, label: Option<String>) -> Self {
         let DeviceNumber { major, minor } = DeviceNumber::from_raw(stat.st_dev);
         Self { major, minor, inode: stat.st_ino, label }

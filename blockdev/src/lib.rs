@@ -7,6 +7,7 @@
 //! It knows nothing of what is written, keeps no history and reads no environment.
 
 mod background;
+mod content;
 mod device;
 mod dir_volume;
 mod discover;
@@ -19,21 +20,26 @@ mod kind;
 mod open;
 mod page;
 mod plain;
+mod probe;
 mod ring;
 mod sim;
 mod slots;
 mod sysfs;
+mod uevent;
 mod volume;
 mod volume_path;
+mod watch;
 
 /// Reading beside the main work.
 pub use background::{BackgroundDone, BackgroundRead, BackgroundReader, ReaderSlot, start_background_reader};
+/// What is on a disk.
+pub use content::{Content, ContentKind, DiskEnds, recognise};
 /// A device that was opened and checked.
 pub use device::{ActivityStamp, OpenDevice};
 /// A volume in a directory.
 pub use dir_volume::DirVolume;
 /// The disks of this machine.
-pub use discover::{DeviceListing, Eligibility, list_devices};
+pub use discover::{DeviceListing, device_at, find_devices, list_devices, medium_of};
 /// The interface to devices.
 pub use engine::{Completion, DeviceSlot, Engine, Geometry, Operation, Request};
 /// What can go wrong.
@@ -42,6 +48,8 @@ pub use error::{DeviceError, EngineError, VolumeError};
 pub use host::{DEPTH_MAX, DEVICES_MAX, EngineChoice, HostEngine, open_engine};
 /// Which disk it is, whatever its path.
 pub use identity::{FileIdentity, Identity, LABEL_ATTRIBUTE, ParseIdentityError};
+/// Who uses a disk.
+pub use in_use::{DiskUse, UseKind};
 /// Kinds of operations and of files.
 pub use kind::{FileKind, OperationKind};
 /// Opening a disk by what it is.
@@ -50,9 +58,24 @@ pub use open::{Access, Expect, FilePolicy, open_device};
 pub use page::{PAGE_LEN, POOL_PAGES_MAX, PageBuf, PagePool};
 /// The engine of plain system calls.
 pub use plain::PlainEngine;
+/// Looking at a disk, without disturbing anybody.
+pub use probe::{DiskLook, look_at, read_ends};
 /// The io_uring engine.
 pub use ring::RingEngine;
 /// A world in which crashes and faults can be tried.
 pub use sim::{CrashChoice, Fault, SimDevice, SimEngine, SimVolume, SimWorld};
+/// What the kernel says of devices.
+pub use uevent::{Uevent, UeventAction, UeventError, decode_uevent};
 /// The interface to the files of a retention volume.
 pub use volume::{Volume, VolumeUsage};
+/// Which disks come, change and go.
+pub use watch::{DeviceChange, Watch, WatchBy};
+
+/// A decoder that is given any bytes: it may refuse, and must not panic.
+pub type Decoder = fn(&[u8]);
+
+/// Every decoder of this crate, by name: each must have golden bytes and a fuzz target.
+pub const DECODERS: &[(&str, Decoder)] = &[
+    ("uevent", |bytes| drop(decode_uevent(bytes))),
+    ("disk_content", |bytes| drop(content::recognise_any(bytes))),
+];

@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, SeekFrom, Stat
 use rustix::io::Errno;
 use units::{ByteLen, SECTOR_LEN};
 
-use crate::sysfs::{self, DeviceNumber};
+use crate::sysfs::{self, DeviceNumber, Host};
 use crate::{DeviceError, FileKind, Geometry, Identity, OpenDevice, in_use};
 
 /// How often a disk somebody else has is tried, and the pause between: half a second in all.
@@ -80,7 +80,8 @@ pub fn open_device(path: &Path, expect: &Expect) -> Result<OpenDevice, DeviceErr
         return Err(DeviceError::TooSmall { path: path.to_owned(), found, needed });
     }
     assert_eq!(device.writable, expect.access == Access::Exclusive, "only who has it alone may write");
-    assert!(expect.identity.is_none() || device.identity == expect.identity, "the disk is the one expected");
+    let expected = |wanted: &Identity| device.identity.as_ref().is_some_and(|found| wanted.is_same(found));
+    assert!(expect.identity.as_ref().is_none_or(expected), "the disk is the one expected");
     Ok(device)
 }
 
@@ -108,10 +109,11 @@ fn check_kind(path: &Path, stat: &Stat, files: FilePolicy) -> Result<FileKind, D
 
 fn refuse_if_used(path: &Path, stat: &Stat, kind: FileKind) -> Result<(), DeviceError> {
     assert!(matches!(kind, FileKind::BlockDevice | FileKind::RegularFile), "the kind was checked before");
-    let reasons = match kind {
-        FileKind::BlockDevice => in_use::of_block_device(DeviceNumber::from_raw(stat.st_rdev)),
+    let uses = match kind {
+        FileKind::BlockDevice => in_use::of_block_device(&Host::this(), DeviceNumber::from_raw(stat.st_rdev)),
         _ => in_use::of_file(stat),
     };
+    let reasons: Vec<_> = uses.iter().map(ToString::to_string).collect();
     if reasons.is_empty() { Ok(()) } else { Err(DeviceError::InUse { path: path.to_owned(), reasons }) }
 }
 
@@ -165,11 +167,13 @@ fn check_identity(
     expected: Option<&Identity>,
 ) -> Result<(), DeviceError> {
     match expected {
-        Some(expected) if found != Some(expected) => Err(DeviceError::WrongIdentity {
-            path: path.to_owned(),
-            found: found.map_or_else(|| "without a name of its own".to_owned(), Identity::to_string),
-            expected: expected.to_string(),
-        }),
+        Some(expected) if !found.is_some_and(|found| expected.is_same(found)) => {
+            Err(DeviceError::WrongIdentity {
+                path: path.to_owned(),
+                found: found.map_or_else(|| "without a name of its own".to_owned(), Identity::to_string),
+                expected: expected.to_string(),
+            })
+        }
         _ => Ok(()),
     }
 }

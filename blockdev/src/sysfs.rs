@@ -5,6 +5,38 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Stat, major, minor};
 
+/// Where the kernel's files are: of this host, or of one that was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Host {
+    pub(crate) sys: PathBuf,
+    pub(crate) proc: PathBuf,
+    pub(crate) dev: PathBuf,
+}
+
+impl Host {
+    /// Returns this host.
+    pub(crate) fn this() -> Self {
+        Self { sys: "/sys".into(), proc: "/proc".into(), dev: "/dev".into() }
+    }
+
+    /// Returns the directory of a device.
+    pub(crate) fn directory(&self, device: DeviceNumber) -> PathBuf {
+        self.sys.join(format!("dev/block/{device}"))
+    }
+
+    /// Returns the directory that has one entry for each disk.
+    pub(crate) fn disks(&self) -> PathBuf {
+        self.sys.join("block")
+    }
+
+    /// Returns the name the kernel gives a device, or its number.
+    pub(crate) fn name_of(&self, device: DeviceNumber) -> String {
+        let real = fs::canonicalize(self.directory(device)).ok();
+        let name = real.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+        name.unwrap_or_else(|| device.to_string())
+    }
+}
+
 /// The number the kernel knows a device by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct DeviceNumber {
@@ -25,7 +57,7 @@ impl DeviceNumber {
 
     /// Returns the device's directory in sysfs.
     pub(crate) fn directory(self) -> PathBuf {
-        PathBuf::from(format!("/sys/dev/block/{self}"))
+        Host::this().directory(self)
     }
 }
 
@@ -71,7 +103,12 @@ pub(crate) fn partitions(disk: &Path) -> Vec<DeviceNumber> {
 
 /// Returns the directory of the whole disk and, if `device` is a partition of it, its number there.
 pub(crate) fn whole_disk(device: DeviceNumber) -> (PathBuf, Option<u32>) {
-    let directory = device.directory();
+    whole_disk_in(&Host::this(), device)
+}
+
+/// As [`whole_disk`], on a host.
+pub(crate) fn whole_disk_in(host: &Host, device: DeviceNumber) -> (PathBuf, Option<u32>) {
+    let directory = host.directory(device);
     let Some(partition) = number(&directory.join("partition")) else {
         return (directory, None);
     };

@@ -21,6 +21,8 @@ pub enum Action {
     KillGroup(Pid),
     /// Unmount what is mounted here.
     Unmount(PathBuf),
+    /// Detach a loop device.
+    Detach(PathBuf),
     /// Remove a directory and everything in it.
     Remove(PathBuf),
 }
@@ -98,6 +100,7 @@ fn perform(action: &Action) {
     match action {
         Action::Kill(pid) => drop(kill_process(*pid, Signal::KILL)),
         Action::KillGroup(leader) => drop(kill_process_group(*leader, Signal::KILL)),
+        Action::Detach(device) => detach(device),
         Action::Unmount(at) => unmount(at),
         Action::Remove(directory) => drop(std::fs::remove_dir_all(directory)),
     }
@@ -112,6 +115,11 @@ fn unmount(at: &Path) {
         thread::sleep(Duration::from_millis(50));
     }
     umount(at, &["--lazy"]);
+}
+
+fn detach(device: &Path) {
+    let mut command = Command::new("losetup");
+    let _ = command.arg("--detach").arg(device).stderr(Stdio::null()).status();
 }
 
 fn umount(at: &Path, options: &[&str]) -> bool {

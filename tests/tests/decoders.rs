@@ -20,6 +20,7 @@ const LISTS: &[(&str, &[(&str, Decoder)])] = &[
     ("appliance/wire", wire::DECODERS),
     ("appliance/source", source::DECODERS),
     ("appliance/control", control::DECODERS),
+    ("blockdev", blockdev::DECODERS),
 ];
 
 fn repository() -> PathBuf {

@@ -15,7 +15,9 @@ mod scalar;
 mod status;
 
 /// Block devices and what they may be used for.
-pub use disk::{Disk, Disks, Eligibility};
+pub use disk::{
+    Disk, DiskEvent, DiskEventKind, DiskEvents, DiskVerdict, DiskVerdicts, Disks, Eligibility, Reason,
+};
 /// The plan of a failback, and what was started.
 pub use failback::{Content, ContentOrigin, FailbackPlan, FailbackStarted, PlanDisk};
 /// Units of work with progress.
@@ -26,8 +28,9 @@ pub use machine::{Machine, MachineDisk, MachineRemoved, Machines, Phase, Session
 pub use point::{Consistency, Point, Points};
 /// What a client may ask.
 pub use request::{
-    Call, Cancel, Commit, DiskChoice, DiskList, Failback, FailbackTo, JobList, JobWatch, MachineAdd,
-    MachineList, MachineRemove, MachineShow, PointList, PointVerify, Request, RetentionShow, StatusShow,
+    Call, Cancel, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, JobList,
+    JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, PointList, PointVerify, Request,
+    RetentionShow, StatusShow,
 };
 /// How far back history reaches, and what it costs.
 pub use retention::{Epoch, History, Retention};

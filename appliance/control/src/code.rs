@@ -116,6 +116,30 @@ codes! {
         "the history takes all its space", "make it larger, or keep less history";
     1211 VolumeFailed Failed: "the retention volume failed",
         "a file on it can't be read or written", "look at the kernel's log and at the volume";
+    1230 DiskSystem Refused: "it is the system disk",
+        "the appliance itself runs from it", "choose another with `landfall disk eligible`";
+    1231 DiskMounted Refused: "the device is mounted",
+        "a file system on it is in use", "unmount it, if what is on it is not needed";
+    1232 DiskSwap Refused: "the device is used for swap",
+        "the system swaps to it", "end the swapping to it with `swapoff`";
+    1233 DiskHeld Refused: "the device is a part of another one",
+        "LVM, a RAID, a mapping or a loop device is made of it", "take it out of that, or choose another";
+    1234 DiskReadOnly Refused: "the device is read-only",
+        "its switch, its attachment or the kernel forbids writing", "attach it so that it can be written";
+    1235 DiskLocked Refused: "another program holds the device",
+        "it was opened as the only one", "end that program; `fuser -v DEVICE` names it";
+    1236 DiskNoCapacity Refused: "the device has no capacity",
+        "its size is 0 bytes: it has no medium, or is broken", "put a medium in, or look at the kernel's log";
+    1237 DiskSectors Refused: "the device's sectors can't be used",
+        "only sectors of 512 or 4096 bytes can", "choose another with `landfall disk eligible`";
+    1238 DiskRemovable Refused: "the device's medium can be taken out",
+        "a disk that holds machines or history must stay", "attach a fixed disk";
+    1239 DiskNameless Refused: "the device can't be known again",
+        "it has neither serial number nor WWID", "give it a serial number where it is attached (`disk.EnableUUID` on ESXi, `serial=` in QEMU)";
+    1240 DiskIsRetention Refused: "the device is the retention volume",
+        "the history is on it, and nothing else may be", "choose another with `landfall disk eligible`";
+    1241 DiskHasData Refused: "there is data on the device",
+        "a new retention volume is made on an empty device only", "choose an empty one, or erase this one if nothing on it is needed";
     1301 PointUnknown Refused: "no such recovery point",
         "no recovery point has this sequence", "see `landfall point list MACHINE`";
     1302 PointOutsideWindow Refused: "outside the retention window",

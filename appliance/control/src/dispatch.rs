@@ -25,6 +25,8 @@ fn reply(service: &dyn Service, request: Request) -> Result<Vec<u8>, ApiError> {
             result(service.machine_remove(remove)?)
         }
         Request::DiskList(_) => result(service.disk_list()?),
+        Request::DiskEligible(eligible) => result(service.disk_eligible(eligible.disk.as_deref())?),
+        Request::DiskWatch(watch) => result(service.disk_watch(watch.after)?),
         Request::PointList(list) => result(service.point_list(list)?),
         Request::Failback(failback) => result(service.failback(failback)?),
         Request::Commit(commit) => {

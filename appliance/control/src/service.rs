@@ -3,8 +3,9 @@
 use units::MachineName;
 
 use crate::api::{
-    Cancel, Commit, Disks, Failback, FailbackStarted, Job, JobId, JobStarted, Jobs, Machine, MachineAdd,
-    MachineRemove, MachineRemoved, Machines, PointList, PointVerify, Points, Retention, Status,
+    Cancel, Commit, DiskEvents, DiskVerdicts, Disks, Failback, FailbackStarted, Job, JobId, JobStarted, Jobs,
+    Machine, MachineAdd, MachineRemove, MachineRemoved, Machines, PointList, PointVerify, Points, Retention,
+    Status,
 };
 use crate::error::ApiError;
 
@@ -30,6 +31,12 @@ pub trait Service: Send + Sync + 'static {
 
     /// Returns every block device.
     fn disk_list(&self) -> Result<Disks, ApiError>;
+
+    /// Returns what each block device, or one, may be used for.
+    fn disk_eligible(&self, disk: Option<&str>) -> Result<DiskVerdicts, ApiError>;
+
+    /// Returns what happened to block devices after an event, as soon as something has, or nothing after a second.
+    fn disk_watch(&self, after: Option<u64>) -> Result<DiskEvents, ApiError>;
 
     /// Returns a machine's recovery points, oldest first.
     fn point_list(&self, request: PointList) -> Result<Points, ApiError>;

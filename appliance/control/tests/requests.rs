@@ -2,8 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 use landfall_control::api::{
-    Cancel, Commit, DiskChoice, DiskList, Failback, FailbackTo, JobId, JobList, JobWatch, MachineAdd,
-    MachineList, MachineRemove, MachineShow, PointList, PointVerify, Request, RetentionShow, StatusShow,
+    Cancel, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, JobId, JobList,
+    JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, PointList, PointVerify, Request,
+    RetentionShow, StatusShow,
 };
 use landfall_control::decode_request;
 use units::{MachineName, Sequence};
@@ -51,6 +52,11 @@ fn all() -> Vec<(Request, &'static str)> {
         (JobList {}.into(), r#"{"request":"job_list"}"#),
         (JobWatch { id: JobId(4) }.into(), r#"{"request":"job_watch","id":4}"#),
         (RetentionShow { machine: None }.into(), r#"{"request":"retention_show","machine":null}"#),
+        (
+            DiskEligible { disk: Some("/dev/sdb".to_owned()) }.into(),
+            r#"{"request":"disk_eligible","disk":"/dev/sdb"}"#,
+        ),
+        (DiskWatch { after: Some(7) }.into(), r#"{"request":"disk_watch","after":7}"#),
     ]
 }
 
@@ -71,6 +77,8 @@ fn place(request: &Request) -> usize {
         Request::JobList(_) => 11,
         Request::JobWatch(_) => 12,
         Request::RetentionShow(_) => 13,
+        Request::DiskEligible(_) => 14,
+        Request::DiskWatch(_) => 15,
     }
 }
 
@@ -78,7 +86,7 @@ fn place(request: &Request) -> usize {
 fn every_request_is_written_and_read_as_it_was() {
     let all = all();
     assert!(all.iter().enumerate().all(|(index, (request, _))| place(request) == index));
-    assert_eq!(all.len(), 14, "every kind is in the list");
+    assert_eq!(all.len(), 16, "every kind is in the list");
     for (request, line) in all {
         assert_eq!(serde_json::to_string(&request).unwrap(), line);
         assert_eq!(decode_request(line.as_bytes()).unwrap(), request);

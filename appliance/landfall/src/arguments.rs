@@ -203,6 +203,16 @@ pub(crate) enum DiskCommand {
     /// List every block device and what it may be used for
     #[command(after_help = "Example:\n  landfall disk list")]
     List,
+    /// Say what each device may be used for; if not, why not, and what to do
+    #[command(after_help = "Without landfalld it judges by itself, and knows no target disks.\n\n\
+                            Examples:\n  landfall disk eligible\n  landfall disk eligible /dev/sdc")]
+    Eligible {
+        /// Only this device
+        device: Option<PathBuf>,
+    },
+    /// Follow devices as they appear, change and go, until interrupted
+    #[command(after_help = "Examples:\n  landfall disk watch\n  landfall disk watch --output json")]
+    Watch,
 }
 
 /// What can be done with recovery points.

@@ -1,6 +1,8 @@
 //! What each command asks and how it shows the answer.
 
 mod disk;
+mod disk_rules;
+mod disk_watch;
 mod explain;
 mod failback;
 mod job;
@@ -55,6 +57,8 @@ pub(crate) fn run(arguments: Arguments, screen: &Screen) -> Result<Ending, Error
         }
         Command::Machine(MachineCommand::Remove(confirmed)) => machine::remove(&context, confirmed),
         Command::Disk(DiskCommand::List) => disk::list(&context),
+        Command::Disk(DiskCommand::Eligible { device }) => disk_rules::eligible(&context, device.as_deref()),
+        Command::Disk(DiskCommand::Watch) => disk_watch::watch(&context),
         Command::Point(PointCommand::List { machine, around, limit }) => {
             point::list(&context, machine, around, limit)
         }

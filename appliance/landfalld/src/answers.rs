@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use blockdev::{Eligibility as Fit, FilePolicy, list_devices};
+use blockdev::FilePolicy;
 use control::api::{
-    Cancel, Commit, Concern, Content, ContentOrigin, Disk, Disks, Eligibility, Failback, FailbackPlan,
+    Cancel, Commit, Concern, Content, ContentOrigin, DiskEvents, DiskVerdicts, Disks, Failback, FailbackPlan,
     FailbackStarted, FailbackTo, Health, Job, JobId, JobStarted, Jobs, Machine, MachineAdd, MachineRemove,
     MachineRemoved, Machines, PlanDisk, PointList, PointVerify, Points, Retention, Status, VolumeUse,
 };
@@ -20,14 +20,20 @@ use crate::report;
 
 /// The service of one master target.
 pub(crate) struct Answers {
-    node: Arc<MasterTarget>,
+    pub(crate) node: Arc<MasterTarget>,
     listen: String,
-    retention: PathBuf,
+    pub(crate) retention: PathBuf,
+    pub(crate) disks: Arc<crate::disks::DiskEvents>,
 }
 
 impl Answers {
-    pub(crate) fn new(node: Arc<MasterTarget>, listen: String, retention: PathBuf) -> Self {
-        Self { node, listen, retention }
+    pub(crate) fn new(
+        node: Arc<MasterTarget>,
+        disks: Arc<crate::disks::DiskEvents>,
+        listen: String,
+        retention: PathBuf,
+    ) -> Self {
+        Self { node, listen, retention, disks }
     }
 
     fn jobs(&self) -> Vec<Job> {
@@ -149,9 +155,15 @@ impl Service for Answers {
     }
 
     fn disk_list(&self) -> Result<Disks, ApiError> {
-        let machines = self.node.machines();
-        let disks = list_devices().into_iter().map(|device| disk(device, &machines)).collect();
-        Ok(Disks { time: now().into(), disks })
+        Ok(self.list_disks())
+    }
+
+    fn disk_eligible(&self, disk: Option<&str>) -> Result<DiskVerdicts, ApiError> {
+        self.judge_disks(disk)
+    }
+
+    fn disk_watch(&self, after: Option<u64>) -> Result<DiskEvents, ApiError> {
+        Ok(self.disk_events(after))
     }
 
     fn point_list(&self, request: PointList) -> Result<Points, ApiError> {
@@ -253,30 +265,6 @@ fn plan_disk(plan: &RewindPlan, index: usize, path: &str) -> PlanDisk {
     PlanDisk { index, path: path.to_owned(), granules: pieces().map(granules).sum(), write_bytes }
 }
 
-fn disk(device: blockdev::DeviceListing, machines: &[Arc<target::Machine>]) -> Disk {
-    let path = device.path.display().to_string();
-    let identity = device.identity.map(|identity| identity.to_string());
-    let is_it = |disk: &retention::HeadDisk| Some(&disk.identity) == identity.as_ref() || disk.path == path;
-    let owner = machines.iter().find_map(|machine| {
-        let index = machine.disks.iter().position(is_it)?;
-        Some(format!("{} disk {index}", machine.name))
-    });
-    let eligible = match (owner, device.eligibility) {
-        (Some(by), _) => Eligibility::Used { by },
-        (None, Fit::Eligible) => Eligibility::Yes {},
-        (None, Fit::InUse { reasons }) => Eligibility::No { reason: reasons.join("; ") },
-        (None, Fit::Unfit { reason }) => Eligibility::No { reason: reason.to_owned() },
-    };
-    Disk {
-        path,
-        len_bytes: device.len.0,
-        sector_bytes: device.sector,
-        model: device.model.unwrap_or_default(),
-        serial: identity.unwrap_or_default(),
-        eligible,
-    }
-}
-
 /// Returns 16 random bytes from the kernel.
 fn random_id() -> Result<MachineId, ApiError> {
     let mut id = [0; 16];
@@ -286,6 +274,6 @@ fn random_id() -> Result<MachineId, ApiError> {
     Ok(MachineId(id))
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::from_system(SystemTime::now())
 }

@@ -51,7 +51,7 @@ pub(crate) fn code_of_replica(error: &ReplicaError) -> Code {
 
 fn code_of_device(error: &DeviceError) -> Code {
     match error {
-        DeviceError::Missing { .. } => Code::DiskMissing,
+        DeviceError::Missing { .. } | DeviceError::Vanished { .. } => Code::DiskMissing,
         DeviceError::InUse { .. } => Code::DiskInUse,
         DeviceError::WrongKind { found: blockdev::FileKind::RegularFile, .. } => Code::DiskIsFile,
         DeviceError::WrongKind { .. } | DeviceError::Unfit { .. } => Code::DiskKind,

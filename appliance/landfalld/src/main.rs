@@ -3,6 +3,8 @@
 
 mod answers;
 mod arguments;
+mod disk_answers;
+mod disks;
 mod failure;
 mod report;
 
@@ -60,7 +62,8 @@ fn run(arguments: &Arguments) -> Result<()> {
     });
     let doorkeeper = node.clone();
     let door = std::thread::spawn(move || doorkeeper.listen(listener, acceptor));
-    let answers = Answers::new(node, address.to_string(), arguments.retention.clone());
+    let disks = disks::DiskEvents::start(&node).context("the disks can't be watched")?;
+    let answers = Answers::new(node, disks, address.to_string(), arguments.retention.clone());
     server.run(Arc::new(answers)).context("the control socket failed")?;
     // A door that could not be held open has said so; the machines are safe either way.
     door.join().map_err(|_| anyhow::anyhow!("the listening thread panicked"))??;

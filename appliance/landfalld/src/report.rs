@@ -79,7 +79,7 @@ fn machine_disk(state: &State, index: usize, disk: &retention::HeadDisk) -> Mach
         len_bytes: disk.device_len.0,
         protected_bytes: protected,
         seeded_bytes: seeded,
-        problem: None,
+        problem: state.sights.get(&index).cloned(),
     }
 }
 

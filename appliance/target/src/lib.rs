@@ -31,6 +31,8 @@ mod node;
 mod operations;
 /// Whether a payload can become its extent.
 mod payload;
+/// Target disks that vanish and come back.
+mod presence;
 /// Why a session ends.
 mod refusal;
 /// Several connections, one order.
@@ -50,4 +52,5 @@ pub use job::{Job, JobKind};
 pub use machine::{Machine, SessionReport};
 pub use node::{MasterTarget, NodeConfig};
 pub use operations::{DiskOffer, Found, PointName};
+pub use presence::DiskSight;
 pub use refusal::SessionEnd;

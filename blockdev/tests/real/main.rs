@@ -9,3 +9,4 @@ mod killing;
 mod opening;
 mod rig;
 mod volumes;
+mod watching;

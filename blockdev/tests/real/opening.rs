@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::rig::{LoopDevice, Mounted, any, flush, one, open, run, sparse_file, write};
 use landfall_blockdev::{
-    Access, DeviceError, Eligibility, Engine, EngineChoice, Expect, FileKind, FilePolicy, Identity,
-    LABEL_ATTRIBUTE, list_devices, open_device, open_engine,
+    Access, DeviceError, Engine, EngineChoice, Expect, FileKind, FilePolicy, Identity, LABEL_ATTRIBUTE,
+    UseKind, list_devices, open_device, open_engine,
 };
 use units::ByteLen;
 
@@ -145,13 +145,13 @@ fn a_mounted_disk_is_refused_for_writing_and_can_be_read() {
     let reader = open_device(&device.path, &any(Access::ReadOnly)).expect("a disk in use can be read");
     let listed =
         list_devices().into_iter().find(|one| one.path == device.path).expect("a loop device is listed");
-    assert!(matches!(&listed.eligibility, Eligibility::InUse { reasons } if !reasons.is_empty()));
+    assert!(matches!(&listed.uses[..], [only] if only.kind == UseKind::Mounted), "{:?}", listed.uses);
     drop(mounted);
     drop(reader);
     drop(open(&device.path));
     let listed =
         list_devices().into_iter().find(|one| one.path == device.path).expect("a loop device is listed");
-    assert_eq!((listed.eligibility, listed.len), (Eligibility::Eligible, ByteLen(LEN)));
+    assert_eq!((listed.uses, listed.len), (Vec::new(), ByteLen(LEN)));
 }
 
 #[test]

@@ -35,6 +35,22 @@ const REPLIES: [&str; 2] = [
     r#"{"type":"result","result":{"version":"0.1.0","machines":[]}}"#,
 ];
 
+/// What a kernel 6.18 said when a loop device was attached, and when a partition of it appeared.
+const UEVENTS: [&str; 2] = [
+    "change@/devices/virtual/block/loop0\0ACTION=change\0DEVPATH=/devices/virtual/block/loop0\0SUBSYSTEM=block\0MAJOR=7\0MINOR=0\0DEVNAME=loop0\0DEVTYPE=disk\0DISKSEQ=11\0SEQNUM=817\0",
+    "add@/devices/virtual/block/loop0/loop0p1\0ACTION=add\0DEVPATH=/devices/virtual/block/loop0/loop0p1\0SUBSYSTEM=block\0MAJOR=259\0MINOR=0\0DEVNAME=loop0p1\0SEQNUM=820\0",
+];
+
+/// Marks of what a disk can hold, and where they stand on a disk of 4 KiB.
+const MARKS: [&[(usize, &[u8])]; 6] = [
+    &[(1080, &[0x53, 0xef]), (1144, b"label")],
+    &[(0, b"XFSB"), (108, b"history")],
+    &[(11, &[0, 2, 4, 1, 0, 2, 0, 2, 0, 8, 0xf8, 8, 0]), (54, b"FAT16   "), (510, &[0x55, 0xaa])],
+    &[(450, &[0xee]), (510, &[0x55, 0xaa]), (512, b"EFI PART")],
+    &[(512, b"LABELONE"), (536, b"LVM2 001")],
+    &[(4086, b"SWAPSPACE2")],
+];
+
 /// Returns the seeds of the decoder of this name; at least one.
 pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
     let text = |lines: &[&str]| lines.iter().map(|line| line.as_bytes().to_vec()).collect();
@@ -51,8 +67,18 @@ pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
         "leaf-table" => vec![leaf_table()],
         "control-request" => text(&REQUESTS),
         "control-reply" => text(&REPLIES),
+        "uevent" => text(&UEVENTS),
+        "disk_content" => MARKS.iter().map(|marks| disk(marks)).collect(),
         _ => Vec::new(),
     }
+}
+
+fn disk(marks: &[(usize, &[u8])]) -> Vec<u8> {
+    let mut bytes = vec![0; 4096];
+    for (at, mark) in marks {
+        bytes[*at..at + mark.len()].copy_from_slice(mark);
+    }
+    bytes
 }
 
 fn unhex(text: &str) -> Vec<u8> {

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use units::{MachineName, Sequence};
 
 use super::{
-    Disks, FailbackStarted, Job, JobId, JobStarted, Jobs, Machine, MachineRemoved, Machines, Points,
-    Retention, Rfc3339, Status,
+    DiskEvents, DiskVerdicts, Disks, FailbackStarted, Job, JobId, JobStarted, Jobs, Machine, MachineRemoved,
+    Machines, Points, Retention, Rfc3339, Status,
 };
 
 /// A kind of request and what answers it.
@@ -70,6 +70,18 @@ requests! {
     } -> MachineRemoved;
     /// Asks for every block device.
     DiskList {} -> Disks;
+    /// Asks what each block device, or one, may be used for.
+    DiskEligible {
+        /// One device; all when absent.
+        #[serde(default)]
+        disk: Option<String>,
+    } -> DiskVerdicts;
+    /// Asks what happened to block devices; answered when something has, or after a second.
+    DiskWatch {
+        /// The newest event that is known; only what comes from now on when absent.
+        #[serde(default)]
+        after: Option<u64>,
+    } -> DiskEvents;
     /// Asks for a machine's recovery points.
     PointList {
         /// Which machine.

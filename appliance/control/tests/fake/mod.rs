@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use landfall_control::api::{
-    Cancel, Commit, Disks, Failback, FailbackStarted, Job, JobId, JobKind, JobOutcome, JobStarted, JobState,
-    Jobs, Machine, MachineAdd, MachineRemove, MachineRemoved, Machines, PointList, PointVerify, Points,
-    Retention, Rfc3339, Status,
+    Cancel, Commit, DiskEvents, DiskVerdicts, Disks, Failback, FailbackStarted, Job, JobId, JobKind,
+    JobOutcome, JobStarted, JobState, Jobs, Machine, MachineAdd, MachineRemove, MachineRemoved, Machines,
+    PointList, PointVerify, Points, Retention, Rfc3339, Status,
 };
 use landfall_control::{ApiError, Code, Service};
 use units::{MachineName, Timestamp};
@@ -49,6 +49,14 @@ impl Service for Fake {
     }
 
     fn disk_list(&self) -> Result<Disks, ApiError> {
+        Err(unknown())
+    }
+
+    fn disk_eligible(&self, _: Option<&str>) -> Result<DiskVerdicts, ApiError> {
+        Err(unknown())
+    }
+
+    fn disk_watch(&self, _: Option<u64>) -> Result<DiskEvents, ApiError> {
         Err(unknown())
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The appender moves `received → durable`, the applier `durable → written → applied`. Nothing here does I/O.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -126,6 +126,8 @@ pub struct State {
     pub stalled: Option<String>,
     /// What the source is to send again.
     pub resends: Resends,
+    /// What was seen of target disks that are not as they should be, by index.
+    pub sights: BTreeMap<usize, String>,
     /// No item is taken: a failback or its like has been asked for.
     pub(crate) closed: bool,
     pub(crate) inbox: VecDeque<Received>,
@@ -295,6 +297,7 @@ impl State {
             full: None,
             stalled: None,
             resends: Resends::default(),
+            sights: BTreeMap::new(),
             closed: false,
             inbox: Default::default(),
             queue: Default::default(),

@@ -1,9 +1,10 @@
 //! What the fake service tells: fixed, so that every output can be compared byte for byte.
 
 use control::api::{
-    Consistency, Content, ContentOrigin, Disk, DiskProof, Eligibility, Epoch, FailbackPlan, Health, HexHash,
-    History, Job, JobId, JobKind, JobOutcome, JobState, Machine, MachineAdd, MachineDisk, Phase, PlanDisk,
-    Point, PointList, Points, Retention, Rfc3339, Session, Status, VolumeUse,
+    Consistency, Content, ContentOrigin, Disk, DiskEvent, DiskEventKind, DiskProof, DiskVerdict, Eligibility,
+    Epoch, FailbackPlan, Health, HexHash, History, Job, JobId, JobKind, JobOutcome, JobState, Machine,
+    MachineAdd, MachineDisk, Phase, PlanDisk, Point, PointList, Points, Reason, Retention, Rfc3339, Session,
+    Status, VolumeUse,
 };
 use control::{ApiError, Code};
 use units::{DiskIndex, EpochNumber, Generation, Hash, MachineName, Sequence, Timestamp};
@@ -136,6 +137,35 @@ pub(super) fn status(machines: Vec<Machine>, jobs: Vec<Job>) -> Status {
         next: None,
     };
     status.derived()
+}
+
+pub(super) fn verdicts() -> Vec<DiskVerdict> {
+    let verdict = |path: &str, holds: &[&str], target_disk, retention_volume| DiskVerdict {
+        path: path.to_owned(),
+        len_bytes: 100 * GIB,
+        holds: holds.iter().map(|what| (*what).to_owned()).collect(),
+        target_disk,
+        retention_volume,
+    };
+    let reason = |code: &str, what: &str, fix: &str| Reason {
+        code: code.to_owned(),
+        what: what.to_owned(),
+        fix: fix.to_owned(),
+    };
+    let data = reason("LF-1241", "it holds file system ext4 at byte 1024", "erase it");
+    let system = || vec![reason("LF-1230", "sda1 is mounted at /", "choose another")];
+    vec![
+        verdict("/dev/sda", &["a GPT partition table at byte 512"], system(), system()),
+        verdict("/dev/sdb", &[], Vec::new(), Vec::new()),
+        verdict("/dev/sdc", &["file system ext4 at byte 1024"], Vec::new(), vec![data]),
+    ]
+}
+
+/// Returns an event about a disk; the number decides which.
+pub(super) fn disk_event(number: u64) -> DiskEvent {
+    let disk = disks().remove(2);
+    let kind = if number % 2 == 1 { DiskEventKind::Added } else { DiskEventKind::Removed };
+    DiskEvent { number, time: now(), kind, disk }
 }
 
 pub(super) fn disks() -> Vec<Disk> {

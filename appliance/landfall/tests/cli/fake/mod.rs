@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use control::api::{
-    Cancel, Commit, Disks, Failback, FailbackStarted, FailbackTo, Job, JobId, JobStarted, Jobs, Machine,
-    MachineAdd, MachineRemove, MachineRemoved, Machines, Phase, PointList, PointVerify, Points, Request,
-    Retention, Status,
+    Cancel, Commit, DiskEligible, DiskEvents, DiskVerdicts, DiskWatch, Disks, Failback, FailbackStarted,
+    FailbackTo, Job, JobId, JobStarted, Jobs, Machine, MachineAdd, MachineRemove, MachineRemoved, Machines,
+    Phase, PointList, PointVerify, Points, Request, Retention, Status,
 };
 use control::{ApiError, Code, Config, Server, Service, Stop};
 use tempfile::TempDir;
@@ -117,6 +117,23 @@ impl Service for Fake {
 
     fn disk_list(&self) -> Result<Disks, ApiError> {
         Ok(Disks { time: facts::now(), disks: if self.empty { Vec::new() } else { facts::disks() } })
+    }
+
+    fn disk_eligible(&self, disk: Option<&str>) -> Result<DiskVerdicts, ApiError> {
+        self.note(DiskEligible { disk: disk.map(str::to_owned) });
+        let mut disks = facts::verdicts();
+        disks.retain(|verdict| disk.is_none_or(|disk| verdict.path == disk));
+        Ok(DiskVerdicts { time: facts::now(), disks })
+    }
+
+    fn disk_watch(&self, after: Option<u64>) -> Result<DiskEvents, ApiError> {
+        self.note(DiskWatch { after });
+        if after == Some(8) {
+            return Err(ApiError::new(Code::Stopping, "the request was not finished"));
+        }
+        let (newest, missed, by_event) = (after.unwrap_or(6) + 1, false, true);
+        let events = vec![facts::disk_event(newest)];
+        Ok(DiskEvents { newest, missed, by_event, events })
     }
 
     fn point_list(&self, request: PointList) -> Result<Points, ApiError> {
