@@ -106,6 +106,13 @@ impl Process {
         self.usage
     }
 
+    /// Returns the memory it holds now. Errors: it is gone.
+    pub fn resident(&self) -> Result<ByteLen> {
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.id())).context("reading its status")?;
+        Ok(ByteLen(field(&status, "VmRSS:") * 1024))
+    }
+
     /// Sends a signal. Errors: the process is gone.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         kill_process(pid_of(&self.child), signal).with_context(|| format!("signalling {}", self.name))
@@ -184,10 +191,6 @@ fn pid_of(child: &Child) -> Pid {
 /// Reads what a process has cost from `/proc`; zero for what is not told (any more).
 fn look_at(id: u32) -> Usage {
     let read = |name: &str| fs::read_to_string(format!("/proc/{id}/{name}")).unwrap_or_default();
-    let field = |text: &str, name: &str| -> u64 {
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
-    };
     let (stat, status, io) = (read("stat"), read("status"), read("io"));
     // The second field is the program's name in parentheses and may itself hold spaces.
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
@@ -197,6 +200,12 @@ fn look_at(id: u32) -> Usage {
         memory_peak: ByteLen(field(&status, "VmHWM:") * 1024),
         written: ByteLen(field(&io, "write_bytes:")),
     }
+}
+
+/// Returns the number behind a name at the start of a line; zero if it is not told.
+fn field(text: &str, name: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
 fn last_lines(path: &Path) -> String {

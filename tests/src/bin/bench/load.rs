@@ -1,5 +1,6 @@
 //! Landfall under a chosen load: single small writes, many machines, random writes.
 
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -36,12 +37,12 @@ pub(crate) fn measure(
 ) -> Result<()> {
     if board.wants("ack p50") || board.wants("ack p99") {
         let mut appliance = appliance()?;
-        acks(board, &mut machine(&appliance, authority, material, "ack-01")?)?;
+        acks(board, &mut machine(&appliance, authority, material, "ack-01", DISK)?)?;
         appliance.stop()?;
     }
     if board.wants("random acked") || board.wants("random applied") {
         let mut appliance = appliance()?;
-        random(board, &mut machine(&appliance, authority, material, "random-01")?)?;
+        random(board, &mut machine(&appliance, authority, material, "random-01", DISK)?)?;
         appliance.stop()?;
     }
     if board.wants("memory of 16") {
@@ -53,16 +54,27 @@ pub(crate) fn measure(
 }
 
 /// Registers a machine with a blank disk and opens its session, past the seed.
-fn machine(appliance: &Appliance, authority: &Authority, material: &Material, name: &str) -> Result<Pusher> {
+pub(crate) fn machine(
+    appliance: &Appliance,
+    authority: &Authority,
+    material: &Material,
+    name: &str,
+    len: ByteLen,
+) -> Result<Pusher> {
     let image = material.lab.file(&format!("{name}.img"));
     drop(std::fs::remove_file(&image));
-    appliance.add_machine(name, &[&Disk::create(&image, DISK, Kind::File)?])?;
-    let issued = authority.directory().with_file_name("ca-issued").join(format!("source-{name}"));
-    let identity = if issued.exists() { issued } else { authority.issue("source", name)? };
-    let mut pusher = Pusher::connect(&appliance.address(), &identity, name, &[DISK])?;
+    appliance.add_machine(name, &[&Disk::create(&image, len, Kind::File)?])?;
+    let identity = issued(authority, name)?;
+    let mut pusher = Pusher::connect(&appliance.address(), &identity, name, &[len])?;
     let first = pusher.mark()?;
     pusher.wait_durable(first)?;
     Ok(pusher)
+}
+
+/// Returns the directory of a source's certificate, made at first.
+pub(crate) fn issued(authority: &Authority, name: &str) -> Result<PathBuf> {
+    let issued = authority.directory().with_file_name("ca-issued").join(format!("source-{name}"));
+    if issued.exists() { Ok(issued) } else { authority.issue("source", name) }
 }
 
 /// Times 4 KiB writes, each acked before the next is sent.
@@ -124,7 +136,7 @@ fn many(appliance: &Appliance, authority: &Authority, material: &Material) -> Re
     let names: Vec<_> = (0..MACHINES).map(|number| format!("busy-{number:02}")).collect();
     let mut pushers = Vec::new();
     for name in &names {
-        pushers.push(machine(appliance, authority, material, name)?);
+        pushers.push(machine(appliance, authority, material, name, DISK)?);
     }
     let end = Instant::now() + BUSY;
     thread::scope(|scope| {

@@ -5,6 +5,7 @@
 //! several turns.
 
 mod board;
+mod cost;
 mod limits;
 mod load;
 mod material;

@@ -45,6 +45,25 @@ impl Material {
         Ok(Self { lab, len, first, moved, touched })
     }
 
+    /// Gives the disk at `path` the first `len` bytes of `content`, and returns the bytes of all leaves that are now others.
+    pub(crate) fn cut(&self, content: &Path, path: &Path, len: ByteLen) -> Result<u64> {
+        let source = File::open(content).with_context(|| format!("opening {}", content.display()))?;
+        let disk = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        let disk = disk.with_context(|| format!("opening {}", path.display()))?;
+        disk.set_len(len.0)?;
+        let (mut new, mut old, mut changed) = (vec![0; RUN as usize], vec![0; RUN as usize], 0);
+        for at in (0..len.0).step_by(RUN as usize) {
+            source.read_exact_at(&mut new, at)?;
+            disk.read_exact_at(&mut old, at)?;
+            if new != old {
+                disk.write_all_at(&new, at)?;
+                changed += RUN;
+            }
+        }
+        disk.sync_all().context("flushing the cut disk")?;
+        Ok(changed)
+    }
+
     /// Makes a new, empty disk of the same size; an old one of the name is removed first.
     pub(crate) fn blank(&self, name: &str) -> Result<PathBuf> {
         let path = self.lab.file(name);

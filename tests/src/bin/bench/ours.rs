@@ -15,6 +15,7 @@ use landfall_tests::report::megabytes_per_second;
 use landfall_tests::source::Source;
 
 use crate::board::Board;
+use crate::cost;
 use crate::load;
 use crate::material::Material;
 use crate::peers::same;
@@ -71,7 +72,8 @@ impl<'material> Ours<'material> {
             turn.recover(board)?;
             turn.appliance.stop()?;
         }
-        load::measure(board, &mut || self.fresh_appliance(), &self.authority, self.material)
+        load::measure(board, &mut || self.fresh_appliance(), &self.authority, self.material)?;
+        cost::measure(board, &mut || self.fresh_appliance(), &self.authority, self.material)
     }
 
     fn turn(&self) -> Result<Turn<'material>> {
@@ -80,9 +82,7 @@ impl<'material> Ours<'material> {
         appliance.add_machine(MACHINE, &[&target])?;
         let lab = &self.material.lab;
         drop(fs::remove_dir_all(lab.file(&format!("state-{MACHINE}"))));
-        let identity =
-            self.authority.directory().with_file_name("ca-issued").join(format!("source-{MACHINE}"));
-        let identity = if identity.exists() { identity } else { self.authority.issue("source", MACHINE)? };
+        let identity = load::issued(&self.authority, MACHINE)?;
         let source = Source::new(lab, &self.binaries, MACHINE, &identity, &appliance.address())?;
         Ok(Turn { material: self.material, appliance, source, target, disk: lab.file("source.img") })
     }
