@@ -123,12 +123,14 @@ impl Process {
         if !self.is_running()? {
             bail!("{} had ended before it was killed: {}", self.name, self.last_words());
         }
+        self.look();
         self.signal(Signal::KILL)?;
         Ok(self.wait(Duration::from_secs(30))?.usage)
     }
 
     /// Ends it with SIGTERM and waits until it is gone. Errors: it is still there after `limit`.
-    pub fn stop(self, limit: Duration) -> Result<Ended> {
+    pub fn stop(mut self, limit: Duration) -> Result<Ended> {
+        self.look();
         self.signal(Signal::TERM)?;
         self.wait(limit)
     }

@@ -38,7 +38,7 @@ impl Answers {
 
     fn jobs(&self) -> Vec<Job> {
         let describe =
-            |job: &Arc<target::Job>| report::job(job, self.node.machine(&job.machine).ok().as_deref(), now());
+            |job: &Arc<target::Job>| report::job(job, self.node.machine(&job.machine).ok().as_deref());
         self.node.jobs().iter().map(describe).collect()
     }
 

@@ -126,10 +126,10 @@ pub(crate) fn named(state: &State, sequence: Sequence) -> Point {
 }
 
 /// Describes a job.
-pub(crate) fn job(job: &target::Job, machine: Option<&target::Machine>, now: Timestamp) -> Job {
+pub(crate) fn job(job: &target::Job, machine: Option<&target::Machine>) -> Job {
     let (done, total) = job.progress.bytes();
     let ended = job.progress.ended();
-    let when = ended.as_ref().map(|_| *lock(&job.ended).get_or_insert(now));
+    let when = ended.as_ref().and_then(|_| job.ended.get().copied());
     let error = ended.as_ref().and_then(|end| end.as_ref().err()).map(|error| {
         let what = format!("{} of {} to sequence {} failed", kind_name(job.kind), job.machine, job.to);
         let error = ApiError::new(code_of_replica(error), what).because(target::replica::chain(error));

@@ -1,10 +1,11 @@
 //! Long work that operators started: who, what, how far.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use units::{Hash, MachineName, Sequence, Timestamp};
 
+use crate::clock;
 use crate::machine::lock;
 use crate::replica::Progress;
 
@@ -38,8 +39,8 @@ pub struct Job {
     pub progress: Arc<Progress>,
     /// What a verification has found: the root of each disk.
     pub roots: Mutex<Option<Vec<Hash>>>,
-    /// When its end was first seen.
-    pub ended: Mutex<Option<Timestamp>>,
+    /// When it ended; told as soon as `progress` tells the end.
+    pub ended: Arc<OnceLock<Timestamp>>,
 }
 
 /// The jobs of this server.
@@ -58,15 +59,18 @@ impl Jobs {
     ) -> Arc<Job> {
         let mut jobs = lock(&self.jobs);
         jobs.0 += 1;
+        let ended = Arc::new(OnceLock::new());
+        let told = ended.clone();
+        let progress = Arc::new(Progress::telling(move || _ = told.set(clock::now())));
         let job = Arc::new(Job {
             id: jobs.0,
             kind,
             machine: machine.clone(),
             to,
             started: now,
-            progress: Arc::default(),
+            progress,
             roots: Mutex::default(),
-            ended: Mutex::default(),
+            ended,
         });
         jobs.1.push_back(job.clone());
         if jobs.1.len() > REMEMBERED {

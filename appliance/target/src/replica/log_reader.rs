@@ -1,6 +1,7 @@
 //! Reads logs: record by record to find their end, and extent by extent for their content.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use blockdev::{DeviceSlot, Engine, PageBuf, PagePool};
 use retention::{
@@ -191,44 +192,81 @@ fn belongs(body: Body, log: Log) -> Result<Body, DecodeError> {
     if its == log { Ok(body) } else { Err(DecodeError::Misplaced { what: "log", found, expected }) }
 }
 
-/// Reads the payload of each extent from its log, and gives it to `take` with its number, in the order the reads end. The payloads
-/// are not verified. Neighbours in one log are read together.
-pub(crate) fn read_payloads<E: Engine>(
-    engine: &mut E,
-    pool: &PagePool,
-    sources: &[(DeviceSlot, ByteOffset, &Extent)],
-    mut take: impl FnMut(usize, &[u8]) -> Result<(), ReplicaError>,
-) -> Result<(), ReplicaError> {
-    let block = BLOCK_LEN as u64;
-    let mut reads: Vec<ReadAt> = Vec::new();
-    let mut members: Vec<Vec<usize>> = Vec::new();
-    for (index, (slot, at, extent)) in sources.iter().enumerate() {
-        let len = encoded_len(extent) as u64;
-        let (start, end) = (at.0 / block * block, (at.0 + len).next_multiple_of(block));
-        let joins = reads.last().is_some_and(|last: &ReadAt| {
+/// Where the payload of an extent starts, in which log.
+pub(crate) type PayloadSource<'a> = (DeviceSlot, ByteOffset, &'a Extent);
+
+/// The reads that bring payloads from their logs. Neighbours in one log are read together.
+#[derive(Default)]
+pub(crate) struct PayloadReads {
+    /// The reads.
+    pub(crate) reads: Vec<ReadAt>,
+    /// For each read, the payloads it brings: their number, and where they lie in what was read.
+    members: Vec<Vec<(usize, Range<usize>)>>,
+    /// Payloads that need no read.
+    empty: Vec<usize>,
+}
+
+impl PayloadReads {
+    pub(crate) fn new(sources: &[PayloadSource<'_>]) -> Self {
+        let mut plan = Self::default();
+        for (index, (slot, at, extent)) in sources.iter().enumerate() {
+            plan.add(index, *slot, at.0, encoded_len(extent));
+        }
+        plan
+    }
+
+    fn add(&mut self, index: usize, slot: DeviceSlot, at: u64, len: usize) {
+        let block = BLOCK_LEN as u64;
+        let (start, end) = (at / block * block, (at + len as u64).next_multiple_of(block));
+        let joins = self.reads.last().is_some_and(|last| {
             let last_end = last.at.0 + last.len as u64;
-            last.slot == *slot
+            last.slot == slot
                 && start >= last.at.0
                 && start <= last_end
                 && end - last.at.0 <= TRANSFER_LEN as u64
         });
         if len == 0 {
-            take(index, &[])?;
-        } else if joins {
-            let last = reads.last_mut().expect("there is a last read to join");
-            last.len = last.len.max((end - last.at.0) as usize);
-            members.last_mut().expect("each read has members").push(index);
-        } else {
-            reads.push(ReadAt { slot: *slot, at: ByteOffset(start), len: (end - start) as usize });
-            members.push(vec![index]);
+            return self.empty.push(index);
         }
+        if !joins {
+            self.reads.push(ReadAt { slot, at: ByteOffset(start), len: (end - start) as usize });
+            self.members.push(Vec::new());
+        }
+        let (read, members) =
+            self.reads.last_mut().zip(self.members.last_mut()).expect("there is a read to join");
+        read.len = read.len.max((end - read.at.0) as usize);
+        let from = (at - read.at.0) as usize;
+        members.push((index, from..from + len));
     }
-    read_each(engine, pool, &reads, |read, buffer| {
-        for &index in &members[read] {
-            let (_, at, extent) = sources[index];
-            let from = at.since(reads[read].at).as_usize();
-            take(index, &buffer[from..from + encoded_len(extent)])?;
-        }
-        Ok(())
-    })
+
+    /// Gives `take` each payload that a read brought, with its number.
+    pub(crate) fn deliver(
+        &self,
+        read: usize,
+        bytes: &[u8],
+        mut take: impl FnMut(usize, &[u8]) -> Result<(), ReplicaError>,
+    ) -> Result<(), ReplicaError> {
+        self.members[read].iter().try_for_each(|(index, range)| take(*index, &bytes[range.clone()]))
+    }
+
+    /// Gives `take` each payload that needs no read, with its number.
+    pub(crate) fn deliver_empty(
+        &self,
+        mut take: impl FnMut(usize, &[u8]) -> Result<(), ReplicaError>,
+    ) -> Result<(), ReplicaError> {
+        self.empty.iter().try_for_each(|index| take(*index, &[]))
+    }
+}
+
+/// Reads the payload of each extent from its log, and gives it to `take` with its number, in the order the reads end. The payloads
+/// are not verified.
+pub(crate) fn read_payloads<E: Engine>(
+    engine: &mut E,
+    pool: &PagePool,
+    sources: &[PayloadSource<'_>],
+    mut take: impl FnMut(usize, &[u8]) -> Result<(), ReplicaError>,
+) -> Result<(), ReplicaError> {
+    let plan = PayloadReads::new(sources);
+    plan.deliver_empty(&mut take)?;
+    read_each(engine, pool, &plan.reads, |read, buffer| plan.deliver(read, &buffer, &mut take))
 }

@@ -15,19 +15,21 @@ use retention::{
     RewindPlan, encoded_len, plan_rewind,
 };
 use units::{ByteLen, EpochNumber, Sequence};
-use wire::{Extent, Span};
+use wire::Span;
 
 use super::apply::{Applier, Run};
 use super::destage::Pieces;
 use super::error::{FailureKind, ReplicaError};
-use super::log_reader::read_payloads;
+use super::log_reader::{PayloadReads, PayloadSource};
 use super::paths;
 use super::planted::Planted;
 use super::progress::Progress;
-use super::transfer::{DiskWriter, flush_all};
+use super::transfer::{DiskWriter, flush_all, read_each};
 
 /// Bytes of target disk one slice brings to the point.
 const SLICE_LEN: u64 = 16 << 20;
+/// Bytes of target disk that are written while the payloads of as many more are read.
+const GROUP_LEN: u64 = 2 << 20;
 
 /// A rewind under way.
 pub(crate) struct RewindRun {
@@ -175,29 +177,62 @@ impl<V> Applier<V> {
         }
     }
 
+    /// While one group of pieces is written, the payloads of the next are read.
     fn rewind_pieces<E: Engine>(&mut self, engine: &mut E, run: &mut RewindRun) -> Result<(), ReplicaError>
     where
         V: Volume<Device = E::Device>,
     {
-        let mut len = 0;
-        let slice = run.plan.pieces[run.next..].iter().take_while(|piece| {
-            len += piece.span.len.0;
-            len <= SLICE_LEN || len == piece.span.len.0
-        });
-        let count = slice.count();
+        let count = pieces_within(&run.plan.pieces[run.next..], SLICE_LEN);
         let pieces = &run.plan.pieces[run.next..run.next + count];
-        let payloads = self.payloads(engine, &mut run.logs, pieces)?;
-        assert_eq!(payloads.of_piece.len(), pieces.len(), "every piece has a payload");
+        let mut groups = Vec::new();
+        let mut rest = pieces;
+        while !rest.is_empty() {
+            let (group, others) = rest.split_at(pieces_within(rest, GROUP_LEN));
+            groups.push(self.group(engine, &mut run.logs, group)?);
+            rest = others;
+        }
+        let machine = self.machine();
         let mut writer = DiskWriter::new(engine, &self.pool, &self.disks);
         let mut parts = Pieces { decoder: &mut self.decoder, scratch: Vec::new(), holds: None };
-        for (piece, &source) in pieces.iter().zip(&payloads.of_piece) {
-            let payload = &payloads.bytes[source];
-            parts.write(&mut writer, &piece.span, &piece.entry.extent, payload, (0, source))?;
+        groups.first().map_or(Ok(()), |first| writer.read_ahead(&first.reads.reads))?;
+        for (number, group) in groups.iter().enumerate() {
+            let payloads = group.payloads(machine, writer.collect()?)?;
+            if let Some(next) = groups.get(number + 1) {
+                writer.read_ahead(&next.reads.reads)?;
+            }
+            for (piece, &source) in group.pieces.iter().zip(&group.of_piece) {
+                let (extent, payload) = (&piece.entry.extent, &payloads[source]);
+                parts.write(&mut writer, &piece.span, extent, payload, (number, source))?;
+            }
         }
         writer.finish()?;
         run.progress.advance(pieces.iter().map(|piece| piece.span.len.0).sum());
         run.next += count;
         Ok(())
+    }
+
+    /// Says how the payloads of some pieces are read.
+    fn group<'p, E: Engine>(
+        &self,
+        engine: &mut E,
+        logs: &mut OpenLogs,
+        pieces: &'p [Piece],
+    ) -> Result<Group<'p>, ReplicaError>
+    where
+        V: Volume<Device = E::Device>,
+    {
+        let mut firsts: Vec<&Piece> = Vec::new();
+        let mut of_piece = Vec::with_capacity(pieces.len());
+        let mut sources: Vec<PayloadSource<'_>> = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            if firsts.last().is_none_or(|last| (last.epoch, &last.entry) != (piece.epoch, &piece.entry)) {
+                let slot = logs.slot(engine, &self.volume, self.machine(), piece.epoch, piece.entry.log)?;
+                sources.push((slot, piece.entry.payload_at, &piece.entry.extent));
+                firsts.push(piece);
+            }
+            of_piece.push(firsts.len() - 1);
+        }
+        Ok(Group { pieces, reads: PayloadReads::new(&sources), firsts, of_piece })
     }
 
     /// Reads and verifies the payload of every piece; neighbours that come from one extent share it.
@@ -210,31 +245,14 @@ impl<V> Applier<V> {
     where
         V: Volume<Device = E::Device>,
     {
-        let machine = self.machine();
-        let mut firsts: Vec<&Piece> = Vec::new();
-        let mut of_piece = Vec::with_capacity(pieces.len());
-        let mut sources: Vec<(DeviceSlot, _, &Extent)> = Vec::with_capacity(pieces.len());
-        for piece in pieces {
-            if firsts.last().is_none_or(|last| (last.epoch, &last.entry) != (piece.epoch, &piece.entry)) {
-                let slot = logs.slot(engine, &self.volume, machine, piece.epoch, piece.entry.log)?;
-                sources.push((slot, piece.entry.payload_at, &piece.entry.extent));
-                firsts.push(piece);
-            }
-            of_piece.push(firsts.len() - 1);
-        }
-        let mut bytes = vec![Vec::new(); firsts.len()];
-        read_payloads(engine, &self.pool, &sources, |index, found| {
-            let piece = firsts[index];
-            let damaged = |cause| ReplicaError::Damaged {
-                file: log_path(machine, piece.epoch, piece.entry.log),
-                at: piece.entry.payload_at,
-                cause,
-            };
-            ExtentDecoder::verify(&piece.entry.extent, found).map_err(damaged)?;
-            bytes[index] = found.to_vec();
+        let group = self.group(engine, logs, pieces)?;
+        let mut found = Vec::with_capacity(group.reads.reads.len());
+        read_each(engine, &self.pool, &group.reads.reads, |read, buffer| {
+            found.push((read, buffer.to_vec()));
             Ok(())
         })?;
-        Ok(Payloads { bytes, of_piece })
+        let bytes = group.payloads(self.machine(), found)?;
+        Ok(Payloads { bytes, of_piece: group.of_piece })
     }
 
     /// Steps 4 and 5 of a rewind.
@@ -293,6 +311,51 @@ impl<V> Applier<V> {
             spans.extend(after.map(IndexEntry::span));
         }
         Ok(Some(spans))
+    }
+}
+
+/// Returns how many pieces at the front make up at most `most` bytes; at least one.
+fn pieces_within(pieces: &[Piece], most: u64) -> usize {
+    let mut len = 0;
+    let fits = |piece: &&Piece| {
+        len += piece.span.len.0;
+        len <= most || len == piece.span.len.0
+    };
+    pieces.iter().take_while(fits).count()
+}
+
+/// Pieces whose payloads are read together.
+struct Group<'p> {
+    pieces: &'p [Piece],
+    reads: PayloadReads,
+    /// Of neighbours that come from one extent, the first.
+    firsts: Vec<&'p Piece>,
+    /// For each piece, which of `firsts` has its extent.
+    of_piece: Vec<usize>,
+}
+
+impl Group<'_> {
+    /// Takes the payloads out of what was read, and verifies each.
+    fn payloads(
+        &self,
+        machine: units::MachineId,
+        found: Vec<(usize, Vec<u8>)>,
+    ) -> Result<Vec<Vec<u8>>, ReplicaError> {
+        let mut bytes = vec![Vec::new(); self.firsts.len()];
+        let mut take = |index: usize, payload: &[u8]| {
+            let piece = self.firsts[index];
+            let damaged = |cause| ReplicaError::Damaged {
+                file: log_path(machine, piece.epoch, piece.entry.log),
+                at: piece.entry.payload_at,
+                cause,
+            };
+            ExtentDecoder::verify(&piece.entry.extent, payload).map_err(damaged)?;
+            bytes[index] = payload.to_vec();
+            Ok(())
+        };
+        self.reads.deliver_empty(&mut take)?;
+        found.iter().try_for_each(|(read, found)| self.reads.deliver(*read, found, &mut take))?;
+        Ok(bytes)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Many reads or writes at once, with bounded memory, on one engine.
 
+use std::collections::VecDeque;
+
 use blockdev::{Completion, DeviceError, DeviceSlot, Engine, Operation, PageBuf, PagePool, Request};
 use units::{ByteLen, ByteOffset, DiskIndex};
 use wire::Span;
@@ -67,21 +69,32 @@ fn completed_read(completion: Completion) -> Result<(usize, PageBuf), ReplicaErr
     Ok((usize::try_from(completion.tag).expect("the tag is an index of ours"), into))
 }
 
-/// Writes to the target disks of one machine. Neighbours that follow one another become one write.
+/// Writes to the target disks of one machine, and reads beside it what is to be written next. Neighbours that follow one another
+/// become one write.
 pub(crate) struct DiskWriter<'e, E: Engine> {
     engine: &'e mut E,
     pool: &'e PagePool,
     slots: &'e [DeviceSlot],
     open: Option<(DiskIndex, ByteOffset, PageBuf)>,
+    ahead: ReadAhead,
     failure: Option<DeviceError>,
     done: Vec<Completion>,
+}
+
+/// Reads that run beside writes.
+#[derive(Default)]
+struct ReadAhead {
+    waiting: VecDeque<(usize, ReadAt)>,
+    in_flight: usize,
+    /// By number of the read; copied, so that no buffer is held that a write may need.
+    arrived: Vec<(usize, Vec<u8>)>,
 }
 
 impl<'e, E: Engine> DiskWriter<'e, E> {
     /// Begins; `slots` are the disks, by index.
     pub(crate) fn new(engine: &'e mut E, pool: &'e PagePool, slots: &'e [DeviceSlot]) -> Self {
         assert_eq!(engine.in_flight(), 0, "one transfer uses the engine at a time");
-        Self { engine, pool, slots, open: None, failure: None, done: Vec::new() }
+        Self { engine, pool, slots, open: None, ahead: ReadAhead::default(), failure: None, done: Vec::new() }
     }
 
     /// Returns the memory whose bytes will be written at the span, to be filled by the caller. Spans must not overlap until
@@ -113,6 +126,45 @@ impl<'e, E: Engine> DiskWriter<'e, E> {
         }
         self.close()?;
         self.submit(span.disk, Operation::WriteZeroes { at: span.start, len: span.len })
+    }
+
+    /// Begins reads that run while what is put from now on is written; what they read must not be what is written.
+    pub(crate) fn read_ahead(&mut self, reads: &[ReadAt]) -> Result<(), ReplicaError> {
+        assert!(self.ahead.is_done() && self.ahead.arrived.is_empty(), "one run of reads at a time");
+        self.ahead.waiting.extend(reads.iter().copied().enumerate());
+        self.submit_reads();
+        Ok(())
+    }
+
+    /// Waits for the reads that were begun, and returns what each found, by its number, in the order they ended. Errors: the
+    /// first read or write that failed.
+    pub(crate) fn collect(&mut self) -> Result<Vec<(usize, Vec<u8>)>, ReplicaError> {
+        while !self.ahead.is_done() && self.failure.is_none() {
+            self.submit_reads();
+            assert!(
+                self.engine.in_flight() > 0,
+                "an idle engine takes a read, and an idle pool lends a buffer"
+            );
+            self.reap(1)?;
+        }
+        match self.failure.take() {
+            Some(error) => Err(error.into()),
+            None => Ok(std::mem::take(&mut self.ahead.arrived)),
+        }
+    }
+
+    /// Submits reads as long as there are buffers for them.
+    fn submit_reads(&mut self) {
+        while let Some((number, read)) = self.ahead.waiting.front().copied()
+            && let Some(into) = self.pool.lend(read.len)
+        {
+            let operation = Operation::Read { at: read.at, into };
+            if self.engine.submit(Request { slot: read.slot, tag: number as u64, operation }).is_err() {
+                return;
+            }
+            self.ahead.waiting.pop_front();
+            self.ahead.in_flight += 1;
+        }
     }
 
     /// Waits for every write. Errors: the first write that failed; then the device is out.
@@ -153,9 +205,20 @@ impl<'e, E: Engine> DiskWriter<'e, E> {
     fn reap(&mut self, at_least: usize) -> Result<(), ReplicaError> {
         self.engine.wait(at_least, &mut self.done)?;
         for completion in self.done.drain(..) {
+            if let Operation::Read { into, .. } = &completion.operation {
+                self.ahead.in_flight -= 1;
+                self.ahead.arrived.push((completion.tag as usize, into.to_vec()));
+            }
             self.failure = self.failure.take().or(completion.outcome.err());
         }
+        self.submit_reads();
         Ok(())
+    }
+}
+
+impl ReadAhead {
+    fn is_done(&self) -> bool {
+        self.waiting.is_empty() && self.in_flight == 0
     }
 }
 
