@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use blockdev::{DeviceSlot, Engine, PageBuf, PagePool};
+use blockdev::{DeviceSlot, Engine, PagePool};
 use retention::{
     BLOCK_LEN, Body, DecodeError, ExtentDecoder, Log, RECORD_HEADER_LEN, RecordHead, Tail, TailScan,
     decode_body, encoded_len,
@@ -15,12 +15,15 @@ use super::error::ReplicaError;
 use super::log_writer::GROUP_LEN_MAX;
 use super::transfer::{ReadAt, TRANSFER_LEN, read_each};
 
-/// Bytes read at once while walking a log.
+/// Bytes read at once while walking a log: the least, for records that are long and of which only the head is wanted; and the
+/// most, for short ones that are all wanted.
 const WINDOW_LEN: usize = 96 << 10;
+const WINDOW_LEN_MAX: usize = 4 * TRANSFER_LEN;
 /// How far behind an unreadable record proof is looked for: further than the longest group.
 const PROOF_LEN: u64 = 20 << 20;
 
 const _: () = assert!(WINDOW_LEN <= TRANSFER_LEN && WINDOW_LEN.is_multiple_of(BLOCK_LEN));
+const _: () = assert!(TRANSFER_LEN.is_multiple_of(BLOCK_LEN));
 const _: () = assert!(PROOF_LEN > GROUP_LEN_MAX, "behind a damaged group the next one is still seen");
 const _: () =
     assert!(WINDOW_LEN > RECORD_HEADER_LEN + (64 << 10) + BLOCK_LEN, "a header and body fit a window");
@@ -39,13 +42,14 @@ pub(crate) struct LogReader<'e, E: Engine> {
     pool: &'e PagePool,
     slot: DeviceSlot,
     log: Log,
-    window: Option<(u64, PageBuf)>,
+    window: Option<(u64, Vec<u8>)>,
+    window_len: usize,
     keeps_torn_groups: bool,
 }
 
 impl<'e, E: Engine> LogReader<'e, E> {
     pub(crate) fn new(engine: &'e mut E, pool: &'e PagePool, slot: DeviceSlot, log: Log) -> Self {
-        Self { engine, pool, slot, log, window: None, keeps_torn_groups: false }
+        Self { engine, pool, slot, log, window: None, window_len: WINDOW_LEN, keeps_torn_groups: false }
     }
 
     /// Plants a mistake: what is whole of a torn group is kept, wherever it ends.
@@ -125,24 +129,30 @@ impl<'e, E: Engine> LogReader<'e, E> {
         let inside =
             |start: u64, len: usize| start <= at && (at + needed).min(file_end) <= start + len as u64;
         if !self.window.as_ref().is_some_and(|(start, buffer)| inside(*start, buffer.len())) {
-            self.window = None;
             let start = at / BLOCK_LEN as u64 * BLOCK_LEN as u64;
-            let len = file_end.saturating_sub(start).min(WINDOW_LEN as u64) as usize;
+            let goes_on =
+                self.window.take().is_some_and(|(from, bytes)| at < from + (bytes.len() + BLOCK_LEN) as u64);
+            self.window_len = if goes_on { (2 * self.window_len).min(WINDOW_LEN_MAX) } else { WINDOW_LEN };
+            let len = file_end.saturating_sub(start).min(self.window_len as u64) as usize;
             self.window = Some((start, self.read(start, len)?));
         }
         let (start, buffer) = self.window.as_ref().expect("the window was just read");
         Ok(buffer.get((at - start) as usize..).unwrap_or_default())
     }
 
-    fn read(&mut self, at: u64, len: usize) -> Result<PageBuf, ReplicaError> {
-        let mut found = PageBuf::zeroed(0);
-        if len > 0 {
-            let read = ReadAt { slot: self.slot, at: ByteOffset(at), len };
-            read_each(self.engine, self.pool, &[read], |_, buffer| {
-                found = buffer;
-                Ok(())
-            })?;
-        }
+    fn read(&mut self, at: u64, len: usize) -> Result<Vec<u8>, ReplicaError> {
+        let starts = (0..len).step_by(TRANSFER_LEN);
+        let read = |start: usize| ReadAt {
+            slot: self.slot,
+            at: ByteOffset(at + start as u64),
+            len: TRANSFER_LEN.min(len - start),
+        };
+        let reads: Vec<_> = starts.map(read).collect();
+        let mut found = vec![0; len];
+        read_each(self.engine, self.pool, &reads, |part, buffer| {
+            found[part * TRANSFER_LEN..][..buffer.len()].copy_from_slice(&buffer);
+            Ok(())
+        })?;
         Ok(found)
     }
 
