@@ -10,6 +10,7 @@ mod budget;
 mod destage;
 mod epochs;
 mod error;
+mod fetch;
 mod limits;
 mod log_reader;
 mod log_writer;

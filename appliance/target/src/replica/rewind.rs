@@ -6,25 +6,22 @@
 //! 4. The target disks are flushed.
 //! 5. The head says that the disks stand at the point, durable.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use blockdev::{DeviceSlot, Engine, Volume};
+use blockdev::{Engine, Volume};
 use retention::{
-    Afterwards, DecodeError, EpochIndex, ExtentDecoder, IndexEntry, Lifecycle, Log, Piece, PointRange,
-    RewindPlan, encoded_len, plan_rewind,
+    Afterwards, EpochIndex, IndexEntry, Lifecycle, Log, Piece, PointRange, RewindPlan, plan_rewind,
 };
-use units::{ByteLen, EpochNumber, Sequence};
+use units::Sequence;
 use wire::Span;
 
 use super::apply::{Applier, Run};
 use super::destage::Pieces;
 use super::error::{FailureKind, ReplicaError};
-use super::log_reader::{PayloadReads, PayloadSource};
-use super::paths;
+use super::fetch::OpenLogs;
 use super::planted::Planted;
 use super::progress::Progress;
-use super::transfer::{DiskWriter, flush_all, read_each};
+use super::transfer::{DiskWriter, flush_all};
 
 /// Bytes of target disk one slice brings to the point.
 const SLICE_LEN: u64 = 16 << 20;
@@ -37,20 +34,6 @@ pub(crate) struct RewindRun {
     next: usize,
     logs: OpenLogs,
     progress: Arc<Progress>,
-}
-
-/// The logs a plan reads from, opened as they are needed.
-#[derive(Default)]
-pub(crate) struct OpenLogs {
-    slots: BTreeMap<(EpochNumber, Log), DeviceSlot>,
-}
-
-/// The payloads of some pieces.
-pub(crate) struct Payloads {
-    /// Verified, not decoded.
-    pub(crate) bytes: Vec<Vec<u8>>,
-    /// For each piece, which of `bytes` is its extent's.
-    pub(crate) of_piece: Vec<usize>,
 }
 
 impl RewindRun {
@@ -211,50 +194,6 @@ impl<V> Applier<V> {
         Ok(())
     }
 
-    /// Says how the payloads of some pieces are read.
-    fn group<'p, E: Engine>(
-        &self,
-        engine: &mut E,
-        logs: &mut OpenLogs,
-        pieces: &'p [Piece],
-    ) -> Result<Group<'p>, ReplicaError>
-    where
-        V: Volume<Device = E::Device>,
-    {
-        let mut firsts: Vec<&Piece> = Vec::new();
-        let mut of_piece = Vec::with_capacity(pieces.len());
-        let mut sources: Vec<PayloadSource<'_>> = Vec::with_capacity(pieces.len());
-        for piece in pieces {
-            if firsts.last().is_none_or(|last| (last.epoch, &last.entry) != (piece.epoch, &piece.entry)) {
-                let slot = logs.slot(engine, &self.volume, self.machine(), piece.epoch, piece.entry.log)?;
-                sources.push((slot, piece.entry.payload_at, &piece.entry.extent));
-                firsts.push(piece);
-            }
-            of_piece.push(firsts.len() - 1);
-        }
-        Ok(Group { pieces, reads: PayloadReads::new(&sources), firsts, of_piece })
-    }
-
-    /// Reads and verifies the payload of every piece; neighbours that come from one extent share it.
-    pub(crate) fn payloads<E: Engine>(
-        &mut self,
-        engine: &mut E,
-        logs: &mut OpenLogs,
-        pieces: &[Piece],
-    ) -> Result<Payloads, ReplicaError>
-    where
-        V: Volume<Device = E::Device>,
-    {
-        let group = self.group(engine, logs, pieces)?;
-        let mut found = Vec::with_capacity(group.reads.reads.len());
-        read_each(engine, &self.pool, &group.reads.reads, |read, buffer| {
-            found.push((read, buffer.to_vec()));
-            Ok(())
-        })?;
-        let bytes = group.payloads(self.machine(), found)?;
-        Ok(Payloads { bytes, of_piece: group.of_piece })
-    }
-
     /// Steps 4 and 5 of a rewind.
     fn end_rewind<E: Engine>(&mut self, engine: &mut E) -> Result<(), ReplicaError> {
         let Lifecycle::Rewinding { to, then, .. } = self.head.head().lifecycle else {
@@ -322,99 +261,4 @@ fn pieces_within(pieces: &[Piece], most: u64) -> usize {
         len <= most || len == piece.span.len.0
     };
     pieces.iter().take_while(fits).count()
-}
-
-/// Pieces whose payloads are read together.
-struct Group<'p> {
-    pieces: &'p [Piece],
-    reads: PayloadReads,
-    /// Of neighbours that come from one extent, the first.
-    firsts: Vec<&'p Piece>,
-    /// For each piece, which of `firsts` has its extent.
-    of_piece: Vec<usize>,
-}
-
-impl Group<'_> {
-    /// Takes the payloads out of what was read, and verifies each.
-    fn payloads(
-        &self,
-        machine: units::MachineId,
-        found: Vec<(usize, Vec<u8>)>,
-    ) -> Result<Vec<Vec<u8>>, ReplicaError> {
-        let mut bytes = vec![Vec::new(); self.firsts.len()];
-        let mut take = |index: usize, payload: &[u8]| {
-            let piece = self.firsts[index];
-            let damaged = |cause| ReplicaError::Damaged {
-                file: log_path(machine, piece.epoch, piece.entry.log),
-                at: piece.entry.payload_at,
-                cause,
-            };
-            ExtentDecoder::verify(&piece.entry.extent, payload).map_err(damaged)?;
-            bytes[index] = payload.to_vec();
-            Ok(())
-        };
-        self.reads.deliver_empty(&mut take)?;
-        found.iter().try_for_each(|(read, found)| self.reads.deliver(*read, found, &mut take))?;
-        Ok(bytes)
-    }
-}
-
-impl OpenLogs {
-    pub(crate) fn len(&self) -> usize {
-        self.slots.len()
-    }
-
-    /// Opens the log of an entry so that its payload lies inside what was opened: a log may have grown since it was opened
-    /// first. Slots of that log that were returned before are void.
-    pub(crate) fn cover<E: Engine, V: Volume<Device = E::Device>>(
-        &mut self,
-        engine: &mut E,
-        volume: &V,
-        machine: units::MachineId,
-        epoch: EpochNumber,
-        entry: &IndexEntry,
-    ) -> Result<(), ReplicaError> {
-        let needed = entry.payload_at.0 + encoded_len(&entry.extent) as u64;
-        let slot = self.slot(engine, volume, machine, epoch, entry.log)?;
-        if engine.geometry(slot).len.0 >= needed {
-            return Ok(());
-        }
-        self.slots.remove(&(epoch, entry.log));
-        drop(engine.detach(slot));
-        let slot = self.slot(engine, volume, machine, epoch, entry.log)?;
-        let found = engine.geometry(slot).len.as_usize();
-        if (found as u64) < needed {
-            let cause = DecodeError::Short { found, needed: ByteLen(needed).as_usize() };
-            let (file, at) = (log_path(machine, epoch, entry.log), entry.payload_at);
-            return Err(ReplicaError::Damaged { file, at, cause });
-        }
-        Ok(())
-    }
-
-    pub(crate) fn slot<E: Engine, V: Volume<Device = E::Device>>(
-        &mut self,
-        engine: &mut E,
-        volume: &V,
-        machine: units::MachineId,
-        epoch: EpochNumber,
-        log: Log,
-    ) -> Result<DeviceSlot, ReplicaError> {
-        if let Some(slot) = self.slots.get(&(epoch, log)) {
-            return Ok(*slot);
-        }
-        let slot = engine.attach(volume.open(&log_path(machine, epoch, log))?)?;
-        self.slots.insert((epoch, log), slot);
-        Ok(slot)
-    }
-
-    pub(crate) fn close<E: Engine>(&mut self, engine: &mut E) {
-        std::mem::take(&mut self.slots).into_values().for_each(|slot| drop(engine.detach(slot)));
-    }
-}
-
-pub(crate) fn log_path(machine: units::MachineId, epoch: EpochNumber, log: Log) -> String {
-    match log {
-        Log::Redo => paths::redo(machine, epoch),
-        Log::Undo => paths::undo(machine, epoch),
-    }
 }

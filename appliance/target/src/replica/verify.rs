@@ -9,8 +9,8 @@ use wire::{HashQuery, Span};
 
 use super::apply::{Applier, Run};
 use super::error::{FailureKind, ReplicaError};
+use super::fetch::OpenLogs;
 use super::progress::Progress;
-use super::rewind::OpenLogs;
 use super::transfer::{ReadAt, TRANSFER_LEN, cut, read_each};
 use super::work::Then;
 

@@ -14,8 +14,8 @@ use units::{ByteLen, ByteOffset, DiskIndex, EpochNumber};
 use wire::{Encoding, Span};
 
 use super::error::ReplicaError;
+use super::fetch::{OpenLogs, log_path};
 use super::log_reader::read_payloads;
-use super::rewind::{OpenLogs, log_path};
 use super::transfer::{ReadAt, TRANSFER_LEN, cut, read_each};
 use super::view::LiveView;
 
