@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::pki_types::ServerName;
-use rustls::server::{NoServerSessionStorage, UnbufferedServerConnection};
+use rustls::server::UnbufferedServerConnection;
 use rustls::version::TLS13;
 use rustls::{ClientConfig, ServerConfig};
 use wire::ALPN;
@@ -41,17 +41,8 @@ impl Acceptor {
     /// # Errors
     /// [`LinkError::Credentials`].
     pub fn new(credentials: &Credentials) -> Result<Self, LinkError> {
-        let Credentials { authority, certified, provider, .. } = credentials;
-        let verifier = Verifier::new(Arc::clone(authority), provider, Role::Source)?;
-        let builder =
-            ServerConfig::builder_with_provider(Arc::clone(provider)).with_protocol_versions(&[&TLS13]);
-        let mut config = builder
-            .map_err(|source| LinkError::Credentials { source })?
-            .with_client_cert_verifier(Arc::new(verifier))
-            .with_cert_resolver(Arc::clone(certified) as _);
+        let mut config = credentials.server_config(Role::Source)?;
         config.alpn_protocols = vec![ALPN.to_vec()];
-        config.send_tls13_tickets = 0;
-        config.session_storage = Arc::new(NoServerSessionStorage {});
         Ok(Self { config: Arc::new(config) })
     }
 

@@ -13,6 +13,7 @@
 
 mod assembly;
 mod channel;
+mod config;
 mod credentials;
 mod door;
 mod error;
