@@ -127,6 +127,10 @@ fn leaf_params(identity: &Identity, validity: Validity) -> Result<CertificatePar
     params.subject_alt_names = vec![SanType::URI(identity.to_string().try_into()?)];
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    if identity.role == Role::Operator {
+        // TLS 1.3 has no use for it, but QEMU takes no certificate without.
+        params.key_usages.push(KeyUsagePurpose::KeyEncipherment);
+    }
     params.extended_key_usages =
         vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
