@@ -21,6 +21,7 @@ const LISTS: &[(&str, &[(&str, Decoder)])] = &[
     ("appliance/source", source::DECODERS),
     ("appliance/control", control::DECODERS),
     ("blockdev", blockdev::DECODERS),
+    ("appliance/nbd", nbd::DECODERS),
 ];
 
 fn repository() -> PathBuf {

@@ -50,6 +50,23 @@ const MARKS: [&[(usize, &[u8])]; 6] = [
     &[(512, b"LABELONE"), (536, b"LVM2 001")],
     &[(4086, b"SWAPSPACE2")],
 ];
+/// Options of an NBD client: name an image, go on with one, choose block status, structured replies.
+const NBD_OPTIONS: [&[u8]; 4] = [
+    b"IHAVEOPT\0\0\0\x01\0\0\0\x010",
+    b"IHAVEOPT\0\0\0\x07\0\0\0\x0b\0\0\0\x010\0\x02\0\0\0\x03",
+    b"IHAVEOPT\0\0\0\x0a\0\0\0\x26\0\0\0\x010\0\0\0\x02\0\0\0\x0fbase:allocation\0\0\0\x06qemu:x",
+    b"IHAVEOPT\0\0\0\x08\0\0\0\0",
+];
+
+/// Requests of an NBD client: for each command, 64 KiB at 1 MiB.
+fn nbd_requests() -> Vec<Vec<u8>> {
+    let request = |command: u8| {
+        let mut bytes = b"\x25\x60\x95\x13\0\0\0\0\0\0\0\0\0\0\0\x09\0\0\0\0\0\x10\0\0\0\x01\0\0".to_vec();
+        bytes[7] = command;
+        bytes
+    };
+    (0..8).map(request).collect()
+}
 
 /// Returns the seeds of the decoder of this name; at least one.
 pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
@@ -69,6 +86,9 @@ pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
         "control-reply" => text(&REPLIES),
         "uevent" => text(&UEVENTS),
         "disk_content" => MARKS.iter().map(|marks| disk(marks)).collect(),
+        "nbd-client-flags" => vec![vec![0, 0, 0, 3]],
+        "nbd-option" => NBD_OPTIONS.iter().map(|option| option.to_vec()).collect(),
+        "nbd-request" => nbd_requests(),
         _ => Vec::new(),
     }
 }
