@@ -138,6 +138,19 @@ impl Volume for DirVolume {
         self.take(path, file)
     }
 
+    fn shorten(&self, path: &str, len: ByteLen) -> Result<(), VolumeError> {
+        check_path(path)?;
+        let (parent, name) = split(path);
+        let directory = self.directory(parent, Make::Nothing)?;
+        let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let failed = |source| failed(path, "shortening a file", source);
+        let file = rustix::fs::openat(&directory, name, flags, Mode::empty()).map_err(failed)?;
+        let stat = rustix::fs::fstat(&file).map_err(failed)?;
+        let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        let longer = u64::try_from(stat.st_size).is_ok_and(|found| found > len.0);
+        if regular && longer { rustix::fs::ftruncate(&file, len.0).map_err(failed) } else { Ok(()) }
+    }
+
     fn remove(&self, path: &str) -> Result<(), VolumeError> {
         check_path(path)?;
         let (parent, name) = split(path);

@@ -26,6 +26,13 @@ pub trait Volume {
     /// Opens an existing file. Errors: it is missing, it is not a regular file.
     fn open(&self, path: &str) -> Result<Self::Device, VolumeError>;
 
+    /// Gives back what lies behind the first `len` bytes of a file that nobody has open. A volume may also keep it; a crash
+    /// may undo it.
+    fn shorten(&self, path: &str, len: ByteLen) -> Result<(), VolumeError> {
+        let _ = (path, len);
+        Ok(())
+    }
+
     /// Removes a file, or an empty directory. One that is missing already is no error.
     fn remove(&self, path: &str) -> Result<(), VolumeError>;
 

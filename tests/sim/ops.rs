@@ -76,7 +76,7 @@ impl Op {
             Self::Step => rig.step(machine).map(|_| ()),
             Self::Settle => rig.settle(machine),
             Self::Rotate => {
-                rig.quiet(rig.shape.limits.epoch_age + Duration::from_secs(1));
+                rig.quiet(2 * rig.shape.limits.epoch_age + Duration::from_secs(1));
                 send(rig, machine, 1);
                 rig.commit()
             }
@@ -103,7 +103,7 @@ impl Op {
             }
             Self::Expire => {
                 rig.drain(machine)?;
-                rig.quiet(rig.shape.limits.retention.window + Duration::from_secs(1));
+                rig.quiet(rig.shape.limits.retention.window() + Duration::from_secs(1));
                 rig.drain(machine)
             }
             Self::Accept => accept(rig, machine),
@@ -134,6 +134,12 @@ fn send(rig: &mut Rig, machine: usize, batches: usize) {
 pub(crate) fn window(rig: &Rig, machine: usize) -> (u64, u64) {
     let state = rig.shared[machine].lock();
     (state.base.0, state.durable.0)
+}
+
+/// Tells whether a point has expired, or lies inside an epoch that was thinned.
+pub(crate) fn is_given_up(rig: &Rig, machine: usize, to: u64) -> bool {
+    let state = rig.shared[machine].lock();
+    to < state.base.0 || state.thinned_at(Sequence(to)).is_some()
 }
 
 /// Asks for a point and waits for it. What comes of it is checked: exact bytes, or a refusal that changed nothing.
@@ -173,7 +179,7 @@ pub(crate) fn rewind(rig: &mut Rig, machine: usize, to: u64, afterwards: Afterwa
             rig.oracles[machine].wanted = None;
             let is_out = rig.shared[machine].lock().failure.is_some();
             let allowed = matches!(before, Stance::Following | Stance::At(_)) && !is_out;
-            let expired = to < window(rig, machine).0;
+            let expired = is_given_up(rig, machine, to);
             assert!(!allowed || expired, "I3: sequence {to} is in the window, and was refused: {error}");
         }
         // Damage, which the caller expects or not.
@@ -272,7 +278,7 @@ fn ask(rig: &mut Rig, machine: usize) -> Result<(), Crashed> {
     check::roots_are(rig, machine, to, roots);
     let plan = rig.ask(machine, |then| Work::Plan { to: Sequence(to), then })?;
     if let Some(Err(error)) = plan {
-        let expired = to < window(rig, machine).0;
+        let expired = is_given_up(rig, machine, to);
         assert!(rig.may_fail || expired, "I3: sequence {to} is in the window and can't be planned: {error}");
     }
     Ok(())

@@ -199,6 +199,7 @@ impl Rig {
             policy: None,
             pins: Vec::new(),
             damage: Vec::new(),
+            thinned: Vec::new(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use retention::RetentionPolicy;
+use retention::Policy;
 use target::replica::ReplicaLimits;
 use units::ByteLen;
 
@@ -19,7 +19,7 @@ pub(crate) fn tiny_limits() -> ReplicaLimits {
         round_len: ByteLen::kib(12),
         checkpoint_len: ByteLen::kib(24),
         lag_len: ByteLen::kib(256),
-        retention: RetentionPolicy { window: Duration::from_secs(3600), budget: ByteLen::gib(1) },
+        retention: Policy { window_seconds: 3600, budget: ByteLen::gib(1), ..Policy::default() },
         ..ReplicaLimits::default()
     }
 }

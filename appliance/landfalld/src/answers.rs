@@ -227,8 +227,7 @@ impl Service for Answers {
             Some(name) => vec![self.machine(name)?],
             None => self.node.machines(),
         };
-        let policy = self.node.policy();
-        let machines = machines.iter().map(|machine| report::history(machine, policy)).collect();
+        let machines = machines.iter().map(|machine| report::history(machine)).collect();
         Ok(Retention { time: now().into(), volume: self.volume()?, machines })
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use blockdev::EngineChoice;
 use clap::{Parser, ValueEnum};
+use retention::Policy;
 use target::NodeConfig;
 use target::replica::ReplicaLimits;
 use units::ByteLen;
@@ -87,7 +88,8 @@ impl Arguments {
     /// Returns what the master target is set up with.
     pub(crate) fn node(&self) -> NodeConfig {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let retention = retention::RetentionPolicy { window: self.keep, budget: self.keep_bytes };
+        let window_seconds = u32::try_from(self.keep.as_secs().max(1)).unwrap_or(u32::MAX);
+        let retention = Policy { window_seconds, budget: self.keep_bytes, ..Policy::default() };
         let replica = ReplicaLimits {
             epoch_len: self.epoch_size,
             epoch_age: self.epoch_age,

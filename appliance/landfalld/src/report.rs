@@ -185,8 +185,9 @@ fn outcome(job: &target::Job, machine: Option<&target::Machine>, written_bytes: 
 }
 
 /// Describes how far back a machine's history reaches.
-pub(crate) fn history(machine: &target::Machine, policy: retention::RetentionPolicy) -> History {
+pub(crate) fn history(machine: &target::Machine) -> History {
     let state = machine.shared.lock();
+    let policy = state.policy();
     let (oldest, newest) = (state.timeline.points().next(), state.timeline.points().next_back());
     let window = oldest.zip(newest).map_or(0, |(oldest, newest)| newest.time.since(oldest.time).as_secs());
     let epoch = |info: &target::replica::EpochInfo| Epoch {
@@ -207,7 +208,7 @@ pub(crate) fn history(machine: &target::Machine, policy: retention::RetentionPol
         oldest: oldest.map(point),
         newest: newest.map(point),
         window_seconds: window,
-        keep_seconds: policy.window.as_secs(),
+        keep_seconds: policy.window_seconds.into(),
         keep_bytes: (policy.budget.0 < 1 << 50).then_some(policy.budget.0),
         bytes: state.journal_len().0,
         epochs: state.epochs.iter().map(epoch).collect(),

@@ -89,6 +89,20 @@ pub enum PlanError {
         /// The newest.
         newest: Sequence,
     },
+    /// The point lies inside an epoch that has lost its redo.
+    #[error(
+        "sequence {wanted} lies in epoch {epoch}, of which only the start and the end are kept: sequences {start} and {end}"
+    )]
+    Thinned {
+        /// What was asked for.
+        wanted: Sequence,
+        /// The epoch.
+        epoch: EpochNumber,
+        /// The state it began with.
+        start: Sequence,
+        /// Its last sequence.
+        end: Sequence,
+    },
     /// A granule was touched, but no epoch holds its earlier content: the journal is damaged.
     #[error("no content of {disk} at {start} for sequence {wanted} is in epochs {from} and later")]
     Unresolved {

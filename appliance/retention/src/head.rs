@@ -8,14 +8,17 @@ use crate::{Damage, DecodeError, Pin, Policy, SmallFile, envelope};
 /// Bytes of the longest head; the distance between copies.
 pub const HEAD_LEN_MAX: usize = 256 << 10;
 
-/// No policy, no pin, no damage.
-const NOTHING_MORE: [u8; 3] = [0; 3];
+/// No policy, no pin, no damage, nothing thinned.
+const NOTHING_MORE: [u8; 4] = [0; 4];
 /// Pins of one machine.
 pub const PINS_MAX: usize = 64;
 /// Bytes of a pin's note.
 pub const PIN_NOTE_LEN_MAX: usize = 128;
 /// Damaged ranges of one machine that are told apart.
 pub const DAMAGE_MAX: usize = 256;
+
+/// Runs of epochs of one machine that have lost their redo.
+pub const THINNED_MAX: usize = 96;
 
 /// What a machine's replica is doing, and with which disks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +47,17 @@ pub struct Head {
     pub pins: Vec<Pin>,
     /// What is lost of its history or its disks; at most 256.
     pub damage: Vec<Damage>,
+    /// The epochs that have lost their redo: runs without common or neighbouring numbers, oldest first; at most 96.
+    pub thinned: Vec<EpochRun>,
+}
+
+/// Epochs that follow one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpochRun {
+    /// The first.
+    pub first: EpochNumber,
+    /// The last.
+    pub last: EpochNumber,
 }
 
 /// A target disk, as it was when it was assigned.
@@ -107,8 +121,9 @@ pub enum Afterwards {
 
 impl SmallFile for Head {
     const MAGIC: [u8; 4] = *b"LFHD";
-    /// 2: `policy`, `pins` and `damage` at the end. 1: the first, without them; read as a head that has none.
-    const VERSION: u16 = 2;
+    /// 3: `thinned` at the end. 2: `policy`, `pins` and `damage` at the end. 1: the first. Both are read as a head that has none
+    /// of what they lack.
+    const VERSION: u16 = 3;
     const LEN_MAX: usize = HEAD_LEN_MAX;
 
     fn revision(&self) -> u64 {
@@ -119,8 +134,74 @@ impl SmallFile for Head {
         self.revision = revision;
     }
 
-    /// Version 1 was this body without its last three fields.
-    fn decode_older(_: u16, body: &[u8]) -> Result<Self, DecodeError> {
-        envelope::whole(&[body, &NOTHING_MORE].concat())
+    /// Version 2 was this body without its last field, version 1 without its last four.
+    fn decode_older(version: u16, body: &[u8]) -> Result<Self, DecodeError> {
+        let lacks = if version == 1 { 4 } else { 1 };
+        envelope::whole(&[body, &NOTHING_MORE[..lacks]].concat())
+    }
+}
+
+impl Head {
+    /// Tells whether an epoch has lost its redo.
+    pub fn is_thinned(&self, epoch: EpochNumber) -> bool {
+        self.thinned.iter().any(|run| (run.first..=run.last).contains(&epoch))
+    }
+
+    /// Notes that an epoch loses its redo. Returns whether there was room for it: at most [`THINNED_MAX`] runs are told.
+    pub fn thin(&mut self, epoch: EpochNumber) -> bool {
+        assert!(!self.is_thinned(epoch), "an epoch loses its redo once");
+        let at = self.thinned.partition_point(|run| run.last < epoch);
+        self.thinned.insert(at, EpochRun { first: epoch, last: epoch });
+        self.thinned.dedup_by(|run, before| {
+            let joined = before.last.next() == run.first;
+            if joined {
+                before.last = run.last;
+            }
+            joined
+        });
+        self.thinned.len() <= THINNED_MAX
+    }
+
+    /// Forgets which epochs before the oldest were thinned.
+    pub fn forget_expired(&mut self) {
+        let oldest = self.oldest_epoch;
+        self.thinned.retain(|run| run.last >= oldest);
+        self.thinned.iter_mut().for_each(|run| run.first = run.first.max(oldest));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thinned_epochs_are_told_as_runs() {
+        let id = MachineId([1; 16]);
+        let mut head = Head {
+            revision: 0,
+            machine: id,
+            name: "a".parse().unwrap_or_else(|_| unreachable!("a name")),
+            generation: Generation(1),
+            disks: Vec::new(),
+            lifecycle: Lifecycle::Protected,
+            applied: Sequence(0),
+            oldest_epoch: EpochNumber(1),
+            base: Sequence(0),
+            policy: None,
+            pins: Vec::new(),
+            damage: Vec::new(),
+            thinned: Vec::new(),
+        };
+        for epoch in [5, 2, 3, 9, 4] {
+            assert!(head.thin(EpochNumber(epoch)));
+        }
+        let runs: Vec<_> = head.thinned.iter().map(|run| (run.first.0, run.last.0)).collect();
+        assert_eq!(runs, [(2, 5), (9, 9)]);
+        assert!(head.is_thinned(EpochNumber(4)) && !head.is_thinned(EpochNumber(6)));
+        head.oldest_epoch = EpochNumber(4);
+        head.forget_expired();
+        assert_eq!(head.thinned[0], EpochRun { first: EpochNumber(4), last: EpochNumber(5) });
+        let many = (0..THINNED_MAX as u64 - 1).all(|index| head.thin(EpochNumber(20 + 2 * index)));
+        assert!(!many, "the runs are bounded");
     }
 }

@@ -7,11 +7,14 @@ use units::{ByteLen, ByteOffset, DiskIndex, EpochNumber, Generation, Hash, Machi
 use wire::{Extent, Span};
 
 use crate::extent::check_extent;
-use crate::{Body, DecodeError, GranuleSet, Point, RecordHead, encoded_len, envelope};
+use crate::moments::note;
+use crate::{Body, DecodeError, GranuleSet, Moment, Point, RecordHead, encoded_len, envelope};
 
 const MAGIC: [u8; 4] = *b"LFIX";
-/// 1: the first.
-const VERSION: u16 = 1;
+/// 2: `moments` at the end. 1: the first, without them; read as an index that has none.
+const VERSION: u16 = 2;
+/// No moments.
+const NOTHING_MORE: [u8; 1] = [0];
 
 /// One of the two logs of an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -60,6 +63,8 @@ pub struct EpochIndex {
     pub entries: Vec<IndexEntry>,
     /// The recovery points, oldest first.
     pub points: Vec<Point>,
+    /// The last batch or marker of each second, oldest first.
+    pub moments: Vec<Moment>,
 }
 
 impl IndexEntry {
@@ -85,6 +90,7 @@ impl EpochIndex {
             undo_len: ByteOffset(0),
             entries: Vec::new(),
             points: Vec::new(),
+            moments: Vec::new(),
         }
     }
 
@@ -92,6 +98,9 @@ impl EpochIndex {
     pub fn add(&mut self, log: Log, head: &RecordHead, body: &Body) {
         if let Body::Marker(marker) = body {
             self.points.push(Point::from(marker.as_ref()));
+        }
+        if let Some(moment) = Moment::of(body) {
+            note(&mut self.moments, moment);
         }
         let mut payload_at = head.payload_at();
         for extent in body.extents() {
@@ -123,6 +132,30 @@ impl EpochIndex {
         written.first_not_in(&captured)
     }
 
+    /// Forgets the redo: what is left is known by the before-images alone.
+    pub fn thin(&mut self) {
+        self.entries.retain(|entry| entry.log == Log::Undo);
+        self.redo_len = ByteOffset(0);
+        let last = self.last;
+        self.points.retain(|point| point.sequence == last);
+        self.moments.retain(|moment| moment.last == last);
+    }
+
+    /// Tells whether the epoch has lost its redo.
+    pub fn is_thinned(&self) -> bool {
+        self.redo_len == ByteOffset(0) && self.last >= self.first
+    }
+
+    /// Tells whether the sequence lies inside the epoch, and the epoch has lost its redo: then it can't be had.
+    pub(crate) fn is_thinned_at(&self, sequence: Sequence) -> bool {
+        self.is_thinned() && (self.first..self.last).contains(&sequence)
+    }
+
+    /// Tells whether the entry names what the epoch wrote: its redo, or what it captured if it has none.
+    pub(crate) fn wrote_last(&self, entry: &IndexEntry) -> bool {
+        (entry.log == Log::Undo) == self.is_thinned()
+    }
+
     /// Sorts the entries; call it after the last [`add`](Self::add).
     pub fn sort(&mut self) {
         self.entries.sort_by_key(|entry| (entry.extent.disk, entry.extent.start, entry.log, entry.sequence));
@@ -135,7 +168,11 @@ impl EpochIndex {
 
     /// Decodes an index file; bytes may follow the index. The caller compares machine, generation and epoch.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let index: Self = envelope::whole(envelope::open(MAGIC, VERSION, bytes)?.1)?;
+        let (version, body) = envelope::open(MAGIC, VERSION, bytes)?;
+        let index: Self = match version {
+            1 => envelope::whole(&[body, &NOTHING_MORE].concat())?,
+            _ => envelope::whole(body)?,
+        };
         index.check()?;
         Ok(index)
     }

@@ -13,16 +13,20 @@
 mod envelope;
 /// Why bytes are not taken and plans not made.
 mod error;
-/// Which whole epochs may go, and why.
+/// What of a history goes, and why.
 mod expiry;
 /// How an extent's payload becomes bytes, and bytes a payload.
 mod extent;
+/// How fast a journal grows, and how far back it will reach at that.
+mod forecast;
 /// The small file that says what a machine's replica is doing.
 mod head;
 /// What an epoch holds, sorted, written when it is sealed.
 mod index;
 /// The fixed header of a record.
 mod layout;
+/// Which sequence a second ended with.
+mod moments;
 /// What is kept of a machine, and what happens when there is no room for it.
 mod policy;
 /// Records: what a log is made of.
@@ -31,6 +35,8 @@ mod record;
 mod rewind;
 /// One destage round: what to capture and what to write.
 mod round;
+/// How large a retention volume must be.
+mod sizing;
 /// Small files that must never be lost: four copies of one record.
 mod small_file;
 /// The small file that says what a retention volume is.
@@ -45,21 +51,33 @@ mod touched;
 mod view;
 
 pub use error::{DecodeError, PlanError};
-pub use expiry::{EpochSummary, Expired, ExpiryReason, RetentionPolicy, plan_expiry};
+pub use expiry::{
+    EpochSummary, Expired, ExpiryPlan, ExpiryReason, GAP_MAX, History, Hold, Holder, Kept, Loss, ages,
+    plan_expiry,
+};
 pub use extent::{Effort, ExtentDecoder, ExtentEncoder, encoded_len};
-pub use head::{Afterwards, DAMAGE_MAX, HEAD_LEN_MAX, Head, HeadDisk, Lifecycle, PIN_NOTE_LEN_MAX, PINS_MAX};
+pub use forecast::{CHURN_SPAN, Churn, Grown, free_share, history_left};
+pub use head::{
+    Afterwards, DAMAGE_MAX, EpochRun, HEAD_LEN_MAX, Head, HeadDisk, Lifecycle, PIN_NOTE_LEN_MAX, PINS_MAX,
+    THINNED_MAX,
+};
 pub use index::{EpochIndex, IndexEntry, Log};
 pub use layout::{BLOCK_LEN, RECORD_ALIGN, RECORD_HEADER_LEN, RECORD_LEN_MAX};
-pub use policy::{Damage, DamagedPlace, Pin, Policy, WhenFull};
+pub use moments::{MOMENTS_MAX, Moment, Moments};
+pub use policy::{
+    APPLICATION_SECONDS, BUDGET, Damage, DamagedPlace, Pin, Policy, PolicyError, RPO_SECONDS, WINDOW_SECONDS,
+    WhenFull,
+};
 pub use record::{
     BatchBody, BeforeBody, Body, Placement, Record, RecordHead, decode_body, decode_head, encode, record_len,
 };
-pub use rewind::{Piece, PointRange, RewindPlan, plan_rewind};
+pub use rewind::{Piece, PointRange, RewindPlan, plan_rewind, unsaved};
 pub use round::{RoundPlan, Write, plan_round};
+pub use sizing::{EPOCH_AGE, LOG_CHUNK, Sizing, WHOLE, Workload};
 pub use small_file::{COPIES, SmallFile};
 pub use superblock::Superblock;
 pub use tail::{Tail, TailScan};
-pub use timeline::{Point, Timeline};
+pub use timeline::{Gap, GapKind, Point, TIMELINE_LEN_MAX, Timeline};
 pub use touched::GranuleSet;
 pub use view::{Place, RUN_LEN, ViewMap};
 

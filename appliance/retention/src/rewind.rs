@@ -4,6 +4,10 @@
 //! hold: the newest redo extent at or before S, of an epoch from that lowest state's on; else what the first
 //! epoch from S's on captured before it first wrote the granule. An epoch that wrote it without having captured it
 //! ends the search: the content is lost.
+//!
+//! A thinned epoch has no redo. It wrote what it captured; the points at its start and its end can be had, by the
+//! before-images of it and of later epochs, and those between can't. What it wrote last is on the target disk alone:
+//! before that is overwritten, [`unsaved`] says what must be captured.
 
 use units::{ByteOffset, DiskIndex, EpochNumber, Sequence};
 use wire::Span;
@@ -49,17 +53,14 @@ pub fn plan_rewind(epochs: &[EpochIndex], range: PointRange, disks: usize) -> Re
         return Err(PlanError::OutOfWindow { wanted: to, oldest, newest });
     }
     assert!(low <= high && high <= newest && low >= oldest, "the disks hold a state of the history");
-    let (low, high) = (low.min(to), high.max(to));
-    let touched = touched_between(epochs, low, high, disks);
-    let mut search = Search::new(touched);
-    // Newest first, each granule goes to the first that claims it.
-    for epoch in epochs[epoch_of(epochs, low)..].iter().rev() {
-        let mut redo: Vec<_> =
-            epoch.entries.iter().filter(|e| e.log == Log::Redo && e.sequence <= to).collect();
-        redo.sort_by_key(|entry| std::cmp::Reverse(entry.sequence));
-        redo.into_iter().for_each(|entry| search.claim(epoch.epoch, entry));
+    if let Some(thinned) = epochs.get(epoch_of(epochs, to)).filter(|epoch| epoch.is_thinned_at(to)) {
+        let (epoch, start, end) = (thinned.epoch, Sequence(thinned.first.0 - 1), thinned.last);
+        return Err(PlanError::Thinned { wanted: to, epoch, start, end });
     }
-    let from = epoch_of(epochs, to);
+    let (low, high) = (low.min(to), high.max(to));
+    let mut search = Search::new(touched_between(epochs, low, high, disks));
+    search.claim_redo(&epochs[epoch_of(epochs, low)..], to, disks);
+    let from = undo_from(epochs, to);
     let wanted = Wanted { to, from: epochs.get(from).map_or(EpochNumber(0), |epoch| epoch.epoch) };
     for epoch in &epochs[from..] {
         let undo = epoch.entries.iter().filter(|entry| entry.log == Log::Undo);
@@ -72,17 +73,45 @@ pub fn plan_rewind(epochs: &[EpochIndex], range: PointRange, disks: usize) -> Re
     search.finish(wanted, disks)
 }
 
+/// Returns what must be captured, and made durable, before the disks leave the newest state for `to`: what thinned epochs
+/// wrote after `to`, as far as no later redo has it. `captured` is what the newest epoch has captured already.
+pub fn unsaved(epochs: &[EpochIndex], to: Sequence, captured: &GranuleSet) -> Vec<Span> {
+    let mut known = captured.clone();
+    let mut unsaved = Vec::new();
+    for epoch in epochs.iter().rev().take_while(|epoch| epoch.last > to) {
+        for entry in epoch.entries.iter().filter(|entry| epoch.wrote_last(entry)) {
+            if epoch.is_thinned() {
+                unsaved.extend(known.missing(&entry.span()));
+            }
+            known.insert(&entry.span());
+        }
+    }
+    unsaved.sort_by_key(|span| (span.disk, span.start));
+    unsaved
+}
+
 /// Returns the index of the epoch a sequence lies in; the oldest for the state before it.
 pub(crate) fn epoch_of(epochs: &[EpochIndex], sequence: Sequence) -> usize {
     epochs.partition_point(|epoch| epoch.first <= sequence).saturating_sub(1)
 }
 
+/// Returns the index of the first epoch whose before-images tell of a sequence: its own, or the next if it is the last of one
+/// that was thinned, whose before-images tell of its start.
+fn undo_from(epochs: &[EpochIndex], sequence: Sequence) -> usize {
+    let own = epoch_of(epochs, sequence);
+    let ends = epochs.get(own).is_some_and(|epoch| epoch.is_thinned() && epoch.last == sequence);
+    if ends { own + 1 } else { own }
+}
+
 fn touched_between(epochs: &[EpochIndex], low: Sequence, high: Sequence, disks: usize) -> GranuleSet {
     let mut touched = GranuleSet::new(disks);
     for epoch in &epochs[epoch_of(epochs, low)..] {
-        let inside =
-            |entry: &&IndexEntry| entry.log == Log::Redo && entry.sequence > low && entry.sequence <= high;
-        epoch.entries.iter().filter(inside).for_each(|entry| touched.insert(&entry.span()));
+        let inside = |sequence: Sequence| sequence > low && sequence <= high;
+        let wrote = |entry: &&IndexEntry| match entry.log {
+            Log::Redo => inside(entry.sequence),
+            Log::Undo => epoch.is_thinned() && epoch.first <= high && epoch.last > low,
+        };
+        epoch.entries.iter().filter(wrote).for_each(|entry| touched.insert(&entry.span()));
     }
     touched
 }
@@ -121,6 +150,26 @@ impl Search {
             self.unclaimed.remove(&span);
             self.plan.pieces.push(Piece { span, epoch, entry: entry.clone() });
         }
+    }
+
+    /// Gives each granule to the newest redo extent at or before `to`. What a thinned epoch wrote behind it is not in it: that
+    /// stays wanted.
+    fn claim_redo(&mut self, epochs: &[EpochIndex], to: Sequence, disks: usize) {
+        let mut later = GranuleSet::new(disks);
+        for epoch in epochs.iter().rev() {
+            if epoch.is_thinned() {
+                for span in epoch.entries.iter().filter(|_| epoch.last <= to).map(IndexEntry::span) {
+                    self.unclaimed.present(&span).iter().for_each(|part| later.insert(part));
+                    self.unclaimed.remove(&span);
+                }
+                continue;
+            }
+            let mut redo: Vec<_> =
+                epoch.entries.iter().filter(|e| e.log == Log::Redo && e.sequence <= to).collect();
+            redo.sort_by_key(|entry| std::cmp::Reverse(entry.sequence));
+            redo.into_iter().for_each(|entry| self.claim(epoch.epoch, entry));
+        }
+        self.unclaimed.add(&later);
     }
 
     /// Refuses the point if any granule of the span is still without content.

@@ -1,5 +1,8 @@
 //! The recovery points of a machine.
 
+use std::collections::VecDeque;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use units::{Hash, Sequence, Timestamp};
 use wire::{Consistency, Marker};
@@ -19,10 +22,44 @@ pub struct Point {
     pub roots: Vec<Hash>,
 }
 
+/// Memory the points of one machine take at the most: of more, those nearest to their neighbours go, and their moments are
+/// named by sequence or time alone.
+pub const TIMELINE_LEN_MAX: usize = 8 << 20;
+/// How near points must be for the older to go, in seconds, one after the other until enough have gone.
+const NEAR: [u64; 6] = [1, 10, 60, 600, 3600, 86_400];
+
 /// The recovery points in the history, oldest first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Timeline {
-    points: std::collections::VecDeque<Point>,
+    points: VecDeque<Point>,
+    /// Memory they take.
+    len: usize,
+}
+
+/// A span of the history without recovery points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The point it begins with.
+    pub from: Timestamp,
+    /// The point it ends with, or now.
+    pub to: Timestamp,
+    /// Why.
+    pub kind: GapKind,
+}
+
+/// Why there are no points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GapKind {
+    /// The source gave none.
+    Silent,
+    /// They were given up to make room: only the start and the end are kept.
+    Thinned,
+}
+
+impl Point {
+    fn len(&self) -> usize {
+        size_of::<Self>() + self.label.len() + size_of::<Hash>() * self.roots.len()
+    }
 }
 
 impl From<&Marker> for Point {
@@ -45,14 +82,85 @@ impl Timeline {
             assert!(newest.sequence < point.sequence, "points arrive in the order of sequences");
             point.time = point.time.max(newest.time);
         }
+        self.len += point.len();
         self.points.push_back(point);
+        if self.len > TIMELINE_LEN_MAX {
+            self.spread();
+        }
     }
 
     /// Drops every point before `oldest`.
     pub fn expire(&mut self, oldest: Sequence) {
-        while self.points.front().is_some_and(|point| point.sequence < oldest) {
-            self.points.pop_front();
+        while let Some(gone) = self.points.pop_front_if(|point| point.sequence < oldest) {
+            self.len -= gone.len();
         }
+    }
+
+    /// Drops every point from `first` on and before `last`: they can't be had any more.
+    pub fn thin(&mut self, first: Sequence, last: Sequence) {
+        self.retain(|point, _| !(first..last).contains(&point.sequence));
+    }
+
+    /// Makes room for more points: of those nearest to one another the older goes, unless it is the better.
+    fn spread(&mut self) {
+        let enough = TIMELINE_LEN_MAX / 4 * 3;
+        for seconds in NEAR {
+            let near = |time: Timestamp| time.0 / (seconds * 1_000_000);
+            // What is worse than its neighbour goes first; then neighbours are as good as one another.
+            for _ in 0..2 {
+                let mut excess = self.len.saturating_sub(enough);
+                self.retain(|point, next| {
+                    let goes = next.is_some_and(|next| {
+                        near(point.time) == near(next.time) && point.consistency <= next.consistency
+                    });
+                    let goes = goes && excess > 0;
+                    excess = if goes { excess.saturating_sub(point.len()) } else { excess };
+                    !goes
+                });
+                if self.len <= enough {
+                    return;
+                }
+            }
+        }
+        while self.len > enough {
+            let gone = self.points.pop_front().expect("points that take memory are there");
+            self.len -= gone.len();
+        }
+    }
+
+    /// Keeps the points for which `keep`, given each and the one behind it, says so.
+    fn retain(&mut self, mut keep: impl FnMut(&Point, Option<&Point>) -> bool) {
+        let mut rest = std::mem::take(&mut self.points);
+        while let Some(point) = rest.pop_front() {
+            if keep(&point, rest.front()) {
+                self.points.push_back(point);
+            } else {
+                self.len -= point.len();
+            }
+        }
+    }
+
+    /// Returns the spans without points: longer than `rpo`, up to `now`; and those that were thinned, where `thinned` says of
+    /// a point that the epoch it ended was.
+    pub fn gaps(&self, rpo: Duration, now: Timestamp, thinned: impl Fn(Sequence) -> bool) -> Vec<Gap> {
+        let mut gaps = Vec::new();
+        let mut add = |from: Timestamp, to: Timestamp, kind| match gaps.last_mut() {
+            Some(Gap { to: end, kind: GapKind::Thinned, .. }) if *end == from && kind == GapKind::Thinned => {
+                *end = to
+            }
+            _ => gaps.push(Gap { from, to, kind }),
+        };
+        for (before, point) in self.points.iter().zip(self.points.iter().skip(1)) {
+            if thinned(point.sequence) {
+                add(before.time, point.time, GapKind::Thinned);
+            } else if point.time.since(before.time) > rpo {
+                add(before.time, point.time, GapKind::Silent);
+            }
+        }
+        if let Some(newest) = self.points.back().filter(|newest| now.since(newest.time) > rpo) {
+            add(newest.time, now, GapKind::Silent);
+        }
+        gaps
     }
 
     /// Returns the points, oldest first.
@@ -98,5 +206,59 @@ mod tests {
         timeline.expire(Sequence(3));
         assert_eq!(timeline.get(Sequence(2)), None);
         assert!(timeline.get(Sequence(5)).is_some());
+    }
+
+    const SECOND: u64 = 1_000_000;
+
+    #[test]
+    fn a_flood_of_markers_takes_no_more_memory_and_the_best_and_the_newest_stay() {
+        let mut timeline = Timeline::default();
+        let count = 3 * TIMELINE_LEN_MAX as u64 / size_of::<Point>() as u64;
+        // A thousand in each second, every hundredth second one of them application-consistent.
+        for sequence in 1..=count {
+            let application = sequence % 100_000 == 500;
+            let consistency = if application { Consistency::Application } else { Consistency::Crash };
+            timeline.push(point(sequence, sequence * SECOND / 1000, consistency));
+            assert!(timeline.len <= TIMELINE_LEN_MAX);
+        }
+        assert_eq!(timeline.len, timeline.points().map(Point::len).sum::<usize>());
+        assert_eq!(timeline.points().next_back().map(|newest| newest.sequence), Some(Sequence(count)));
+        for sequence in (500..=count).step_by(100_000) {
+            assert!(timeline.get(Sequence(sequence)).is_some(), "application-consistent point {sequence}");
+        }
+        // Every second can be named still.
+        let seconds: std::collections::BTreeSet<_> =
+            timeline.points().map(|point| point.time.0 / SECOND).collect();
+        assert_eq!(seconds.len() as u64, count / 1000 + 1);
+    }
+
+    #[test]
+    fn points_that_lie_far_apart_are_bounded_too() {
+        let mut timeline = Timeline::default();
+        let roots = vec![Hash::default(); 256];
+        let year = 365 * 86_400 * SECOND;
+        for sequence in 1..=2000 {
+            let crash = point(sequence, sequence * year, Consistency::Crash);
+            timeline.push(Point { roots: roots.clone(), ..crash });
+            assert!(timeline.len <= TIMELINE_LEN_MAX);
+        }
+        assert!(timeline.get(Sequence(2000)).is_some() && timeline.get(Sequence(1)).is_none());
+    }
+
+    #[test]
+    fn silence_and_what_was_thinned_are_gaps() {
+        let mut timeline = Timeline::default();
+        for (sequence, second) in [(10, 0), (20, 100), (30, 110), (40, 115), (50, 200)] {
+            timeline.push(point(sequence, second * SECOND, Consistency::Crash));
+        }
+        let thinned = |sequence: Sequence| sequence == Sequence(30) || sequence == Sequence(40);
+        let gaps = timeline.gaps(Duration::from_secs(60), Timestamp(261 * SECOND), thinned);
+        let found: Vec<_> =
+            gaps.iter().map(|gap| (gap.from.0 / SECOND, gap.to.0 / SECOND, gap.kind)).collect();
+        let (silent, lost) = (GapKind::Silent, GapKind::Thinned);
+        assert_eq!(found, [(0, 100, silent), (100, 115, lost), (115, 200, silent), (200, 261, silent)]);
+        timeline.thin(Sequence(11), Sequence(40));
+        let left: Vec<_> = timeline.points().map(|point| point.sequence.0).collect();
+        assert_eq!(left, [10, 40, 50]);
     }
 }

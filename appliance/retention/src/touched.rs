@@ -24,6 +24,12 @@ impl GranuleSet {
         self.disks[usize::from(span.disk.0)].insert_range(range);
     }
 
+    /// Adds every granule of another set of the same disks.
+    pub fn add(&mut self, other: &Self) {
+        assert_eq!(self.disks.len(), other.disks.len(), "both are of one machine");
+        self.disks.iter_mut().zip(&other.disks).for_each(|(set, other)| *set |= other);
+    }
+
     /// Takes out every granule the span touches.
     pub fn remove(&mut self, span: &Span) {
         let range = granules(span);

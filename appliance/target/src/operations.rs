@@ -23,7 +23,8 @@ const _: () = {
     let disks = units::DISKS_MAX * (2 * PATH_LEN_MAX + 64);
     let pins = retention::PINS_MAX * (retention::PIN_NOTE_LEN_MAX + 32);
     let damage = retention::DAMAGE_MAX * 96;
-    assert!(disks + pins + damage + 4096 <= retention::HEAD_LEN_MAX);
+    let thinned = retention::THINNED_MAX * 20;
+    assert!(disks + pins + damage + thinned + 4096 <= retention::HEAD_LEN_MAX);
 };
 
 /// A target disk an operator offers.
@@ -91,6 +92,7 @@ impl MasterTarget {
             policy: None,
             pins: Vec::new(),
             damage: Vec::new(),
+            thinned: Vec::new(),
         };
         let worker = self.next_worker();
         let (setup, made) = (self.setup(worker), head.clone());
@@ -254,11 +256,6 @@ impl MasterTarget {
     /// Returns size and free space of the retention volume.
     pub fn usage(&self) -> Result<blockdev::VolumeUsage, TargetError> {
         Ok(blockdev::Volume::usage(&self.volume)?)
-    }
-
-    /// Returns how much history is kept.
-    pub fn policy(&self) -> retention::RetentionPolicy {
-        self.config.replica.retention
     }
 
     /// Returns the jobs, newest first.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use blockdev::{DirVolume, EngineChoice, EngineError, HostEngine, PagePool, open_engine};
 use units::MachineId;
 
-use crate::clock::now;
+use crate::clock::{now, steady};
 use crate::replica::{Appender, Applier, Bell, FailureKind, ReplicaError, Step, chain, commit_all};
 
 /// Operations one engine keeps in flight.
@@ -148,7 +148,7 @@ pub(crate) fn start_worker(choice: EngineChoice, pool: PagePool) -> std::io::Res
 /// Does a step for one machine; what goes wrong concerns that machine only.
 fn step(applier: &mut Applier<DirVolume>, engine: &mut HostEngine) -> Step {
     let shared = applier.shared().clone();
-    match catch_unwind(AssertUnwindSafe(|| applier.step(engine, now()))) {
+    match catch_unwind(AssertUnwindSafe(|| applier.step(engine, steady()))) {
         Ok(Ok(step)) => step,
         Ok(Err(ReplicaError::Full { what })) => {
             // Nothing was lost: the step is tried again once there is room.

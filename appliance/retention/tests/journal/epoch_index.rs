@@ -3,7 +3,7 @@
 use retention::{DecodeError, EpochIndex, Log, SmallFile as _};
 use units::{ByteLen, ByteOffset, DiskIndex, Hash, Sequence};
 
-use crate::specimen::{EPOCH, GENERATION, MACHINE, assert_golden, each_bit_flip, index};
+use crate::specimen::{EPOCH, GENERATION, MACHINE, assert_golden, each_bit_flip, index, unhex};
 
 #[test]
 fn an_index_has_the_bytes_of_the_format_and_survives_being_written() {
@@ -15,13 +15,29 @@ fn an_index_has_the_bytes_of_the_format_and_survives_being_written() {
 }
 
 #[test]
+fn an_index_of_the_first_version_is_one_without_moments() {
+    let older = EpochIndex { moments: Vec::new(), ..index() };
+    assert_eq!(EpochIndex::decode(&unhex(include_str!("golden/index-1.hex"))), Ok(older));
+}
+
+#[test]
+fn a_thinned_index_knows_its_before_images_and_its_last_point() {
+    let mut thinned = index();
+    assert!(!thinned.is_thinned());
+    thinned.thin();
+    assert!(thinned.is_thinned() && thinned.entries.iter().all(|entry| entry.log == Log::Undo));
+    assert_eq!((thinned.entries.len(), thinned.points.len(), thinned.moments.len()), (3, 1, 1));
+    assert_eq!(EpochIndex::decode(&thinned.encode()), Ok(thinned));
+}
+
+#[test]
 fn every_flipped_bit_of_an_index_is_refused() {
     let mut bytes = index().encode();
     let len = bytes.len();
     bytes.resize(4096, 0);
     each_bit_flip(&bytes, 0..len, |at, flipped| match (at, EpochIndex::decode(flipped)) {
         (0..4, Err(DecodeError::Magic { .. }))
-        | (4..6, Err(DecodeError::Version { .. }))
+        | (4..6, Err(DecodeError::Version { .. } | DecodeError::Checksum { .. }))
         | (6..8, Err(DecodeError::Reserved))
         | (8..16, Err(DecodeError::Short { .. }))
         | (8.., Err(DecodeError::Checksum { part: "file" })) => {}

@@ -14,4 +14,5 @@ mod sets;
 mod specimen;
 mod superblock;
 mod tail;
+mod thinned;
 mod views;

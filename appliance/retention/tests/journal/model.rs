@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use retention::{
     BLOCK_LEN, BatchBody, BeforeBody, Body, Effort, EpochIndex, ExtentDecoder, ExtentEncoder, GranuleSet,
     IndexEntry, Log, Placement, PlanError, PointRange, RECORD_ALIGN, RECORD_HEADER_LEN, Record, RewindPlan,
-    RoundPlan, ViewMap, decode_body, decode_head, encode, encoded_len, plan_rewind, plan_round,
+    RoundPlan, ViewMap, decode_body, decode_head, encode, encoded_len, plan_rewind, plan_round, unsaved,
 };
 use units::{ByteLen, ByteOffset, DiskIndex, EpochNumber, Hash, Sequence, Timestamp};
 use wire::{Encoding, Extent, Marker, Span};
@@ -310,6 +310,36 @@ impl Journal {
         let undo = |entry: &IndexEntry| entry.log == Log::Undo;
         let last = entries.iter().filter(|entry| undo(entry)).map(|entry| entry.sequence).max();
         entries.retain(|entry| !undo(entry) || Some(entry.sequence) != last);
+    }
+
+    /// Forgets the redo of a sealed epoch.
+    pub(crate) fn thin(&mut self, epoch: usize) {
+        assert!(epoch < self.sealed_epochs(), "the open epoch is whole");
+        self.epochs[epoch].index.thin();
+    }
+
+    /// Tells whether a sequence can be had: not what lies inside a thinned epoch.
+    pub(crate) fn is_kept(&self, sequence: u64) -> bool {
+        let inside = |epoch: &&Epoch| {
+            let (first, last) = (epoch.index.first.0, epoch.index.last.0);
+            epoch.index.is_thinned() && (first..last).contains(&sequence)
+        };
+        sequence >= self.oldest() && !self.epochs.iter().any(|epoch| inside(&epoch))
+    }
+
+    /// Captures what would be lost if the disks left the newest state for `to`.
+    pub(crate) fn save(&mut self, to: u64) {
+        let indexes: Vec<EpochIndex> = self.epochs.iter().map(|epoch| epoch.index.clone()).collect();
+        let newest = Sequence(self.newest());
+        let spans = unsaved(&indexes, Sequence(to), &self.open().captured);
+        for span in spans {
+            let content = self.disks[usize::from(span.disk.0)][range(&span)].to_vec();
+            let (extent, payload) = encoded(usize::from(span.disk.0), span.start.0 as usize, &content);
+            let open = self.open();
+            open.captured.insert(&span);
+            let body = Body::Before(BeforeBody { extents: vec![extent] });
+            open.append(Log::Undo, newest, &body, &payload, BLOCK_LEN);
+        }
     }
 
     /// Forgets the oldest sealed epochs.

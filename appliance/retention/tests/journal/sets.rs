@@ -1,12 +1,12 @@
-//! Sets of granules, timelines and expiry at their edges.
+//! Sets of granules and timelines at their edges.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use retention::{EpochSummary, ExpiryReason, GranuleSet, Point, RetentionPolicy, Timeline, plan_expiry};
-use units::{ByteLen, ByteOffset, DiskIndex, EpochNumber, Sequence, Timestamp};
+use retention::{GranuleSet, Point, Timeline};
+use units::{ByteLen, ByteOffset, DiskIndex, Sequence, Timestamp};
 use wire::{Consistency, Span};
 
 fn span(disk: u16, start: u64, len: u64) -> Span {
@@ -118,44 +118,4 @@ proptest! {
         let early = |point: &&Point| good(point) && point.time <= Timestamp(asked);
         prop_assert_eq!(timeline.at(Timestamp(asked), floor), points.iter().rfind(early));
     }
-}
-
-fn epoch(number: u64, closed: u64, mib: u64) -> EpochSummary {
-    EpochSummary {
-        epoch: EpochNumber(number),
-        last: Sequence(number),
-        closed: Timestamp(closed * 1_000_000),
-        size: ByteLen::mib(mib),
-    }
-}
-
-fn expired(sealed: &[EpochSummary], window: u64, budget: u64, now: u64) -> Vec<(u64, &'static str)> {
-    let policy = RetentionPolicy { window: Duration::from_secs(window), budget: ByteLen::mib(budget) };
-    let plan = plan_expiry(sealed, ByteLen::mib(1), policy, Timestamp(now * 1_000_000));
-    let reason = |reason| if matches!(reason, ExpiryReason::Age { .. }) { "age" } else { "size" };
-    plan.iter().map(|each| (each.epoch.epoch.0, reason(each.reason))).collect()
-}
-
-#[test]
-fn nothing_expires_that_is_inside_window_and_budget() {
-    assert_eq!(expired(&[], 0, 0, 100), []);
-    let sealed = [epoch(1, 10, 5), epoch(2, 20, 5)];
-    assert_eq!(expired(&sealed, 90, 11, 100), [], "exactly as old and as large as is allowed");
-    assert_eq!(expired(&sealed, 89, 11, 100), [(1, "age")]);
-    assert_eq!(expired(&sealed, 90, 10, 100), [(1, "size")]);
-    assert_eq!(expired(&sealed, 0, 11, 5), [], "a clock that went back expires nothing");
-}
-
-#[test]
-fn an_older_epoch_never_stays_behind_a_younger_one_that_goes() {
-    // The clock went back between the two: the first closed later than the second.
-    let sealed = [epoch(1, 90, 5), epoch(2, 10, 5)];
-    assert_eq!(expired(&sealed, 50, 100, 100), [], "the oldest stays, so all stay");
-    assert_eq!(expired(&sealed, 50, 10, 100), [(1, "size"), (2, "age")]);
-}
-
-#[test]
-fn the_open_epoch_alone_may_be_over_the_budget() {
-    let sealed = [epoch(1, 1, 5), epoch(2, 2, 5)];
-    assert_eq!(expired(&sealed, 1000, 0, 100), [(1, "size"), (2, "size")]);
 }

@@ -1,8 +1,8 @@
 //! Fixed values whose bytes are golden, and ways to damage bytes.
 
 use retention::{
-    Afterwards, BatchBody, BeforeBody, Body, Damage, DamagedPlace, EpochIndex, Head, HeadDisk, Lifecycle,
-    Log, Pin, Placement, Policy, Record, RecordHead, WhenFull, decode_body, decode_head, encode,
+    Afterwards, BatchBody, BeforeBody, Body, Damage, DamagedPlace, EpochIndex, EpochRun, Head, HeadDisk,
+    Lifecycle, Log, Pin, Placement, Policy, Record, RecordHead, WhenFull, decode_body, decode_head, encode,
 };
 use units::{ByteLen, ByteOffset, DiskIndex, EpochNumber, Generation, Hash, MachineId, Sequence, Timestamp};
 use wire::{Consistency, Encoding, Extent, Marker};
@@ -123,6 +123,7 @@ pub(crate) fn head(revision: u64, lifecycle: Lifecycle) -> Head {
         policy: Some(policy()),
         pins: vec![pin(Some(TIME)), pin(None)],
         damage: damage(),
+        thinned: vec![EpochRun { first: EpochNumber(6), last: EpochNumber(9) }],
     }
 }
 

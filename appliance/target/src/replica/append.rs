@@ -13,7 +13,7 @@ use std::sync::Arc;
 use blockdev::{
     Completion, DeviceError, DeviceSlot, Engine, Operation, PagePool, Request, Volume, VolumeError,
 };
-use retention::{Body, Lifecycle, Point};
+use retention::{Body, Lifecycle, Moment, Point};
 use units::{ByteLen, ByteOffset, EpochNumber, Sequence, Timestamp};
 
 use super::budget::ResidentBudget;
@@ -70,7 +70,7 @@ impl Appender {
         volume: &V,
         now: Timestamp,
     ) -> Result<Option<(Group, Vec<Request>)>, ReplicaError> {
-        let items = self.next_items();
+        let items = self.next_items(now);
         if items.is_empty() {
             return Ok(None);
         }
@@ -85,18 +85,25 @@ impl Appender {
         }
     }
 
-    fn next_items(&self) -> Vec<Received> {
+    fn next_items(&self, now: Timestamp) -> Vec<Received> {
         let mut state = self.shared.lock();
         if state.failure.is_some() || state.full.is_some() || state.lag >= self.limits.lag_len {
             return Vec::new();
         }
+        // An epoch that is due ends behind the next recovery point: then its end is one.
+        let due = self.log.as_ref().is_some_and(|log| self.is_due(log, now));
+        let ends = |items: &[Received]| {
+            due && items.last().is_some_and(|item: &Received| matches!(item.body, Body::Marker(_)))
+        };
         let mut len = 0;
-        let mut items = Vec::new();
-        while let Some(item) = state.inbox.pop_front_if(|item| {
-            // Records without payload take their room too.
-            len += item.body.record_len_bound(item.payload.len()) as u64;
-            items.is_empty() || len <= self.limits.group_len.0
-        }) {
+        let mut items: Vec<Received> = Vec::new();
+        while !ends(&items)
+            && let Some(item) = state.inbox.pop_front_if(|item| {
+                // Records without payload take their room too.
+                len += item.body.record_len_bound(item.payload.len()) as u64;
+                items.is_empty() || len <= self.limits.group_len.0
+            })
+        {
             items.push(item);
         }
         assert!(
@@ -130,7 +137,7 @@ impl Appender {
         first: Sequence,
     ) -> Result<(), ReplicaError> {
         let position = match &self.log {
-            Some(log) if !self.is_due(log, now) => return Ok(()),
+            Some(log) if !self.ends(log, now) => return Ok(()),
             Some(log) => next_epoch(log.position()),
             None => {
                 let start = self.shared.lock().start.expect("a protected machine has a log to go on with");
@@ -149,7 +156,17 @@ impl Appender {
         self.opened = now;
         let (redo, undo) = (ByteLen::ZERO, ByteLen::ZERO);
         let last = Sequence(first.0 - 1);
-        let info = EpochInfo { epoch: position.epoch, first, last, closed: now, sealed: false, redo, undo };
+        let info = EpochInfo {
+            epoch: position.epoch,
+            first,
+            last,
+            closed: now,
+            sealed: false,
+            indexed: false,
+            thinned: false,
+            redo,
+            undo,
+        };
         self.shared.lock().epochs.push_back(info);
         Ok(())
     }
@@ -170,9 +187,25 @@ impl Appender {
         Ok(engine.attach(volume.create(&paths::redo(machine, epoch), self.limits.log_chunk)?)?)
     }
 
+    /// Tells whether the epoch ends before the next item: it is due and its last item is a recovery point, or it is twice over.
+    fn ends(&self, log: &LogWriter, now: Timestamp) -> bool {
+        let state = self.shared.lock();
+        let newest = state.timeline.points().next_back().map(|point| point.sequence);
+        let at_point = newest == Some(state.durable);
+        drop(state);
+        self.is_past(log, now, 2) || (at_point && self.is_due(log, now))
+    }
+
     fn is_due(&self, log: &LogWriter, now: Timestamp) -> bool {
+        self.is_past(log, now, 1)
+    }
+
+    /// Tells whether the epoch is older or larger than this many times what it should be. A clock that went back counts as age: it
+    /// would keep the epoch open for as long as it went back.
+    fn is_past(&self, log: &LogWriter, now: Timestamp, times: u32) -> bool {
         let len = log.position().end.0;
-        len > 0 && (len >= self.limits.epoch_len.0 || now.since(self.opened) >= self.limits.epoch_age)
+        let old = now < self.opened || now.since(self.opened) >= self.limits.epoch_age * times;
+        len > 0 && (len >= self.limits.epoch_len.0 * u64::from(times) || old)
     }
 
     /// Says that the group is durable: moves the marks, wakes the applier and the sessions.
@@ -187,6 +220,9 @@ impl Appender {
             if let Body::Marker(marker) = &item.body {
                 state.timeline.push(Point::from(marker.as_ref()));
                 state.resends.vouched(marker.sequence, marker.consistency);
+            }
+            if let Some(moment) = Moment::of(&item.body) {
+                state.moments.push(moment);
             }
             let info = state.epoch_mut(position.epoch);
             (info.last, info.closed) = (item.sequence, item.time);

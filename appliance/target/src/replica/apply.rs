@@ -8,6 +8,7 @@ use units::{ByteLen, EpochNumber, MachineId, Timestamp};
 
 use super::budget::ResidentBudget;
 use super::error::ReplicaError;
+use super::expire::Aging;
 use super::limits::ReplicaLimits;
 use super::log_writer::LogWriter;
 use super::planted::Planted;
@@ -40,6 +41,7 @@ pub struct Applier<V> {
     pub(crate) stalled: bool,
     /// The views that are open, and perhaps some that were closed.
     pub(crate) views: Vec<Weak<LiveView>>,
+    pub(crate) aging: Aging,
 }
 
 /// The epoch that is being applied.
@@ -113,13 +115,16 @@ impl<V> Applier<V> {
             return self.continue_run(engine).map(|()| Step::Worked);
         }
         // Only now: long work under way reads from epochs that would go.
-        self.relieve(engine)?;
+        self.relieve(engine, now)?;
         if matches!(self.head.head().lifecycle, Lifecycle::Rewinding { .. }) && !self.stalled {
             self.resume_rewind(engine)?;
             return Ok(Step::Worked);
         }
         if let Some(work) = self.next_work() {
-            self.perform(engine, work)?;
+            self.perform(engine, work, now)?;
+            return Ok(Step::Worked);
+        }
+        if self.expiry_is_due(now) && self.expire(engine, now)? == Step::Worked {
             return Ok(Step::Worked);
         }
         if self.head.head().lifecycle == Lifecycle::Protected && self.destage(engine, now)? {
@@ -160,7 +165,7 @@ impl<V> Applier<V> {
 
     /// Does a piece of work that was given. An error of the work itself goes to whoever asked; an error of the machine also puts it
     /// out.
-    fn perform<E: Engine>(&mut self, engine: &mut E, work: Work) -> Result<(), ReplicaError>
+    fn perform<E: Engine>(&mut self, engine: &mut E, work: Work, now: Timestamp) -> Result<(), ReplicaError>
     where
         V: Volume<Device = E::Device>,
     {
@@ -181,6 +186,13 @@ impl<V> Applier<V> {
                     }
                 };
                 told(Box::new(refused), begun)
+            }
+            Work::SetPolicy { policy, then } => told(then, self.set_policy(engine, policy)),
+            Work::Pin { pin, then } => told(then, self.pin(engine, pin)),
+            Work::Unpin { sequence, then } => told(then, self.unpin(engine, sequence)),
+            Work::PlanExpiry { policy, then } => {
+                let full = self.shared.lock().full.is_some();
+                told(then, Ok(self.expiry_plan(now, policy, full)))
             }
             Work::Verify { to, progress, then } => self.begin_verify(engine, to, progress, then),
             Work::View { to, then } => {

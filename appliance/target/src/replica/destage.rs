@@ -158,7 +158,7 @@ impl<V> Applier<V> {
 
     /// Reads what the spans hold, and appends it to the undo log as one durable group. Returns where that is, if
     /// there are views to be told.
-    fn append_before_images<E: Engine>(
+    pub(crate) fn append_before_images<E: Engine>(
         &mut self,
         engine: &mut E,
         spans: &[Span],

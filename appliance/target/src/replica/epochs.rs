@@ -1,16 +1,14 @@
-//! Sealing and expiring whole epochs.
+//! Opening and sealing epochs, and what they hold.
 
 use blockdev::{Engine, Operation, PageBuf, Request, Volume};
-use retention::{EpochIndex, EpochSummary, GranuleSet, Log, Placement, Tail, TailScan, plan_expiry};
-use units::{ByteLen, ByteOffset, EpochNumber, Hash, Timestamp};
+use retention::{EpochIndex, GranuleSet, Log, Placement, Tail, TailScan};
+use units::{ByteLen, ByteOffset, EpochNumber, Hash};
 
-use super::apply::{Applier, OpenEpoch, Step};
+use super::apply::{Applier, OpenEpoch};
 use super::error::ReplicaError;
-use super::limits::ReplicaLimits;
 use super::log_reader::LogReader;
 use super::log_writer::{LogPosition, LogWriter};
 use super::paths;
-use super::planted::Planted;
 use super::shared::EpochInfo;
 use super::transfer::{ReadAt, TRANSFER_LEN, first_failure, flush_all, read_each};
 
@@ -86,21 +84,46 @@ impl<V> Applier<V> {
         drop(engine.detach(open.redo));
         drop(engine.detach(open.undo.slot()));
         self.shared.lock().epoch_mut(epoch).sealed = true;
+        self.give_back(epoch);
         Ok(())
+    }
+
+    /// Gives back what the logs of a sealed epoch were lengthened by and never used. Nothing depends on it.
+    fn give_back(&self, epoch: EpochNumber)
+    where
+        V: Volume,
+    {
+        let (machine, info) = (self.machine(), *self.shared.lock().epoch_mut(epoch));
+        for (path, used) in
+            [(paths::redo(machine, epoch), info.redo), (paths::undo(machine, epoch), info.undo)]
+        {
+            let len = used.max(ByteLen(1)).round_up(retention::BLOCK_LEN as u64);
+            if let Err(error) = self.volume.shorten(&path, len) {
+                tracing::warn!(path, %error, "the unused end of a log is not given back");
+            }
+        }
     }
 
     /// Writes the index of a sealed epoch if there is room for it. It holds nothing that the logs do not, and an epoch
     /// without one can expire like any other: the want of room for it must not keep room from being made.
-    fn save_index<E: Engine>(&mut self, engine: &mut E, index: &EpochIndex) -> Result<(), ReplicaError>
+    pub(crate) fn save_index<E: Engine>(
+        &mut self,
+        engine: &mut E,
+        index: &EpochIndex,
+    ) -> Result<(), ReplicaError>
     where
         V: Volume<Device = E::Device>,
     {
         match self.write_index(engine, index) {
+            Ok(()) => {
+                self.shared.lock().epoch_mut(index.epoch).indexed = true;
+                Ok(())
+            }
             Err(ReplicaError::Full { what }) => {
                 tracing::warn!(what, "no room for an index; it is made from the logs when it is needed");
                 Ok(())
             }
-            other => other,
+            Err(error) => Err(error),
         }
     }
 
@@ -133,13 +156,20 @@ impl<V> Applier<V> {
     where
         V: Volume<Device = E::Device>,
     {
-        if let Some(index) = self.read_index(engine, epoch)? {
+        let info = *self.shared.lock().epoch_mut(epoch);
+        if let Some(mut index) = self.read_index(engine, epoch)? {
+            if info.thinned {
+                index.thin();
+            }
             return Ok(index);
         }
-        let first = self.shared.lock().epoch_mut(epoch).first;
         let head = self.head.head();
-        let mut index = EpochIndex::empty(head.machine, head.generation, epoch, first);
-        self.add_log(engine, &mut index, Log::Redo)?;
+        let mut index = EpochIndex::empty(head.machine, head.generation, epoch, info.first);
+        if info.thinned {
+            (index.last, index.closed) = (info.last, info.closed);
+        } else {
+            self.add_log(engine, &mut index, Log::Redo)?;
+        }
         self.add_log(engine, &mut index, Log::Undo)?;
         index.sort();
         let written = self.shared.lock().written;
@@ -235,101 +265,6 @@ impl<V> Applier<V> {
             Tail::At(_) => Ok(()),
             Tail::Damaged { at, cause } => Err(ReplicaError::Damaged { file: path, at, cause }),
         }
-    }
-
-    /// Lets old epochs go, as the policy says.
-    pub(crate) fn expire<E: Engine>(&mut self, engine: &mut E, now: Timestamp) -> Result<Step, ReplicaError>
-    where
-        V: Volume<Device = E::Device>,
-    {
-        if self.head.head().lifecycle != retention::Lifecycle::Protected {
-            return Ok(Step::Idle);
-        }
-        let (sealed, open) = self.epoch_summaries();
-        let Some(expired) = plan_expiry(&sealed, open, self.limits.retention, now).first().copied() else {
-            return Ok(Step::Idle);
-        };
-        if self.is_viewed(expired.epoch.epoch) {
-            return Ok(Step::Idle);
-        }
-        tracing::info!(epoch = %expired.epoch.epoch, reason = ?expired.reason, "epoch expires");
-        self.drop_epoch(engine, expired.epoch)?;
-        Ok(Step::Worked)
-    }
-
-    /// Makes room on a full volume: the oldest epoch goes, if there is one that may.
-    pub(crate) fn relieve<E: Engine>(&mut self, engine: &mut E) -> Result<(), ReplicaError>
-    where
-        V: Volume<Device = E::Device>,
-    {
-        if self.shared.lock().full.is_none() {
-            return Ok(());
-        }
-        let (sealed, _) = self.epoch_summaries();
-        let oldest =
-            sealed.first().copied().filter(|_| self.head.head().lifecycle == retention::Lifecycle::Protected);
-        if let Some(epoch) = oldest {
-            tracing::warn!(epoch = %epoch.epoch, size = %epoch.size, "retention volume is full: the oldest epoch goes");
-            self.end_views_from(
-                epoch.epoch,
-                "the retention volume is full, and the history it shows had to go",
-            );
-            self.drop_epoch(engine, epoch)?;
-        } else if self.volume.usage()?.free >= self.room_for_a_group() {
-            // Somebody made room: the appender may try again.
-            self.shared.lock().full = None;
-            self.shared.committer.ring();
-        }
-        Ok(())
-    }
-
-    /// Returns how much must be free for a group, whatever is in it: a new epoch, or both logs longer by as much.
-    fn room_for_a_group(&self) -> ByteLen {
-        let ReplicaLimits { log_chunk, group_len, .. } = self.limits;
-        log_chunk + log_chunk + group_len + ByteLen(retention::RECORD_LEN_MAX as u64)
-    }
-
-    fn epoch_summaries(&self) -> (Vec<EpochSummary>, ByteLen) {
-        let state = self.shared.lock();
-        let summary = |info: &EpochInfo| EpochSummary {
-            epoch: info.epoch,
-            last: info.last,
-            closed: info.closed,
-            size: info.redo + info.undo,
-        };
-        let sealed: Vec<_> = state.epochs.iter().take_while(|info| info.sealed).map(summary).collect();
-        let open = state.epochs.iter().skip(sealed.len()).map(|info| info.redo + info.undo).sum();
-        (sealed, open)
-    }
-
-    /// 1. The head says that the history begins after this epoch, durable.
-    /// 2. Its files are removed.
-    ///
-    /// A crash between leaves files that recovery removes.
-    fn drop_epoch<E: Engine>(&mut self, engine: &mut E, epoch: EpochSummary) -> Result<(), ReplicaError>
-    where
-        V: Volume<Device = E::Device>,
-    {
-        if self.limits.plants(Planted::RemovedBeforeHead) {
-            remove_epoch(&self.volume, self.machine(), epoch.epoch)?;
-        }
-        self.head.update(engine, |head| {
-            head.oldest_epoch = epoch.epoch.next();
-            head.base = epoch.last;
-        })?;
-        remove_epoch(&self.volume, self.machine(), epoch.epoch)?;
-        let mut state = self.shared.lock();
-        let gone = state.epochs.pop_front();
-        assert!(
-            gone.is_some_and(|info| info.epoch == epoch.epoch && info.sealed),
-            "the oldest sealed epoch goes"
-        );
-        state.base = epoch.last;
-        state.timeline.expire(epoch.last.next());
-        state.full = None;
-        drop(state);
-        self.shared.committer.ring();
-        Ok(())
     }
 }
 

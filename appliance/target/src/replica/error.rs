@@ -102,9 +102,9 @@ impl ReplicaError {
             }
             Self::Damaged { .. } | Self::Uncaptured { .. } | Self::LostHistory { .. } => FailureKind::Damaged,
             Self::Full { .. } => FailureKind::Full,
-            Self::Unfit { .. } | Self::ViewEnded { .. } | Self::Plan(PlanError::OutOfWindow { .. }) => {
-                FailureKind::Refused
-            }
+            Self::Unfit { .. }
+            | Self::ViewEnded { .. }
+            | Self::Plan(PlanError::OutOfWindow { .. } | PlanError::Thinned { .. }) => FailureKind::Refused,
             Self::Plan(PlanError::Unresolved { .. }) => FailureKind::Damaged,
         }
     }

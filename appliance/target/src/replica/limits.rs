@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use retention::RetentionPolicy;
+use retention::Policy;
 use units::ByteLen;
 
 /// The limits of one machine's replica.
@@ -10,9 +10,9 @@ use units::ByteLen;
 pub struct ReplicaLimits {
     /// Bytes a log is lengthened by at a time; a multiple of 4096.
     pub log_chunk: ByteLen,
-    /// A new epoch begins when the redo log of the present one is longer than this,
+    /// A new epoch begins behind the first recovery point after the redo log of the present one is longer than this,
     pub epoch_len: ByteLen,
-    /// or when the present one is older than this.
+    /// or the present one older than this; and without one when it is twice that.
     pub epoch_age: Duration,
     /// Bytes of payload committed at once.
     pub group_len: ByteLen,
@@ -24,8 +24,8 @@ pub struct ReplicaLimits {
     pub lag_len: ByteLen,
     /// zstd level of before-images.
     pub before_level: i32,
-    /// How much history is kept.
-    pub retention: RetentionPolicy,
+    /// What is kept, unless the machine has a policy of its own or is told another default.
+    pub retention: Policy,
     /// The mistake that is made on purpose.
     #[cfg(feature = "planted-bugs")]
     pub planted: Option<super::planted::Planted>,
@@ -42,10 +42,7 @@ impl Default for ReplicaLimits {
             checkpoint_len: ByteLen::mib(128),
             lag_len: ByteLen::mib(256),
             before_level: -5,
-            retention: RetentionPolicy {
-                window: Duration::from_secs(24 * 3600),
-                budget: ByteLen::gib(1 << 20),
-            },
+            retention: Policy::default(),
             #[cfg(feature = "planted-bugs")]
             planted: None,
         }

@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use blockdev::{Engine, PagePool, Volume, VolumeError};
 use retention::{
-    Body, DecodeError, EpochIndex, ExtentDecoder, ExtentEncoder, GranuleSet, Head, HeadDisk, Log, Placement,
-    Point, Tail, TailScan,
+    Body, DecodeError, EpochIndex, ExtentDecoder, ExtentEncoder, GranuleSet, Head, HeadDisk, Log, Moment,
+    Placement, Point, Tail, TailScan,
 };
 use units::{ByteLen, ByteOffset, EpochNumber, Hash, MachineId, Sequence, Timestamp};
 
@@ -24,6 +24,7 @@ use super::append::{Appender, content_len};
 use super::apply::Applier;
 use super::budget::ResidentBudget;
 use super::error::ReplicaError;
+use super::expire::Aging;
 use super::limits::ReplicaLimits;
 use super::log_reader::LogReader;
 use super::log_writer::{LogPosition, RecordPlace};
@@ -134,7 +135,7 @@ impl<V: Volume> Replica<V> {
         disks: Vec<V::Device>,
     ) -> Result<Self, ReplicaError> {
         let Setup { volume, limits, pool, budget, committer, worker } = setup;
-        let shared = Arc::new(Shared::new(State::of(head.head()), committer, worker));
+        let shared = Arc::new(Shared::new(State::of(head.head(), limits.retention), committer, worker));
         let slots = disks.into_iter().map(|disk| engine.attach(disk)).collect::<Result<_, _>>()?;
         let applier = Applier {
             shared: shared.clone(),
@@ -152,17 +153,18 @@ impl<V: Volume> Replica<V> {
             last_round: Timestamp(0),
             stalled: false,
             views: Vec::new(),
+            aging: Aging::default(),
         };
         Ok(Self { appender: Appender::new(shared, limits, budget), applier })
     }
 }
 
 /// What the walk over the epochs has found so far.
-struct Found {
-    last: Sequence,
-    previous: Option<Hash>,
+pub(crate) struct Found {
+    pub(crate) last: Sequence,
+    pub(crate) previous: Option<Hash>,
     end: ByteOffset,
-    epoch: EpochNumber,
+    pub(crate) epoch: EpochNumber,
     /// What was applied of each epoch that is not sealed: its undo log must hold what was there before.
     applied: BTreeMap<EpochNumber, GranuleSet>,
 }
@@ -231,6 +233,10 @@ impl<V: Volume> Applier<V> {
             let Some(epoch) = paths::parse_epoch(&name) else { continue };
             if epoch < oldest {
                 super::epochs::remove_epoch(&self.volume, machine, epoch)?;
+            } else if self.head.head().is_thinned(epoch) {
+                // Left over from a crash between the head and the removal.
+                self.volume.remove(&paths::redo(machine, epoch))?;
+                epochs.push(epoch);
             } else if self.volume.list(&paths::epoch(machine, epoch))?.iter().any(|name| name == "redo") {
                 epochs.push(epoch);
             }
@@ -253,6 +259,9 @@ impl<V: Volume> Applier<V> {
         epoch: EpochNumber,
         found: &mut Found,
     ) -> Result<(), ReplicaError> {
+        if self.head.head().is_thinned(epoch) {
+            return self.recover_thinned(engine, epoch, found);
+        }
         let first = found.last.next();
         if let Some(index) = self.read_index(engine, epoch)? {
             found.epoch = epoch;
@@ -265,7 +274,8 @@ impl<V: Volume> Applier<V> {
         let (machine, generation, position) = (head.machine, head.generation, ByteOffset(0));
         let placement = Placement { machine, generation, epoch, position, previous: Hash::default() };
         let scan = self.limits.scan(TailScan::new(placement, found.previous, ByteOffset(0)));
-        let (applied, mut items, mut points) = (head.applied, Vec::new(), Vec::new());
+        let (applied, mut items, mut points, mut moments) =
+            (head.applied, Vec::new(), Vec::new(), Vec::new());
         let (mut last, mut gap, mut closed) = (found.last, None, Timestamp(0));
         let mut written = GranuleSet::new(self.disks.len());
         let mut reader = LogReader::new(engine, &self.pool, slot, Log::Redo);
@@ -280,6 +290,7 @@ impl<V: Volume> Applier<V> {
             if let Body::Marker(marker) = body {
                 points.push(Point::from(marker.as_ref()));
             }
+            moments.extend(Moment::of(body));
             if head.sequence > applied {
                 let (sequence, payload_len) = (head.sequence, head.payload_len);
                 let place = RecordPlace { at: head.placement.position, checksum: head.checksum };
@@ -307,13 +318,25 @@ impl<V: Volume> Applier<V> {
         found.applied.insert(epoch, written);
         let (redo, undo) = (ByteLen(tail.0), ByteLen::ZERO);
         let mut state = self.shared.lock();
-        state.epochs.push_back(EpochInfo { epoch, first, last, closed, sealed: false, redo, undo });
+        let (sealed, indexed, thinned) = (false, false, false);
+        state.epochs.push_back(EpochInfo {
+            epoch,
+            first,
+            last,
+            closed,
+            sealed,
+            indexed,
+            thinned,
+            redo,
+            undo,
+        });
         state.queue.extend(items);
         points.into_iter().for_each(|point| state.timeline.push(point));
+        moments.into_iter().for_each(|moment| state.moments.push(moment));
         Ok(())
     }
 
-    fn take_index(&mut self, index: EpochIndex, found: &mut Found) -> Result<(), ReplicaError> {
+    pub(crate) fn take_index(&mut self, index: EpochIndex, found: &mut Found) -> Result<(), ReplicaError> {
         if index.first != found.last.next() {
             let (what, expected) = ("a sequence is missing between two epochs", found.last.next());
             return Err(ReplicaError::LostHistory { what, found: index.first, expected });
@@ -326,10 +349,13 @@ impl<V: Volume> Applier<V> {
             last: index.last,
             closed: index.closed,
             sealed: true,
+            indexed: true,
+            thinned: index.is_thinned(),
             redo: ByteLen(index.redo_len.0),
             undo: ByteLen(index.undo_len.0),
         });
         index.points.into_iter().for_each(|point| state.timeline.push(point));
+        index.moments.into_iter().for_each(|moment| state.moments.push(moment));
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Bringing the target disks to a point of the history, in either direction.
 //!
-//! 1. Everything durable is applied, the target disks are flushed, and open views learn where the disks will go.
+//! 1. Everything durable is applied, what the target disks alone hold is captured, they are flushed, and open views learn
+//!    where the disks will go.
 //! 2. The head says what is being done, durable: from here on a crash resumes it.
 //! 3. Every piece of the plan is written; each is whole granules, so that doing it twice changes nothing.
 //! 4. The target disks are flushed.
@@ -84,7 +85,7 @@ impl<V> Applier<V> {
     where
         V: Volume<Device = E::Device>,
     {
-        let plan = match self.check_rewind(to, then).and_then(|()| self.plan(engine, to)) {
+        let plan = match self.check_rewind(to, then).and_then(|()| self.plan_saved(engine, to)) {
             Ok(plan) => plan,
             Err(error) => {
                 let mut state = self.shared.lock();
@@ -105,6 +106,17 @@ impl<V> Applier<V> {
         progress.expect(plan.len().0);
         self.run = Some(Run::Rewind(RewindRun { plan, next: 0, logs: OpenLogs::default(), progress }));
         Ok(())
+    }
+
+    /// Captures what the target disks alone hold and `to` would overwrite, then plans. Errors: the point can't be had; what was
+    /// captured does no harm.
+    fn plan_saved<E: Engine>(&mut self, engine: &mut E, to: Sequence) -> Result<RewindPlan, ReplicaError>
+    where
+        V: Volume<Device = E::Device>,
+    {
+        let indexes = self.indexes(engine)?;
+        self.save_thinned(engine, &indexes, to)?;
+        self.plan(engine, to)
     }
 
     /// Checks that there is a history to go to, and that replication would go on from its end.
@@ -235,12 +247,13 @@ impl<V> Applier<V> {
     where
         V: Volume<Device = E::Device>,
     {
-        let (base, epochs) = {
+        let (known, epochs) = {
             let state = self.shared.lock();
-            let after = state.epochs.iter().filter(|info| info.last > since);
-            (state.base, after.map(|info| info.epoch).collect::<Vec<_>>())
+            let after = || state.epochs.iter().filter(|info| info.last > since);
+            let known = since >= state.base && !after().any(|info| info.thinned);
+            (known, after().map(|info| info.epoch).collect::<Vec<_>>())
         };
-        if since < base {
+        if !known {
             return Ok(None);
         }
         let mut spans = Vec::new();

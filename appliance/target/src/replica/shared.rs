@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use retention::{Body, Head, Lifecycle, Timeline};
+use retention::{Body, Head, Hold, Kept, Lifecycle, Loss, Moments, Pin, PlanError, Policy, Timeline};
 use units::{ByteLen, ByteOffset, EpochNumber, Generation, Hash, Sequence, Timestamp};
 
 use super::budget::Resident;
@@ -79,10 +79,23 @@ pub struct EpochInfo {
     pub closed: Timestamp,
     /// It takes no more, and its index is written.
     pub sealed: bool,
+    /// Its index is on the volume.
+    pub indexed: bool,
+    /// It has lost its redo: only its start and its end can be had.
+    pub thinned: bool,
     /// Bytes of redo.
     pub redo: ByteLen,
     /// Bytes of undo.
     pub undo: ByteLen,
+}
+
+/// History that went for want of room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shrunk {
+    /// When.
+    pub at: Timestamp,
+    /// What of it.
+    pub loss: Loss,
 }
 
 /// Where the appender goes on.
@@ -116,12 +129,26 @@ pub struct State {
     pub epochs: VecDeque<EpochInfo>,
     /// The recovery points.
     pub timeline: Timeline,
+    /// Which sequence each second ended with.
+    pub moments: Moments,
+    /// The machine's own policy.
+    pub policy: Option<Policy>,
+    /// The policy of machines that have none.
+    pub defaults: Policy,
+    /// The points that are kept beyond the policy.
+    pub pins: Vec<Pin>,
     /// The oldest state the history reaches.
     pub base: Sequence,
     /// Why the machine is out.
     pub failure: Option<(FailureKind, String)>,
     /// What there was no room for, while the retention volume is full.
     pub full: Option<String>,
+    /// Why no room is made, while it is full.
+    pub kept: Option<Kept>,
+    /// What keeps epochs that are older than the window.
+    pub held: Option<Hold>,
+    /// When history went for want of room, the last time since the start.
+    pub shrunk: Option<Shrunk>,
     /// Why a rewind stopped between two points; another point may be asked for.
     pub stalled: Option<String>,
     /// What the source is to send again.
@@ -174,7 +201,8 @@ pub struct Shared {
 impl Shared {
     /// Returns the state of a machine that could not be recovered: it takes nothing, and says why.
     pub fn out_of_service(head: &Head, error: &ReplicaError) -> Self {
-        let shared = Self::new(State::of(head), Bell::default(), Bell::default());
+        let state = State::of(head, Policy::default());
+        let shared = Self::new(state, Bell::default(), Bell::default());
         shared.fail(error);
         shared
     }
@@ -277,7 +305,7 @@ impl Shared {
 
 impl State {
     /// Returns the state a head alone tells: nothing is waiting, the log has yet to be made.
-    pub(crate) fn of(head: &Head) -> Self {
+    pub(crate) fn of(head: &Head, defaults: Policy) -> Self {
         let (machine, generation, epoch) = (head.machine, head.generation, head.oldest_epoch);
         let (end, previous) = (ByteOffset(0), Hash::default());
         let position = LogPosition { machine, generation, epoch, end, previous };
@@ -292,9 +320,16 @@ impl State {
             lag: ByteLen::ZERO,
             epochs: Default::default(),
             timeline: Timeline::default(),
+            moments: Moments::default(),
+            policy: head.policy,
+            defaults,
+            pins: head.pins.clone(),
             base: head.base,
             failure: None,
             full: None,
+            kept: None,
+            held: None,
+            shrunk: None,
             stalled: None,
             resends: Resends::default(),
             sights: BTreeMap::new(),
@@ -304,6 +339,22 @@ impl State {
             work: Default::default(),
             start: Some(AppendStart { position, exists: false }),
         }
+    }
+
+    /// Returns the policy in force.
+    pub fn policy(&self) -> Policy {
+        self.policy.unwrap_or(self.defaults)
+    }
+
+    /// Says why a sequence of the history can't be had, if it lies inside a thinned epoch.
+    pub fn thinned_at(&self, sequence: Sequence) -> Option<PlanError> {
+        let inside = |info: &&EpochInfo| info.thinned && (info.first..info.last).contains(&sequence);
+        self.epochs.iter().find(inside).map(|info| PlanError::Thinned {
+            wanted: sequence,
+            epoch: info.epoch,
+            start: Sequence(info.first.0 - 1),
+            end: info.last,
+        })
     }
 
     /// Returns the bytes the journal takes on the volume.

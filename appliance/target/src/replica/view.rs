@@ -7,11 +7,10 @@
 //!
 //! *Invariant:* a view shows its point or an error, never anything else. What can't be kept for it ends it first.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 
 use blockdev::{Engine, Volume};
-use retention::{EpochIndex, IndexEntry, Lifecycle, Place, PointRange, RoundPlan, ViewMap};
+use retention::{EpochIndex, Hold, Holder, IndexEntry, Lifecycle, Place, PointRange, RoundPlan, ViewMap};
 use units::{ByteLen, EpochNumber, MachineId, Sequence};
 use wire::Span;
 
@@ -30,8 +29,6 @@ pub struct LiveView {
     lens: Vec<ByteLen>,
     map: RwLock<Known>,
     ended: OnceLock<String>,
-    /// It was told that an epoch stays for its sake.
-    holds: AtomicBool,
 }
 
 /// A map, and the states the disks may have held since the view was opened.
@@ -190,7 +187,6 @@ impl<V> Applier<V> {
             lens: self.lens(),
             map: RwLock::new(Known { map, range: run.range }),
             ended: OnceLock::new(),
-            holds: AtomicBool::new(false),
         });
         self.views.push(Arc::downgrade(&view));
         Ok(view)
@@ -225,17 +221,10 @@ impl<V> Applier<V> {
         Ok(())
     }
 
-    /// Tells whether an epoch must stay for the sake of a view.
-    pub(crate) fn is_viewed(&self, epoch: EpochNumber) -> bool {
-        let name = self.head.head().name.clone();
-        let holds = |view: &Arc<LiveView>| {
-            let holds = view.ended().is_none() && view.from() <= epoch;
-            if holds && !view.holds.swap(true, Ordering::Relaxed) {
-                tracing::info!(machine = %name, %epoch, sequence = %view.to, "an epoch stays until a view is closed");
-            }
-            holds
-        };
-        self.each_view().any(|view| holds(&view))
+    /// Returns what must stay for the sake of views.
+    pub(crate) fn view_holds(&self) -> Vec<Hold> {
+        let open = self.each_view().filter(|view| view.ended().is_none());
+        open.map(|view| Hold { sequence: view.to, holder: Holder::View { from: view.from() } }).collect()
     }
 
     /// Ends the views that read from this epoch or one before it.

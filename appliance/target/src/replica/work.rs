@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use retention::Afterwards;
+use retention::{Afterwards, ExpiryPlan, Pin, Policy};
 use units::{ByteLen, ByteOffset, DiskIndex, Hash, Sequence};
 use wire::{HashQuery, Span};
 
@@ -86,6 +86,34 @@ pub enum Work {
         /// Told the view.
         then: Then<Arc<LiveView>>,
     },
+    /// Give the machine a policy of its own, or none. Durable when `then` is called.
+    SetPolicy {
+        /// The policy.
+        policy: Option<Policy>,
+        /// Told when durable.
+        then: Then<()>,
+    },
+    /// Keep a point beyond the policy. Durable when `then` is called.
+    Pin {
+        /// The point, and for how long.
+        pin: Pin,
+        /// Told when durable.
+        then: Then<()>,
+    },
+    /// Keep a point no longer. Durable when `then` is called.
+    Unpin {
+        /// The point.
+        sequence: Sequence,
+        /// Told when durable.
+        then: Then<()>,
+    },
+    /// Say what goes, by the machine's policy or another one.
+    PlanExpiry {
+        /// Another policy.
+        policy: Option<Policy>,
+        /// Told the plan.
+        then: Then<ExpiryPlan>,
+    },
     /// Accept the point the disks stand at. Durable when `then` is called.
     Commit {
         /// Told when durable.
@@ -119,7 +147,11 @@ impl Work {
             | Self::Seed(SeedWork { then, .. })
             | Self::SeedSync { then, .. }
             | Self::EndSeeding { then }
+            | Self::SetPolicy { then, .. }
+            | Self::Pin { then, .. }
+            | Self::Unpin { then, .. }
             | Self::Commit { then } => then(Err(error)),
+            Self::PlanExpiry { then, .. } => then(Err(error)),
             Self::Hashes { then, .. } => then(Err(error)),
             Self::Changed { then, .. } => then(Err(error)),
             Self::Plan { then, .. } => then(Err(error)),
@@ -146,6 +178,10 @@ impl fmt::Debug for Work {
             Self::Plan { .. } => "Plan",
             Self::Verify { .. } => "Verify",
             Self::View { .. } => "View",
+            Self::SetPolicy { .. } => "SetPolicy",
+            Self::Pin { .. } => "Pin",
+            Self::Unpin { .. } => "Unpin",
+            Self::PlanExpiry { .. } => "PlanExpiry",
             Self::Commit { .. } => "Commit",
         })
     }

@@ -1,0 +1,76 @@
+//! Thinned epochs against the model: the points at their starts and ends come back to the byte, those between are refused,
+//! and from each the disks go on to any other and to the newest.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use retention::PlanError;
+
+use crate::model::{Change, Fill, Journal};
+use crate::plans::{Step, step, take};
+
+/// Brings the disks to `to`, as a target does: what would be lost is captured first.
+fn go(journal: &mut Journal, at: u64, to: u64, torn: Option<&Index>) -> u64 {
+    journal.save(to);
+    let plan = journal.plan(at, at, to).expect("a point that is kept can be had");
+    if let Some(pieces) = torn {
+        // A crash: the plan is made again over disks that hold both.
+        journal.apply(&plan, pieces.index(plan.pieces.len() + 1));
+        let plan = journal.plan(at.min(to), journal.newest(), to).expect("it can still be had");
+        journal.apply(&plan, usize::MAX);
+    } else {
+        journal.apply(&plan, usize::MAX);
+    }
+    assert!(journal.disks == journal.images[to as usize], "the disks hold the image of {to}, to the byte");
+    to
+}
+
+fn live(steps: &[Vec<Step>], thinned: &[Index], points: &[(Index, Option<Index>)]) {
+    let mut journal = Journal::new();
+    for steps in steps {
+        steps.iter().for_each(|step| take(&mut journal, step));
+        journal.cut();
+        for epoch in thinned {
+            journal.thin(epoch.index(journal.sealed_epochs()));
+        }
+        let newest = journal.newest();
+        let mut at = newest;
+        for (point, torn) in points {
+            let to = journal.oldest() + point.index((newest - journal.oldest() + 1) as usize) as u64;
+            if journal.is_kept(to) {
+                at = go(&mut journal, at, to, torn.as_ref());
+            } else {
+                assert!(
+                    matches!(journal.plan(at, at, to), Err(PlanError::Thinned { .. })),
+                    "{to} is not kept"
+                );
+            }
+        }
+        go(&mut journal, at, newest, None);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_thinning_keeps_comes_back_to_the_byte_and_leads_anywhere(
+        steps in vec(vec(step(), 0..10), 1..4),
+        thinned in vec(any::<Index>(), 1..4),
+        points in vec(any::<(Index, Option<Index>)>(), 1..6),
+    ) {
+        live(&steps, &thinned, &points);
+    }
+}
+
+#[test]
+fn what_only_the_target_disk_holds_is_captured_before_it_is_left() {
+    let mut journal = Journal::new();
+    journal.receive(&[Change { disk: 1, start: 3, len: 2, fill: Fill::Byte(7) }]);
+    journal.receive(&[Change { disk: 1, start: 3, len: 1, fill: Fill::Byte(9) }]);
+    journal.cut();
+    journal.thin(0);
+    assert!(matches!(journal.plan(2, 2, 1), Err(PlanError::Thinned { .. })));
+    go(&mut journal, 2, 0, None);
+    go(&mut journal, 0, 2, None);
+}
