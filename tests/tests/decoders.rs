@@ -22,6 +22,7 @@ const LISTS: &[(&str, &[(&str, Decoder)])] = &[
     ("appliance/control", control::DECODERS),
     ("blockdev", blockdev::DECODERS),
     ("appliance/nbd", nbd::DECODERS),
+    ("appliance/manifest", manifest::DECODERS),
 ];
 
 fn repository() -> PathBuf {

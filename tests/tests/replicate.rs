@@ -28,8 +28,12 @@ fn failback(rig: &Rig, member: &Member, to: &str) -> Result<Job> {
     let name = member.name();
     let plan: FailbackPlan = rig.appliance.landfall(["failback", name, "--to", to, "--plan"])?;
     let job = rig.appliance.job(["failback", name, "--to", to, "--yes"])?.context("a job")?;
-    let written = JobOutcome::Failback { written_bytes: plan.write_bytes };
-    ensure!(job.outcome == Some(written), "exactly the plan is written: {plan:?} {job:?}");
+    let Some(JobOutcome::Failback { written_bytes, disks, manifest, .. }) = &job.outcome else {
+        anyhow::bail!("no outcome: {job:?}")
+    };
+    ensure!(*written_bytes == plan.write_bytes, "exactly the plan is written: {plan:?} {job:?}");
+    let proved = disks.iter().all(|disk| disk.verdict == Verdict::Identical);
+    ensure!(proved && disks.len() == member.disks.len() && manifest.is_some(), "a proof: {job:?}");
     Ok(job)
 }
 

@@ -8,6 +8,7 @@ mod disk;
 mod failback;
 mod job;
 mod machine;
+mod manifest;
 mod point;
 mod request;
 mod retention;
@@ -24,13 +25,15 @@ pub use failback::{Content, ContentOrigin, FailbackPlan, FailbackStarted, PlanDi
 pub use job::{DiskProof, Job, JobId, JobKind, JobOutcome, JobStarted, JobState, Jobs, Progress, Verdict};
 /// Machines and where they stand.
 pub use machine::{Machine, MachineDisk, MachineRemoved, Machines, Phase, Session};
+/// Manifests of failbacks.
+pub use manifest::{ManifestEntry, ManifestFile, ManifestSummary, Manifests};
 /// Recovery points.
 pub use point::{Consistency, Point, Points};
 /// What a client may ask.
 pub use request::{
     Call, Cancel, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, JobList,
-    JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, PointList, PointVerify, Request,
-    RetentionShow, StatusShow,
+    JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, PointList,
+    PointVerify, Request, RetentionShow, StatusShow,
 };
 /// How far back history reaches, and what it costs.
 pub use retention::{Epoch, History, Retention};

@@ -160,6 +160,18 @@ codes! {
         "the directory holds one", "use it, or choose another directory";
     1502 PkiFailed Failed: "the certificate can't be made",
         "a file can't be read or written, or a name is not allowed", "look at the directory and the names";
+    1520 ManifestNone Refused: "no such manifest",
+        "the machine has none of this number, or had no failback yet", "see `landfall manifest list MACHINE`";
+    1521 ManifestMalformed Failed: "it is not a manifest as it was written",
+        "its bytes were changed, or it is another file", "fetch it again with `landfall manifest show MACHINE --output json`";
+    1522 ManifestNotTrusted Failed: "the manifest's signature does not count",
+        "it was changed after it was signed, or signed by somebody else", "don't rely on it; fetch it again from the appliance";
+    1523 ManifestDiffers Failed: "the roots differ",
+        "the disk is not what its source was at that point", "don't use the disk; bring the machine to another point";
+    1524 ManifestProvesNothing Failed: "the manifest proves nothing",
+        "the root of one side was not given or not computed", "run `landfall failback` to the same point again without --no-proof";
+    1525 ManifestDisk Failed: "the disk can't be compared with the manifest",
+        "it can't be read, or is smaller than the manifest says", "name the disk with --disk INDEX=PATH";
 }
 
 impl Code {

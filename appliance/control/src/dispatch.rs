@@ -37,6 +37,8 @@ fn reply(service: &dyn Service, request: Request) -> Result<Vec<u8>, ApiError> {
         Request::PointVerify(verify) => result(service.point_verify(verify)?),
         Request::JobList(_) => result(service.job_list()?),
         Request::JobWatch(watch) => result(service.job_show(watch.id)?),
+        Request::ManifestList(list) => result(service.manifest_list(&list.machine)?),
+        Request::ManifestShow(show) => result(service.manifest_show(show)?),
         Request::RetentionShow(show) => result(service.retention_show(show.machine.as_ref())?),
     })
 }

@@ -4,8 +4,8 @@ use units::MachineName;
 
 use crate::api::{
     Cancel, Commit, DiskEvents, DiskVerdicts, Disks, Failback, FailbackStarted, Job, JobId, JobStarted, Jobs,
-    Machine, MachineAdd, MachineRemove, MachineRemoved, Machines, PointList, PointVerify, Points, Retention,
-    Status,
+    Machine, MachineAdd, MachineRemove, MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests,
+    PointList, PointVerify, Points, Retention, Status,
 };
 use crate::error::ApiError;
 
@@ -58,6 +58,12 @@ pub trait Service: Send + Sync + 'static {
 
     /// Returns one job as it is now; called several times a second while the job is watched.
     fn job_show(&self, id: JobId) -> Result<Job, ApiError>;
+
+    /// Returns the manifests of a machine's failbacks, oldest first.
+    fn manifest_list(&self, machine: &MachineName) -> Result<Manifests, ApiError>;
+
+    /// Returns one manifest.
+    fn manifest_show(&self, request: ManifestShow) -> Result<ManifestFile, ApiError>;
 
     /// Returns how far back the history of one machine, or of all, reaches.
     fn retention_show(&self, machine: Option<&MachineName>) -> Result<Retention, ApiError>;

@@ -3,8 +3,8 @@
 
 use landfall_control::api::{
     Cancel, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, JobId, JobList,
-    JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, PointList, PointVerify, Request,
-    RetentionShow, StatusShow,
+    JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, PointList,
+    PointVerify, Request, RetentionShow, StatusShow,
 };
 use landfall_control::decode_request;
 use units::{MachineName, Sequence};
@@ -37,8 +37,9 @@ fn all() -> Vec<(Request, &'static str)> {
             r#"{"request":"point_list","machine":"web-01","around":null,"limit":7}"#,
         ),
         (
-            Failback { machine: web(), to: time, plan_only: true, inconsistent_ok: false }.into(),
-            r#"{"request":"failback","machine":"web-01","to":{"time":"2026-11-20T14:03:07Z"},"plan_only":true,"inconsistent_ok":false}"#,
+            Failback { machine: web(), to: time, plan_only: true, inconsistent_ok: false, no_proof: false }
+                .into(),
+            r#"{"request":"failback","machine":"web-01","to":{"time":"2026-11-20T14:03:07Z"},"plan_only":true,"inconsistent_ok":false,"no_proof":false}"#,
         ),
         (
             Commit { machine: web(), confirm }.into(),
@@ -57,6 +58,11 @@ fn all() -> Vec<(Request, &'static str)> {
             r#"{"request":"disk_eligible","disk":"/dev/sdb"}"#,
         ),
         (DiskWatch { after: Some(7) }.into(), r#"{"request":"disk_watch","after":7}"#),
+        (ManifestList { machine: web() }.into(), r#"{"request":"manifest_list","machine":"web-01"}"#),
+        (
+            ManifestShow { machine: web(), number: Some(3) }.into(),
+            r#"{"request":"manifest_show","machine":"web-01","number":3}"#,
+        ),
     ]
 }
 
@@ -79,6 +85,8 @@ fn place(request: &Request) -> usize {
         Request::RetentionShow(_) => 13,
         Request::DiskEligible(_) => 14,
         Request::DiskWatch(_) => 15,
+        Request::ManifestList(_) => 16,
+        Request::ManifestShow(_) => 17,
     }
 }
 
@@ -86,7 +94,7 @@ fn place(request: &Request) -> usize {
 fn every_request_is_written_and_read_as_it_was() {
     let all = all();
     assert!(all.iter().enumerate().all(|(index, (request, _))| place(request) == index));
-    assert_eq!(all.len(), 16, "every kind is in the list");
+    assert_eq!(all.len(), 18, "every kind is in the list");
     for (request, line) in all {
         assert_eq!(serde_json::to_string(&request).unwrap(), line);
         assert_eq!(decode_request(line.as_bytes()).unwrap(), request);

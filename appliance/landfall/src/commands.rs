@@ -7,6 +7,8 @@ mod explain;
 mod failback;
 mod job;
 mod machine;
+mod manifest;
+mod manifest_check;
 mod pki;
 mod point;
 mod retention;
@@ -20,7 +22,8 @@ use control::{Client, ErrorReply};
 use units::Timestamp;
 
 use crate::arguments::{
-    Arguments, Command, DiskCommand, JobCommand, MachineCommand, PointCommand, RetentionCommand,
+    Arguments, Command, DiskCommand, JobCommand, MachineCommand, ManifestCommand, PointCommand,
+    RetentionCommand,
 };
 use crate::screen::{Ending, Screen};
 
@@ -66,6 +69,11 @@ pub(crate) fn run(arguments: Arguments, screen: &Screen) -> Result<Ending, Error
         Command::Failback(failback) => failback::start(&context, failback),
         Command::Commit(confirmed) => failback::commit(&context, confirmed),
         Command::Cancel { machine, no_wait } => failback::cancel(&context, machine, no_wait),
+        Command::Manifest(ManifestCommand::List { machine }) => manifest::list(&context, machine),
+        Command::Manifest(ManifestCommand::Show { machine, number }) => {
+            manifest::show(&context, machine, number)
+        }
+        Command::Manifest(ManifestCommand::Check(wanted)) => manifest_check::check(screen, &wanted),
         Command::Job(JobCommand::List) => job::list(&context),
         Command::Job(JobCommand::Watch { job }) => job::watch(&context, job),
         Command::Retention(RetentionCommand::Show { machine }) => retention::show(&context, machine),

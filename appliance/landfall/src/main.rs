@@ -1,7 +1,8 @@
 //! binary: the operator's command line, on the appliance, over `landfalld`'s control socket.
 //!
 //! Reads arguments and environment, asks, and shows what it is told as tables for people or as JSON for programs.
-//! It holds no state and touches no disk; only `pki` works without `landfalld`.
+//! It holds no state and writes no disk; only `pki` and `manifest check` work without `landfalld`,
+//! and the latter reads the disks it is told to.
 
 mod arguments;
 mod commands;

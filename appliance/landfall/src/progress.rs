@@ -22,22 +22,32 @@ pub(crate) struct ProgressView<'a> {
     terminal: bool,
     drawn: bool,
     failed: Option<ErrorReply>,
+    /// What is shown is no job of landfalld's.
+    own: bool,
 }
 
 impl<'a> ProgressView<'a> {
     /// Begins; nothing is drawn yet.
     pub(crate) fn new(screen: &'a Screen) -> Self {
         let terminal = io::stderr().is_terminal();
-        Self { screen, begun: Instant::now(), terminal, drawn: false, failed: None }
+        Self { screen, begun: Instant::now(), terminal, drawn: false, failed: None, own: false }
+    }
+
+    /// Begins for work of this program itself: programs that read the output are told its end only.
+    pub(crate) fn beside(screen: &'a Screen) -> Self {
+        Self { own: true, ..Self::new(screen) }
     }
 
     /// Takes the next progress.
     pub(crate) fn advance(&mut self, progress: &Progress) {
         if self.screen.is_json() {
+            if self.own {
+                return;
+            }
             let line = Line::<()>::Progress(progress.clone());
             self.failed = self.screen.json(&line).err().or(self.failed.take());
         } else if self.terminal && self.begun.elapsed() >= PATIENCE {
-            if !self.drawn {
+            if !self.drawn && !self.own {
                 self.put(&format!("{}\n", hint(progress.job)));
             }
             self.drawn = true;

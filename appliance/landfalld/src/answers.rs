@@ -8,15 +8,16 @@ use blockdev::FilePolicy;
 use control::api::{
     Cancel, Commit, Concern, Content, ContentOrigin, DiskEvents, DiskVerdicts, Disks, Failback, FailbackPlan,
     FailbackStarted, FailbackTo, Health, Job, JobId, JobStarted, Jobs, Machine, MachineAdd, MachineRemove,
-    MachineRemoved, Machines, PlanDisk, PointList, PointVerify, Points, Retention, Status, VolumeUse,
+    MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, PlanDisk, PointList, PointVerify,
+    Points, Retention, Status, VolumeUse,
 };
 use control::{ApiError, Code, Service};
 use retention::{Log, Piece, RewindPlan};
-use target::{DiskOffer, MasterTarget, PointName};
+use target::{DiskOffer, MasterTarget, PointName, Proof};
 use units::{ByteLen, DiskIndex, MachineId, MachineName, Sequence, Timestamp};
 
 use crate::failure::api_error;
-use crate::report;
+use crate::{notary, report};
 
 /// The service of one master target.
 pub(crate) struct Answers {
@@ -193,7 +194,8 @@ impl Service for Answers {
         if request.plan_only {
             return Ok(FailbackStarted { plan, job: None });
         }
-        let job = self.node.failback(&request.machine, to).map_err(|error| api_error(&error))?;
+        let proof = if request.no_proof { Proof::Skip } else { Proof::Compute };
+        let job = self.node.failback(&request.machine, to, proof).map_err(|error| api_error(&error))?;
         Ok(FailbackStarted { plan, job: Some(JobId(job.id)) })
     }
 
@@ -220,6 +222,21 @@ impl Service for Answers {
     fn job_show(&self, id: JobId) -> Result<Job, ApiError> {
         let unknown = || ApiError::new(Code::JobUnknown, format!("job {id} is not known"));
         self.jobs().into_iter().find(|job| job.id == id).ok_or_else(unknown)
+    }
+
+    fn manifest_list(&self, machine: &MachineName) -> Result<Manifests, ApiError> {
+        let manifests = self.node.manifests(machine).map_err(|error| api_error(&error))?;
+        let manifests = manifests.iter().map(|(number, bytes)| notary::entry(*number, bytes)).collect();
+        Ok(Manifests { machine: machine.clone(), manifests })
+    }
+
+    fn manifest_show(&self, request: ManifestShow) -> Result<ManifestFile, ApiError> {
+        let mut manifests = self.node.manifests(&request.machine).map_err(|error| api_error(&error))?;
+        manifests.retain(|(number, _)| request.number.is_none_or(|wanted| wanted == *number));
+        let which = request.number.map_or_else(String::new, |number| format!(" with number {number}"));
+        let what = format!("machine {} has no manifest{which}", request.machine);
+        let found = manifests.last().ok_or_else(|| ApiError::new(Code::ManifestNone, what))?;
+        Ok(notary::file(found.0, &found.1))
     }
 
     fn retention_show(&self, machine: Option<&MachineName>) -> Result<Retention, ApiError> {

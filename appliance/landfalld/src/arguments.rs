@@ -1,13 +1,14 @@
 //! The command line, and the configuration it stands for.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use blockdev::EngineChoice;
 use clap::{Parser, ValueEnum};
 use retention::Policy;
-use target::NodeConfig;
 use target::replica::ReplicaLimits;
+use target::{NodeConfig, Notary};
 use units::ByteLen;
 
 /// The appliance's agent: receives what sources replicate, and keeps its history
@@ -86,7 +87,7 @@ Exit codes:
 
 impl Arguments {
     /// Returns what the master target is set up with.
-    pub(crate) fn node(&self) -> NodeConfig {
+    pub(crate) fn node(&self, notary: Arc<dyn Notary>) -> NodeConfig {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let window_seconds = u32::try_from(self.keep.as_secs().max(1)).unwrap_or(u32::MAX);
         let retention = Policy { window_seconds, budget: self.keep_bytes, ..Policy::default() };
@@ -109,6 +110,7 @@ impl Arguments {
                 Engine::Ring => EngineChoice::Ring,
                 Engine::Plain => EngineChoice::Plain,
             },
+            notary,
         }
     }
 }

@@ -6,6 +6,7 @@ mod arguments;
 mod disk_answers;
 mod disks;
 mod failure;
+mod notary;
 mod report;
 
 use std::net::TcpListener;
@@ -23,6 +24,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::answers::Answers;
 use crate::arguments::Arguments;
+use crate::notary::OwnKey;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -42,13 +44,14 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     let credentials = Credentials::read(&arguments.identity).context("its certificate can't be used")?;
     let acceptor = Acceptor::new(&credentials).context("its certificate can't be used")?;
+    let notary = OwnKey::read(&arguments.identity).context("its key can't sign manifests")?;
     // Binding comes first: a second landfalld is refused before it touches the volume, and the volume's lock refuses it again.
     let server = Server::bind(Config::at(&arguments.socket))
         .with_context(|| format!("the control socket {} can't be served", arguments.socket.display()))?;
     let listener = TcpListener::bind(&arguments.listen)
         .with_context(|| format!("the address {} can't be listened on", arguments.listen))?;
     let address = listener.local_addr().context("the listening address can't be read")?;
-    let node = MasterTarget::open(&arguments.retention, arguments.node())?;
+    let node = MasterTarget::open(&arguments.retention, arguments.node(Arc::new(notary)))?;
     tracing::info!(%address, retention = %arguments.retention.display(), "serving");
     let (stop, stopped) = (server.stop_handle(), node.clone());
     let mut signals = Signals::new([SIGTERM, SIGINT]).context("signals can't be taken")?;

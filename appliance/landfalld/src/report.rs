@@ -1,5 +1,7 @@
 //! What the master target knows, in the words of the control interface.
 
+use std::sync::atomic::Ordering;
+
 use control::api::{
     Consistency, DiskProof, Epoch, History, Job, JobId, JobKind, JobOutcome, JobState, Machine, MachineDisk,
     Phase, Point, Rfc3339, Session,
@@ -167,21 +169,32 @@ fn kind_name(kind: target::JobKind) -> &'static str {
     }
 }
 
-fn outcome(job: &target::Job, machine: Option<&target::Machine>, written_bytes: u64) -> JobOutcome {
+fn outcome(job: &target::Job, machine: Option<&target::Machine>, done_bytes: u64) -> JobOutcome {
     match job.kind {
-        target::JobKind::Failback => JobOutcome::Failback { written_bytes },
-        target::JobKind::Cancel => JobOutcome::Cancel { written_bytes },
-        target::JobKind::Verify => {
-            let given = machine.and_then(|machine| machine.shared.lock().timeline.get(job.to).cloned());
-            let given = given.map(|point| point.roots).unwrap_or_default();
-            let roots = lock(&job.roots).clone().unwrap_or_default();
-            let proof = |(index, root): (usize, &units::Hash)| {
-                let disk = DiskIndex(u16::try_from(index).expect("a machine has at most 256 disks"));
-                DiskProof::compare(disk, given.get(index).map(|root| (*root).into()), (*root).into())
-            };
-            JobOutcome::Verify { disks: roots.iter().enumerate().map(proof).collect() }
+        target::JobKind::Failback => {
+            let manifest = lock(&job.manifest).clone();
+            JobOutcome::Failback {
+                written_bytes: job.written.load(Ordering::Relaxed),
+                disks: proofs(job, machine),
+                manifest: manifest.clone().and_then(Result::ok),
+                manifest_problem: manifest.and_then(Result::err),
+            }
         }
+        target::JobKind::Cancel => JobOutcome::Cancel { written_bytes: done_bytes },
+        target::JobKind::Verify => JobOutcome::Verify { disks: proofs(job, machine) },
     }
+}
+
+/// Compares the roots a job has computed with those the source gave; none, if it has computed none.
+fn proofs(job: &target::Job, machine: Option<&target::Machine>) -> Vec<DiskProof> {
+    let given = machine.and_then(|machine| machine.shared.lock().timeline.get(job.to).cloned());
+    let given = given.map(|point| point.roots).unwrap_or_default();
+    let roots = lock(&job.roots).clone().unwrap_or_default();
+    let proof = |(index, root): (usize, &units::Hash)| {
+        let disk = DiskIndex(u16::try_from(index).expect("a machine has at most 256 disks"));
+        DiskProof::compare(disk, given.get(index).map(|root| (*root).into()), (*root).into())
+    };
+    roots.iter().enumerate().map(proof).collect()
 }
 
 /// Describes how far back a machine's history reaches.

@@ -46,6 +46,14 @@ pub enum PkiError {
         /// Why it could not be understood.
         source: rcgen::Error,
     },
+    /// A certificate says nothing of its holder.
+    #[error("{path} does not hold a certificate that can be used")]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: crate::trust::LeafError,
+    },
     /// The key of the authority is not the one its certificate names.
     #[error("{key} is not the key of {certificate}")]
     KeyMismatch {

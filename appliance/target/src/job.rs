@@ -1,6 +1,7 @@
 //! Long work that operators started: who, what, how far.
 
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use units::{Hash, MachineName, Sequence, Timestamp};
@@ -37,8 +38,12 @@ pub struct Job {
     pub started: Timestamp,
     /// How far it is, and its end.
     pub progress: Arc<Progress>,
-    /// What a verification has found: the root of each disk.
+    /// What a verification, or the proof of a failback, has found: the root of each disk.
     pub roots: Mutex<Option<Vec<Hash>>>,
+    /// Bytes a failback has written to the target disks.
+    pub written: AtomicU64,
+    /// The number of the manifest of a failback, or why there is none.
+    pub manifest: Mutex<Option<Result<u64, String>>>,
     /// When it ended; told as soon as `progress` tells the end.
     pub ended: Arc<OnceLock<Timestamp>>,
 }
@@ -70,6 +75,8 @@ impl Jobs {
             started: now,
             progress,
             roots: Mutex::default(),
+            written: AtomicU64::new(0),
+            manifest: Mutex::default(),
             ended,
         });
         jobs.1.push_back(job.clone());

@@ -19,6 +19,8 @@ mod conversation;
 /// From the hello of a connection to its end.
 mod door;
 mod error;
+/// A failback, its proof and its manifest.
+mod failback;
 /// Each generation is given once.
 mod generation;
 /// Long work that operators started.
@@ -47,6 +49,7 @@ mod worker;
 pub use admission::{Caller, admit};
 pub use conversation::{Admitted, Conversation, Outgoing, Wake};
 pub use error::TargetError;
+pub use failback::{Notary, Proof};
 pub use generation::next_generation;
 pub use job::{Job, JobKind};
 pub use machine::{Machine, SessionReport};

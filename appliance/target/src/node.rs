@@ -13,6 +13,7 @@ use units::{ByteLen, MachineId, MachineName};
 
 use crate::door::{Door, serve};
 use crate::error::TargetError;
+use crate::failback::Notary;
 use crate::job::Jobs;
 use crate::machine::{Machine, lock};
 use crate::replica::{
@@ -42,6 +43,8 @@ pub struct NodeConfig {
     pub connections: usize,
     /// io_uring, or plain calls where it is switched off.
     pub engine: EngineChoice,
+    /// Signs the manifests of failbacks.
+    pub notary: Arc<dyn Notary>,
 }
 
 /// A running master target. Dropping it ends its threads; nothing acked is lost.

@@ -191,19 +191,6 @@ impl MasterTarget {
         self.ask(&machine, |then| Work::Plan { to, then })
     }
 
-    /// Starts the job that brings the disks to a point, and holds them there.
-    pub fn failback(&self, name: &MachineName, to: Sequence) -> Result<Arc<Job>, TargetError> {
-        let machine = self.in_service(name)?;
-        let lifecycle = machine.shared.lock().lifecycle.clone();
-        if !matches!(
-            lifecycle,
-            Lifecycle::Protected | Lifecycle::Rewound { .. } | Lifecycle::Rewinding { .. }
-        ) {
-            return Err(wrong_phase(name, &lifecycle, "protected or rewound"));
-        }
-        self.rewind(&machine, to, Afterwards::Stand, JobKind::Failback)
-    }
-
     /// Starts the job that brings the disks back to the newest state, so that replication goes on.
     pub fn cancel(&self, name: &MachineName) -> Result<Arc<Job>, TargetError> {
         let machine = self.in_service(name)?;
@@ -250,6 +237,7 @@ impl MasterTarget {
             return Err(wrong_phase(name, &lifecycle, "rewound"));
         }
         self.ask(&machine, |then| Work::Commit { then })?;
+        self.note_commit(&machine);
         Ok(machine)
     }
 
@@ -263,7 +251,7 @@ impl MasterTarget {
         self.jobs.all()
     }
 
-    fn in_service(&self, name: &MachineName) -> Result<Arc<Machine>, TargetError> {
+    pub(crate) fn in_service(&self, name: &MachineName) -> Result<Arc<Machine>, TargetError> {
         let machine = self.machine(name)?;
         let failure = machine.shared.lock().failure.clone();
         match failure {
@@ -272,7 +260,7 @@ impl MasterTarget {
         }
     }
 
-    fn refuse_if_busy(&self, name: &MachineName) -> Result<(), TargetError> {
+    pub(crate) fn refuse_if_busy(&self, name: &MachineName) -> Result<(), TargetError> {
         let busy = |job: &Arc<Job>| job.machine == *name && job.progress.ended().is_none();
         match self.jobs().iter().find(|job| busy(job)) {
             Some(job) => Err(TargetError::Busy { name: name.clone(), job: job.id }),
@@ -312,7 +300,7 @@ fn check_consistency(
     Ok(Found { sequence, point })
 }
 
-fn wrong_phase(name: &MachineName, lifecycle: &Lifecycle, needed: &'static str) -> TargetError {
+pub(crate) fn wrong_phase(name: &MachineName, lifecycle: &Lifecycle, needed: &'static str) -> TargetError {
     let phase = match lifecycle {
         Lifecycle::Registered => "registered",
         Lifecycle::Seeding { .. } => "seeding",

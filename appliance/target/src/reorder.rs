@@ -60,8 +60,8 @@ mod tests {
     #[test]
     fn items_come_out_in_the_order_of_sequences() {
         let mut reorder = Reorder::new(Sequence(4), 2);
-        assert_eq!(put(&mut reorder, 7), []);
-        assert_eq!(put(&mut reorder, 6), []);
+        assert!(put(&mut reorder, 7).is_empty());
+        assert!(put(&mut reorder, 6).is_empty());
         assert_eq!(put(&mut reorder, 5), [5, 6, 7]);
         assert_eq!(put(&mut reorder, 4), [4], "a duplicate is passed on, to be acked");
         assert_eq!(put(&mut reorder, 8), [8]);

@@ -20,6 +20,26 @@ impl fmt::Debug for Hash {
     }
 }
 
+/// Why a text is not a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a hash is 64 hexadecimal digits")]
+pub struct ParseHashError;
+
+impl std::str::FromStr for Hash {
+    type Err = ParseHashError;
+
+    fn from_str(text: &str) -> Result<Self, ParseHashError> {
+        let digits: &[u8; 64] = text.as_bytes().try_into().map_err(|_| ParseHashError)?;
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let mut hash = Self::default();
+        for (byte, pair) in hash.0.iter_mut().zip(digits.chunks_exact(2)) {
+            let (high, low) = (digit(pair[0]), digit(pair[1]));
+            *byte = high.ok_or(ParseHashError)? << 4 | low.ok_or(ParseHashError)?;
+        }
+        Ok(hash)
+    }
+}
+
 impl From<blake3::Hash> for Hash {
     fn from(hash: blake3::Hash) -> Self {
         Self(*hash.as_bytes())

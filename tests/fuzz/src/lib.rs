@@ -24,7 +24,7 @@ mod seeds;
 
 /// Every list of decoders.
 pub const LISTS: &[&[(&str, fn(&[u8]))]] =
-    &[retention::DECODERS, wire::DECODERS, source::DECODERS, control::DECODERS, blockdev::DECODERS, nbd::DECODERS];
+    &[blockdev::DECODERS, control::DECODERS, manifest::DECODERS, nbd::DECODERS, retention::DECODERS, source::DECODERS, wire::DECODERS];
 
 /// Feeds `bytes` to the decoder of this name.
 pub fn run(name: &str, bytes: &[u8]) {

@@ -19,6 +19,7 @@ const RECORDS: [&str; 3] = [
     include_str!("../../../appliance/retention/tests/journal/golden/before.hex"),
 ];
 
+const MANIFEST: &str = include_str!("../../../appliance/manifest/tests/golden/failback.manifest");
 const HEADS: &str = include_str!("../../../appliance/retention/tests/journal/golden/head.hex");
 const SUPERBLOCK: &str = include_str!("../../../appliance/retention/tests/journal/golden/superblock.hex");
 const INDEX: &str = include_str!("../../../appliance/retention/tests/journal/golden/index.hex");
@@ -82,6 +83,7 @@ pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
         "wire_frame" => FRAMES.iter().map(|frame| with_payload(unhex(frame))).collect(),
         "wire_identity" => text(&["landfall:source:web-01.example", "landfall:master-target:home"]),
         "leaf-table" => vec![leaf_table()],
+        "manifest" => vec![MANIFEST.as_bytes().to_vec()],
         "control-request" => text(&REQUESTS),
         "control-reply" => text(&REPLIES),
         "uevent" => text(&UEVENTS),

@@ -71,6 +71,15 @@ pub enum JobOutcome {
     Failback {
         /// Bytes written to the target disks.
         written_bytes: u64,
+        /// Both roots of each disk; empty if they were not computed.
+        #[serde(default)]
+        disks: Vec<DiskProof>,
+        /// The number of the manifest.
+        #[serde(default)]
+        manifest: Option<u64>,
+        /// Why there is no manifest.
+        #[serde(default)]
+        manifest_problem: Option<String>,
     },
     /// The target disks are at the latest again.
     Cancel {

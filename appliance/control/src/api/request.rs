@@ -6,7 +6,7 @@ use units::{MachineName, Sequence};
 
 use super::{
     DiskEvents, DiskVerdicts, Disks, FailbackStarted, Job, JobId, JobStarted, Jobs, Machine, MachineRemoved,
-    Machines, Points, Retention, Rfc3339, Status,
+    Machines, ManifestFile, Manifests, Points, Retention, Rfc3339, Status,
 };
 
 /// A kind of request and what answers it.
@@ -105,6 +105,9 @@ requests! {
         /// A fuzzy point will do.
         #[serde(default)]
         inconsistent_ok: bool,
+        /// Don't compute the roots of the target disks once they stand at the point.
+        #[serde(default)]
+        no_proof: bool,
     } -> FailbackStarted;
     /// Accepts the recovery point a rewound machine stands at, for good.
     Commit {
@@ -132,6 +135,19 @@ requests! {
         /// Which job.
         id: JobId,
     } -> Job;
+    /// Asks for the manifests of a machine's failbacks.
+    ManifestList {
+        /// Which machine.
+        machine: MachineName,
+    } -> Manifests;
+    /// Asks for one manifest.
+    ManifestShow {
+        /// Which machine.
+        machine: MachineName,
+        /// Its number; the newest when absent.
+        #[serde(default)]
+        number: Option<u64>,
+    } -> ManifestFile;
     /// Asks how far back history reaches and what it costs.
     RetentionShow {
         /// One machine; all when absent.

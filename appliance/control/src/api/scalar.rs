@@ -57,19 +57,8 @@ impl Serialize for HexHash {
 
 impl<'de> Deserialize<'de> for HexHash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        from_hex(&text).map(Self).ok_or_else(|| de::Error::custom("a hash is 64 hexadecimal digits"))
+        String::deserialize(deserializer)?.parse().map(Self).map_err(de::Error::custom)
     }
-}
-
-fn from_hex(text: &str) -> Option<Hash> {
-    let digits: &[u8; 64] = text.as_bytes().try_into().ok()?;
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let mut hash = Hash::default();
-    for (byte, pair) in hash.0.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(hash)
 }
 
 #[cfg(test)]

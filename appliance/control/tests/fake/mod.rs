@@ -6,7 +6,7 @@ use std::time::Duration;
 use landfall_control::api::{
     Cancel, Commit, DiskEvents, DiskVerdicts, Disks, Failback, FailbackStarted, Job, JobId, JobKind,
     JobOutcome, JobStarted, JobState, Jobs, Machine, MachineAdd, MachineRemove, MachineRemoved, Machines,
-    PointList, PointVerify, Points, Retention, Rfc3339, Status,
+    ManifestFile, ManifestShow, Manifests, PointList, PointVerify, Points, Retention, Rfc3339, Status,
 };
 use landfall_control::{ApiError, Code, Service};
 use units::{MachineName, Timestamp};
@@ -19,6 +19,12 @@ pub(crate) const LOOKS: u64 = 8;
 pub(crate) struct Fake {
     pub(crate) removed: AtomicU64,
     looks: AtomicU64,
+}
+
+/// What the job comes to.
+pub(crate) fn outcome() -> JobOutcome {
+    let (disks, manifest_problem) = (Vec::new(), None);
+    JobOutcome::Failback { written_bytes: LOOKS << 20, disks, manifest: Some(1), manifest_problem }
 }
 
 fn unknown() -> ApiError {
@@ -98,8 +104,16 @@ impl Service for Fake {
             done_bytes: looks << 20,
             total_bytes: LOOKS << 20,
             error: None,
-            outcome: done.then_some(JobOutcome::Failback { written_bytes: LOOKS << 20 }),
+            outcome: done.then(outcome),
         })
+    }
+
+    fn manifest_list(&self, _: &MachineName) -> Result<Manifests, ApiError> {
+        Err(unknown())
+    }
+
+    fn manifest_show(&self, _: ManifestShow) -> Result<ManifestFile, ApiError> {
+        Err(unknown())
     }
 
     fn retention_show(&self, _: Option<&MachineName>) -> Result<Retention, ApiError> {

@@ -19,6 +19,7 @@ pub(super) fn start(context: &Context<'_>, wanted: FailbackArguments) -> Result<
         to: wanted.to.resolve(now()),
         plan_only: false,
         inconsistent_ok: wanted.inconsistent,
+        no_proof: wanted.no_proof,
     };
     let planned = Failback { plan_only: true, ..request.clone() };
     if wanted.plan {

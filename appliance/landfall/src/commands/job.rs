@@ -6,7 +6,7 @@ use serde::Serialize;
 use units::{ByteLen, Timestamp};
 
 use super::{Context, machine};
-use crate::paint::{Paint, Tone};
+use crate::paint::{Paint, Tone, harmless};
 use crate::progress::ProgressView;
 use crate::screen::Ending;
 use crate::span::{percent, span};
@@ -128,11 +128,21 @@ fn outcome(job: &Job, paint: Paint) -> String {
     let seconds = job.ended.map_or(0, |ended| ended.0.since(job.started.0).as_secs());
     let (name, took) = (&job.machine, span(seconds));
     match &job.outcome {
-        Some(JobOutcome::Failback { written_bytes }) => format!(
-            "machine {name} stands at {point}\n{} were written in {took}\n\
-             next: check the disks, then `landfall commit {name}` or `landfall cancel {name}`\n",
-            ByteLen(*written_bytes)
-        ),
+        Some(JobOutcome::Failback { written_bytes, disks, manifest, manifest_problem }) => {
+            let proofs: String = disks.iter().map(|proof| proof_lines(proof, paint)).collect();
+            let unproved =
+                if disks.is_empty() { "the disks were not read again: nothing is proved\n" } else { "" };
+            let noted = match (manifest, manifest_problem) {
+                (Some(number), _) => format!("manifest {number}: `landfall manifest show {name} {number}`\n"),
+                (None, Some(why)) => format!("no manifest could be written: {}\n", harmless(why)),
+                (None, None) => String::new(),
+            };
+            format!(
+                "machine {name} stands at {point}\n{} were written, {took} in all\n{proofs}{unproved}{noted}\
+                 next: check the disks, then `landfall commit {name}` or `landfall cancel {name}`\n",
+                ByteLen(*written_bytes)
+            )
+        }
         Some(JobOutcome::Cancel { written_bytes }) => {
             format!(
                 "machine {name} is at the latest again; {} were written in {took}\n",
@@ -169,7 +179,9 @@ fn verdict(job: Job) -> Result<Ending, ErrorReply> {
             let error = ApiError::new(Code::JobFailed, format!("machine {machine} was not verified"));
             Err(error.because("the answer holds no root of any disk").fixed_by("verify it again").into())
         }
-        (_, Some(JobOutcome::Verify { disks })) if disks.iter().any(differs) => {
+        (_, Some(JobOutcome::Verify { disks } | JobOutcome::Failback { disks, .. }))
+            if disks.iter().any(differs) =>
+        {
             Err(ApiError::new(Code::RootsDiffer, format!("machine {machine} is not what its source was"))
                 .into())
         }

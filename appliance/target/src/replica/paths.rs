@@ -29,6 +29,14 @@ pub(crate) fn index(machine: MachineId, epoch: EpochNumber) -> String {
     format!("{MACHINES}/{machine}/epoch-{:08x}/index", epoch.0)
 }
 
+pub(crate) fn manifests(machine: MachineId) -> String {
+    format!("{MACHINES}/{machine}/manifests")
+}
+
+pub(crate) fn manifest(machine: MachineId, number: u64) -> String {
+    format!("{MACHINES}/{machine}/manifests/{number:08}")
+}
+
 /// Returns the number in the name of an epoch's directory.
 pub(crate) fn parse_epoch(name: &str) -> Option<EpochNumber> {
     let digits = name.strip_prefix("epoch-").filter(|digits| digits.len() == 8)?;

@@ -80,6 +80,7 @@ pub fn remove_machine<V: Volume>(volume: &V, machine: MachineId) -> Result<(), R
             super::epochs::remove_epoch(volume, machine, epoch)?;
         }
     }
+    super::manifest_file::remove_manifests(volume, machine)?;
     volume.remove(&paths::head(machine))?;
     Ok(volume.remove(&paths::machine(machine))?)
 }

@@ -183,7 +183,7 @@ impl Turn<'_> {
             .appliance
             .job(["failback", MACHINE, "--to", &to, "--yes"])?
             .context("something had to be done")?;
-        let Some(JobOutcome::Failback { written_bytes }) = job.outcome else {
+        let Some(JobOutcome::Failback { written_bytes, .. }) = job.outcome else {
             anyhow::bail!("the failback did not end well: {job:?}");
         };
         let time = job.ended.map_or(begin.elapsed(), |ended| ended.0.since(job.started.0));

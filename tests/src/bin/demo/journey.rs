@@ -94,7 +94,7 @@ fn failback(scene: &Scene, name: &str, to: &str, checks: &mut Checks) -> Result<
         .context("something had to be done")?;
     let taken = begin.elapsed();
     let written = match job.outcome {
-        Some(JobOutcome::Failback { written_bytes }) => written_bytes,
+        Some(JobOutcome::Failback { written_bytes, .. }) => written_bytes,
         _ => 0,
     };
     let figures = format!("{} written in {}, {}", size(written), time(taken), rate(written, taken));

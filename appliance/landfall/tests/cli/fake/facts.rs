@@ -3,8 +3,8 @@
 use control::api::{
     Consistency, Content, ContentOrigin, Disk, DiskEvent, DiskEventKind, DiskProof, DiskVerdict, Eligibility,
     Epoch, FailbackPlan, Health, HexHash, History, Job, JobId, JobKind, JobOutcome, JobState, Machine,
-    MachineAdd, MachineDisk, Phase, PlanDisk, Point, PointList, Points, Reason, Retention, Rfc3339, Session,
-    Status, VolumeUse,
+    MachineAdd, MachineDisk, ManifestEntry, ManifestFile, ManifestSummary, Manifests, Phase, PlanDisk, Point,
+    PointList, Points, Reason, Retention, Rfc3339, Session, Status, VolumeUse,
 };
 use control::{ApiError, Code};
 use units::{DiskIndex, EpochNumber, Generation, Hash, MachineName, Sequence, Timestamp};
@@ -260,7 +260,12 @@ pub(super) fn ended(id: JobId) -> Job {
         ApiError::new(Code::DiskFailed, "disk 0 of db-01 failed").because("input/output error at byte 4096");
     let (kind, outcome) = match id.0 {
         3 => (JobKind::Verify, Some(JobOutcome::Verify { disks: Vec::new() })),
-        4 => (JobKind::Failback, Some(JobOutcome::Failback { written_bytes: 12 << 20 })),
+        4 => {
+            let (disks, manifest_problem) = (vec![proof(0, Some(root(0xa5)))], None);
+            let written_bytes = 12 << 20;
+            let outcome = JobOutcome::Failback { written_bytes, disks, manifest: Some(3), manifest_problem };
+            (JobKind::Failback, Some(outcome))
+        }
         5 => (JobKind::Failback, None),
         6 => (JobKind::Verify, Some(JobOutcome::Verify { disks: vec![proof(0, Some(root(0xa5)))] })),
         7 => {
@@ -303,4 +308,67 @@ pub(super) fn retention(empty: bool) -> Retention {
         epochs: vec![epoch(1, true), epoch(2, false)],
     };
     Retention { time: now(), volume: volume(), machines: if empty { Vec::new() } else { vec![history] } }
+}
+
+/// A manifest that nobody signed: showing one checks no signature.
+fn sealed() -> manifest::Manifest {
+    let root = Some(Hash([0xa5; 32]));
+    let disk = manifest::Disk {
+        index: 0,
+        path: "/dev/sdb".to_owned(),
+        identity: "serial:6000c29".to_owned(),
+        device_bytes: 80 * GIB,
+        protected_bytes: 40 * GIB,
+        source_root: root,
+        target_root: root,
+        verdict: manifest::Verdict::Identical,
+    };
+    let (started, signed) = (oldest().time.0, now().0);
+    manifest::Manifest {
+        format: manifest::FORMAT.to_owned(),
+        facts: manifest::Facts {
+            product: "landfall 0.1.0".to_owned(),
+            event: manifest::Event::Failback,
+            machine: "web-01".parse().unwrap(),
+            machine_id: units::MachineId([7; 16]),
+            generation: Generation(1),
+            point: manifest::Point {
+                sequence: Sequence(812),
+                time: Some(newest().time.0),
+                consistency: manifest::Consistency::Crash,
+                label: "before the \u{1b}[31mupdate".to_owned(),
+            },
+            disks: vec![disk],
+            times: manifest::Times { started, reached: Some(signed), proved: Some(signed), signed },
+            written_bytes: 12 << 20,
+        },
+        signer: manifest::Signer {
+            identity: "landfall:master-target:home-01".to_owned(),
+            algorithm: manifest::Algorithm::EcdsaP256Sha256,
+            key_id: "c3".repeat(32),
+            certificates: "none\n".to_owned(),
+        },
+    }
+}
+
+pub(super) fn manifest() -> ManifestFile {
+    ManifestFile { number: 3, text: manifest::seal(&sealed(), &[1, 2, 3]) }
+}
+
+pub(super) fn manifests(machine: &MachineName) -> Manifests {
+    let says = sealed();
+    let summary = ManifestSummary {
+        event: says.facts.event,
+        signed: now(),
+        generation: Generation(1),
+        point: says.facts.point,
+        verdict: manifest::Verdict::Identical,
+        key_id: says.signer.key_id,
+    };
+    let damaged = "it is not the five lines of a manifest: line 1 is not what it should be".to_owned();
+    let manifests = vec![
+        ManifestEntry { number: 2, says: None, problem: Some(damaged) },
+        ManifestEntry { number: 3, says: Some(summary), problem: None },
+    ];
+    Manifests { machine: machine.clone(), manifests }
 }

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use control::api::{
     Cancel, Commit, DiskEligible, DiskEvents, DiskVerdicts, DiskWatch, Disks, Failback, FailbackStarted,
     FailbackTo, Job, JobId, JobStarted, Jobs, Machine, MachineAdd, MachineRemove, MachineRemoved, Machines,
-    Phase, PointList, PointVerify, Points, Request, Retention, Status,
+    ManifestFile, ManifestShow, Manifests, Phase, PointList, PointVerify, Points, Request, Retention, Status,
 };
 use control::{ApiError, Code, Config, Server, Service, Stop};
 use tempfile::TempDir;
@@ -203,6 +203,17 @@ impl Service for Fake {
         let running =
             Job { done_bytes: looks << 20, total_bytes: self.looks_max << 20, ..facts::running(id) };
         Ok(if looks < self.looks_max { running } else { facts::ended(id) })
+    }
+
+    fn manifest_list(&self, machine: &MachineName) -> Result<Manifests, ApiError> {
+        self.machine(machine)?;
+        Ok(facts::manifests(machine))
+    }
+
+    fn manifest_show(&self, request: ManifestShow) -> Result<ManifestFile, ApiError> {
+        self.machine(&request.machine)?;
+        let none = || ApiError::new(Code::ManifestNone, format!("{} has no manifest 9", request.machine));
+        if request.number == Some(9) { Err(none()) } else { Ok(facts::manifest()) }
     }
 
     fn retention_show(&self, machine: Option<&MachineName>) -> Result<Retention, ApiError> {
