@@ -26,6 +26,11 @@ pub(crate) fn found(rig: &mut Rig, machine: usize) {
     assert!(lag <= most, "I9: {lag} bytes to replay, the limits allow {most}");
     note_found(rig, machine, acked, sent, state_durable, applied);
     settle_stance(rig, machine, &lifecycle);
+    if matches!(lifecycle, Lifecycle::Registered | Lifecycle::Seeding { .. }) {
+        assert_eq!(acked, 0, "I1: acked up to {acked}, found {lifecycle:?}");
+        // The item that was to end the seed never came.
+        rig.oracles[machine].images.clear();
+    }
     if rig.oracles[machine].images.is_empty() {
         seeded_is_there(rig, machine, &lifecycle);
         return;

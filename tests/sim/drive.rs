@@ -50,7 +50,7 @@ impl Rig {
         if waiting.count() > 1 {
             self.sights.add(Sight::TwoMachinesInOneRound);
         }
-        commit_once(&self.commit, &self.volume, self.now);
+        commit_once(&self.commit, &self.volume, self.wall());
         self.alive()?;
         self.ack();
         self.check_failures();

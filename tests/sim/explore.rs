@@ -27,6 +27,8 @@ pub(crate) struct Start {
 pub(crate) struct Effort {
     /// Sequences have at most this many operations.
     pub length: usize,
+    /// Of the longest sequences one in so many is tried, of the shorter ones all.
+    pub thin: usize,
     /// Distinct images tried of one cut, at most.
     pub images_per_cut: usize,
     /// A cut is done with after so many images that were met before.
@@ -99,8 +101,9 @@ pub(crate) struct Shard {
 pub(crate) fn explore(start: &Start, alphabet: &[Op], effort: Effort, shard: Shard) -> Found {
     let mut found = Found::default();
     for length in 1..=effort.length {
+        let of = if length == effort.length { shard.of * effort.thin } else { shard.of };
         for number in 0..alphabet.len().pow(length as u32) {
-            if number % shard.of == shard.number {
+            if number % of == shard.number {
                 explore_sequence(start, &sequence(alphabet, length, number), effort, &mut found);
             }
         }

@@ -133,6 +133,21 @@ impl Material {
     }
 }
 
+/// Puts extents on an image, as a target must.
+pub(crate) fn apply_extents(extents: &[Extent], payload: &[u8], image: &mut [Vec<u8>]) {
+    for (extent, part) in wire::extent_payloads(extents, payload) {
+        let start = usize::try_from(extent.start.0).expect("a small disk");
+        let into = &mut image[usize::from(extent.disk.0)][start..start + extent.len.as_usize()];
+        match extent.encoding {
+            Encoding::Zero => into.fill(0),
+            Encoding::Raw { .. } => into.copy_from_slice(part),
+            Encoding::Zstd { .. } => {
+                into.copy_from_slice(&zstd::bulk::decompress(part, into.len()).expect("a whole frame"));
+            }
+        }
+    }
+}
+
 /// Returns the root of each disk, computed here and not by the code under test.
 pub(crate) fn roots_of(image: &Image) -> Vec<Hash> {
     let root = |disk: &Vec<u8>| {

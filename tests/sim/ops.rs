@@ -225,9 +225,11 @@ pub(crate) fn restart_in(rig: &mut Rig, world: SimWorld) -> Result<(), Crashed> 
     let seed = rig.material.random.next();
     let stopped = match Rig::recover(world, &rig.shape, &rig.oracles, seed, rig.now) {
         Ok(next) => {
-            let (sights, trace) = (std::mem::take(&mut rig.sights), rig.trace);
+            let (sights, images) = (std::mem::take(&mut rig.sights), std::mem::take(&mut rig.images));
+            let (trace, wall_ahead) = (rig.trace, rig.wall_ahead);
             *rig = next;
-            (rig.sights, rig.trace, rig.past, rig.cut_at) = (sights, trace, past, cut_at);
+            (rig.sights, rig.images, rig.trace) = (sights, images, trace);
+            (rig.past, rig.cut_at, rig.wall_ahead) = (past, cut_at, wall_ahead);
             (0..rig.shared.len()).for_each(|machine| check::found(rig, machine));
             return Ok(());
         }

@@ -26,14 +26,17 @@ pub(crate) const ALPHABET: [Op; 11] = [
 pub(crate) const SEEDING: [Op; 6] =
     [Op::Begin, Op::Seed, Op::SeedSync, Op::EndSeeding, Op::Write, Op::Restart];
 
-/// How hard each cut is looked at.
+/// How hard each cut is looked at. scripts/soak leaves none of the longest sequences out, by `LANDFALL_SIM_WHOLE`.
 pub(crate) const EFFORT: Effort =
-    Effort { length: 3, images_per_cut: 170, repeats: 20, thorough: 8, again: 6 };
+    Effort { length: 3, thin: THIN, images_per_cut: 170, repeats: 20, thorough: 8, again: 6 };
+
+/// Of the longest sequences one in so many is tried in every run of the tests.
+pub(crate) const THIN: usize = 7;
 
 /// Threads' worth of exhaustive work.
 pub(crate) const SHARDS: usize = 4;
 
-/// Distinct crash images that all shards together must try.
+/// Distinct crash images that all shards together must try, with all of the longest sequences.
 pub(crate) const IMAGES_MIN: usize = 200_000;
 
 /// Bytes from one flipped bit to the next.
@@ -45,5 +48,8 @@ pub(crate) const MISPLACED: u64 = 1000;
 /// Random runs with views.
 pub(crate) const VIEW_SEEDS: u64 = 200;
 
-/// Random runs, unless `LANDFALL_SIM_SEEDS` says otherwise.
+/// Random runs of a replica,
 pub(crate) const SEEDS: u64 = 600;
+
+/// and of an installation.
+pub(crate) const FLEETS: u64 = 400;

@@ -37,7 +37,7 @@ type Part<'a> = (&'static str, Box<dyn Fn() + 'a>);
 /// Runs one part of the tests after the other with a mistake planted. Returns which part failed, and the check that did.
 pub(crate) fn caught_by(mistake: Planted) -> Option<(&'static str, String)> {
     let shape = with(mistake);
-    let effort = Effort { length: 2, ..plan::EFFORT };
+    let effort = Effort { length: 2, thin: 1, ..plan::EFFORT };
     let whole = Shard { number: 0, of: 1 };
     let mut two = shape.clone();
     two.machines.push(vec![512]);
@@ -60,7 +60,7 @@ pub(crate) fn caught_by(mistake: Planted) -> Option<(&'static str, String)> {
             "random runs",
             Box::new(|| {
                 (0..plan::SEEDS)
-                    .for_each(|seed| drop(swarm::run(seed, |shape| shape.limits.planted = Some(mistake))))
+                    .for_each(|seed| drop(swarm::run(seed, 1, |shape| shape.limits.planted = Some(mistake))))
             }),
         ),
     ];

@@ -2,6 +2,7 @@
 //! step at a time, and both halves inside one another where that is asked for.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,6 +66,10 @@ pub(crate) struct Rig {
     pub material: Material,
     pub sights: Sights,
     pub now: Timestamp,
+    /// How far the wall clock is ahead of it, in microseconds: it may have been set.
+    pub wall_ahead: i64,
+    /// Distinct worlds that were found after a crash.
+    pub images: HashSet<u64>,
     /// Changes with everything that happens.
     pub trace: u64,
     /// A machine may fail: a fault was planted.
@@ -155,6 +160,8 @@ impl Rig {
             material: Material::new(seed),
             sights: Sights::default(),
             now,
+            wall_ahead: 0,
+            images: HashSet::new(),
             trace: seed,
             may_fail: false,
             weaves_next: false,
@@ -167,7 +174,7 @@ impl Rig {
         }
     }
 
-    fn setup(&self) -> Setup<WitnessVolume> {
+    pub(crate) fn setup(&self) -> Setup<WitnessVolume> {
         Setup {
             volume: self.volume.clone(),
             limits: self.shape.limits,
@@ -178,7 +185,7 @@ impl Rig {
         }
     }
 
-    fn first_head(&self, machine: usize) -> Head {
+    pub(crate) fn first_head(&self, machine: usize) -> Head {
         let disk = |(disk, len): (usize, &u64)| HeadDisk {
             path: disk_name(machine, disk),
             identity: String::new(),
@@ -189,7 +196,7 @@ impl Rig {
         Head {
             revision: 0,
             machine: machine_id(machine),
-            name: "machine".parse().unwrap(),
+            name: format!("machine-{machine}").parse().unwrap(),
             generation: Generation(1),
             disks: self.shape.machines[machine].iter().enumerate().map(disk).collect(),
             lifecycle: Lifecycle::Registered,
@@ -203,7 +210,7 @@ impl Rig {
         }
     }
 
-    fn open_disks(&self, machine: usize) -> Vec<blockdev::SimDevice> {
+    pub(crate) fn open_disks(&self, machine: usize) -> Vec<blockdev::SimDevice> {
         let disks = 0..self.shape.machines[machine].len();
         disks.map(|disk| self.world.open_disk(&disk_name(machine, disk))).collect()
     }
@@ -253,6 +260,11 @@ impl Rig {
         let (fingerprint, steps) = (self.world.fingerprint(), self.world.steps());
         self.note(fingerprint);
         self.note(steps);
+    }
+
+    /// Returns what the wall clock says.
+    pub(crate) fn wall(&self) -> Timestamp {
+        Timestamp(self.now.0.saturating_add_signed(self.wall_ahead))
     }
 
     /// Returns how many changes this rig has seen.

@@ -4,96 +4,94 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use blockdev::OperationKind;
+use wire::RefusalCode;
 
-/// Something interesting that must happen in a run at least once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Sight {
-    CrashInRedoAppend,
-    CrashInRedoFlush,
-    CrashInRedoGrowth,
-    CrashInUndoAppend,
-    CrashInUndoFlush,
-    CrashInEpochCreation,
-    CrashInTargetWrite,
-    CrashInCheckpointFlush,
-    CrashInHeadWrite,
-    CrashInHeadFlush,
-    CrashInIndexCreation,
-    CrashInIndexWrite,
-    CrashInExpiryAfterHead,
-    CrashInRewindHead,
-    CrashInRewindWrite,
-    CrashInRewindFlush,
-    CrashInSeedWrite,
-    CrashInRecovery,
-    CrashBetweenOperations,
-    KilledThenPowerLost,
-    TornGroupCutBack,
-    TornGroupKeptInPart,
-    UnackedGroupSurvived,
-    ReplayFromTheMiddle,
-    ReadBackFromRedo,
-    RewindResumed,
-    RewindRetargeted,
-    FoundRewound,
-    FoundCommitted,
-    FoundSeeding,
-    EpochExpired,
-    RefusedOutOfWindow,
-    RefusedDuplicate,
-    RefusedGap,
-    RefusedWhileClosed,
-    VolumeFull,
-    RoomMade,
-    TwoMachinesInOneRound,
-    AppliedInsideACommit,
-    CommittedInsideAStep,
+/// Lists sights, together with the runs that must meet them.
+macro_rules! sights {
+    ($($(#[$doc:meta])* $list:ident: $($sight:ident),+;)+) => {
+        /// Something interesting that must happen in a run at least once.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub(crate) enum Sight {
+            $($($sight,)+)+
+        }
+
+        impl Sight {
+            $($(#[$doc])* pub(crate) const $list: &[Self] = &[$(Self::$sight),+];)+
+        }
+    };
 }
 
-impl Sight {
-    /// Everything the swarm must meet.
-    pub(crate) const ALL: [Self; 40] = [
-        Self::CrashInRedoAppend,
-        Self::CrashInRedoFlush,
-        Self::CrashInRedoGrowth,
-        Self::CrashInUndoAppend,
-        Self::CrashInUndoFlush,
-        Self::CrashInEpochCreation,
-        Self::CrashInTargetWrite,
-        Self::CrashInCheckpointFlush,
-        Self::CrashInHeadWrite,
-        Self::CrashInHeadFlush,
-        Self::CrashInIndexCreation,
-        Self::CrashInIndexWrite,
-        Self::CrashInExpiryAfterHead,
-        Self::CrashInRewindHead,
-        Self::CrashInRewindWrite,
-        Self::CrashInRewindFlush,
-        Self::CrashInSeedWrite,
-        Self::CrashInRecovery,
-        Self::CrashBetweenOperations,
-        Self::KilledThenPowerLost,
-        Self::TornGroupCutBack,
-        Self::TornGroupKeptInPart,
-        Self::UnackedGroupSurvived,
-        Self::ReplayFromTheMiddle,
-        Self::ReadBackFromRedo,
-        Self::RewindResumed,
-        Self::RewindRetargeted,
-        Self::FoundRewound,
-        Self::FoundCommitted,
-        Self::FoundSeeding,
-        Self::EpochExpired,
-        Self::RefusedOutOfWindow,
-        Self::RefusedDuplicate,
-        Self::RefusedGap,
-        Self::RefusedWhileClosed,
-        Self::VolumeFull,
-        Self::RoomMade,
-        Self::TwoMachinesInOneRound,
-        Self::AppliedInsideACommit,
-        Self::CommittedInsideAStep,
-    ];
+sights! {
+    /// What random runs of one target must meet.
+    REPLICA:
+        CrashInRedoAppend,
+        CrashInRedoFlush,
+        CrashInRedoGrowth,
+        CrashInUndoAppend,
+        CrashInUndoFlush,
+        CrashInEpochCreation,
+        CrashInTargetWrite,
+        CrashInCheckpointFlush,
+        CrashInHeadWrite,
+        CrashInHeadFlush,
+        CrashInIndexCreation,
+        CrashInIndexWrite,
+        CrashInExpiryAfterHead,
+        CrashInRewindHead,
+        CrashInRewindWrite,
+        CrashInRewindFlush,
+        CrashInSeedWrite,
+        CrashInRecovery,
+        CrashBetweenOperations,
+        KilledThenPowerLost,
+        TornGroupCutBack,
+        TornGroupKeptInPart,
+        UnackedGroupSurvived,
+        ReplayFromTheMiddle,
+        ReadBackFromRedo,
+        RewindResumed,
+        RewindRetargeted,
+        FoundRewound,
+        FoundCommitted,
+        FoundSeeding,
+        EpochExpired,
+        RefusedOutOfWindow,
+        RefusedDuplicate,
+        RefusedGap,
+        RefusedWhileClosed,
+        VolumeFull,
+        RoomMade,
+        TwoMachinesInOneRound,
+        AppliedInsideACommit,
+        CommittedInsideAStep;
+    /// What random runs of whole installations must meet besides.
+    FLEET:
+        ResumedExactly,
+        ResumedBehindTheTarget,
+        ResumedWithNothing,
+        ComparedByHashes,
+        SeedResumed,
+        QuietPoint,
+        FuzzyPoint,
+        WaitedForCredit,
+        SourceGaveUpSilence,
+        TargetGaveUpSilence,
+        SourceFromSnapshot,
+        SourceLostItsTable,
+        ConversationHeldBack,
+        RefusedBusy,
+        RefusedFenced,
+        RefusedRewound,
+        RefusedOut,
+        RefusedFull,
+        RefusedOverCredit,
+        FrameTwice,
+        CutInsideASession,
+        HalfOpen,
+        ClockSetForward,
+        ClockSetBack,
+        Reprotected,
+        GhostRefused;
 }
 
 /// How often each was met.
@@ -103,6 +101,18 @@ pub(crate) struct Sights(BTreeMap<Sight, u64>);
 impl Sights {
     pub(crate) fn add(&mut self, sight: Sight) {
         *self.0.entry(sight).or_default() += 1;
+    }
+
+    /// Notes why a source was refused.
+    pub(crate) fn refused(&mut self, code: RefusalCode) {
+        match code {
+            RefusalCode::Busy => self.add(Sight::RefusedBusy),
+            RefusalCode::Fenced => self.add(Sight::RefusedFenced),
+            RefusalCode::Rewound => self.add(Sight::RefusedRewound),
+            RefusalCode::DeviceFailed | RefusalCode::Damaged => self.add(Sight::RefusedOut),
+            RefusalCode::Full => self.add(Sight::RefusedFull),
+            _ => {}
+        }
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
@@ -116,10 +126,6 @@ impl Sights {
     /// Returns what of `wanted` was never met.
     pub(crate) fn missing(&self, wanted: &[Sight]) -> Vec<Sight> {
         wanted.iter().copied().filter(|sight| self.count(*sight) == 0).collect()
-    }
-
-    pub(crate) fn print(&self) {
-        println!("{self}");
     }
 }
 

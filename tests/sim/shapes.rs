@@ -70,3 +70,18 @@ pub(crate) fn random(random: &mut Random) -> Shape {
         depth: random.between(1, 8) as usize,
     }
 }
+
+/// An installation by seed: two to four machines.
+pub(crate) fn installation(random: &mut Random) -> Shape {
+    let mut shape = self::random(random);
+    let disk = |random: &mut Random| random.pick(&[64 << 10, 72 << 10, 133 << 10, 320 << 10 | 512, 512]);
+    let machine = |random: &mut Random| (0..random.between(1, 2)).map(|_| disk(random)).collect();
+    shape.machines = (0..random.between(2, 4)).map(|_| machine(random)).collect();
+    // Frames of whole leaves: the volume is small for them too.
+    shape.limits.group_len = ByteLen::kib(random.pick(&[64, 256]));
+    shape.limits.lag_len = ByteLen::kib(random.pick(&[128, 512]));
+    shape.limits.epoch_len = ByteLen::kib(random.pick(&[64, 256, 1024]));
+    let heads = 1024 * shape.machines.len() as u64;
+    shape.capacity = random.one_in(3).then(|| ByteLen::kib(heads + random.pick(&[300, 600, 1200])));
+    shape
+}

@@ -1,24 +1,18 @@
 //! Long random runs: each seed has its own sizes, operations and faults, crashes whenever it likes, and goes on.
 
-use blockdev::{CrashChoice, Fault, OperationKind};
+use std::time::Duration;
 
-use super::check;
-use super::ops::{Op, restart_in};
+use blockdev::{Fault, OperationKind};
+
+use super::ops::Op;
 use super::oracle::Stance;
+use super::outage;
 use super::random::Random;
 use super::rig::{Crashed, Rig, Shape};
+use super::runs::Outcome;
 use super::seeding::protect;
-use super::seen::{Sight, Sights};
+use super::seen::Sight;
 use super::shapes;
-
-/// What one seed came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Outcome {
-    /// Equal for equal runs.
-    pub trace: u64,
-    pub crashes: u64,
-    pub sights: Sights,
-}
 
 const OPS: [Op; 19] = [
     Op::WeaveBack,
@@ -43,7 +37,7 @@ const OPS: [Op; 19] = [
 ];
 
 /// Runs one seed.
-pub(crate) fn run(seed: u64, adjust: impl Fn(&mut Shape)) -> Outcome {
+pub(crate) fn run(seed: u64, depth: u64, adjust: impl Fn(&mut Shape)) -> Outcome {
     let mut random = Random::new(seed);
     let mut shape = shapes::random(&mut random);
     adjust(&mut shape);
@@ -51,13 +45,13 @@ pub(crate) fn run(seed: u64, adjust: impl Fn(&mut Shape)) -> Outcome {
     run.faulty = run.random.one_in(4);
     let mut rig = Rig::create(seed, &shape).expect("nothing stops the world yet");
     run.begin(&mut rig);
-    for _ in 0..run.random.between(10, 50) {
+    for _ in 0..run.random.between(10, 50) * depth {
         run.turn(&mut rig);
         rig.note_world();
     }
     run.crash(&mut rig);
-    let crashes = run.crashes;
-    Outcome { trace: rig.trace, crashes, sights: rig.sights }
+    let time = Duration::from_micros(rig.now.0);
+    Outcome { trace: rig.trace, crashes: run.crashes, images: rig.images, time, sights: rig.sights }
 }
 
 /// Chooses the operations of a run: always writes and steps, and each other one or not.
@@ -125,44 +119,8 @@ impl Run {
         }
     }
 
-    /// Loses power, perhaps during the recovery too, and checks everything.
+    /// Ends the world and goes on in what is found.
     fn crash(&mut self, rig: &mut Rig) {
-        rig.cut_at = None;
-        loop {
-            self.crashes += 1;
-            let choice = match self.random.below(8) {
-                0 => CrashChoice::All,
-                1 => CrashChoice::None,
-                _ => CrashChoice::Seeded(self.random.next()),
-            };
-            // A device that failed comes back with its power, not with the process: what the kernel was told to forget stays
-            // forgotten until then.
-            let may_kill = rig.shared.iter().all(|shared| {
-                let state = shared.lock();
-                state.failure.is_none() || rig.world.has_crashed()
-            }) && !rig.may_fail;
-            let world = match may_kill && self.random.one_in(5) {
-                true => {
-                    rig.sights.add(Sight::KilledThenPowerLost);
-                    rig.world.after_kill()
-                }
-                false => rig.world.after_crash(choice),
-            };
-            rig.cut_at = self.random.one_in(4).then(|| rig.steps() + self.random.between(1, 40));
-            let thorough = self.random.one_in(3);
-            if std::env::var_os("LANDFALL_SIM_SEED").is_some() {
-                println!("crash: {choice:?}, again at {:?} after {}", rig.cut_at, rig.steps());
-            }
-            let machines = rig.shape.machines.len();
-            let result = restart_in(rig, world).and_then(|()| {
-                (0..machines).try_for_each(|machine| check::everything(rig, machine, thorough))
-            });
-            if result.is_ok() {
-                // What is left of the plan to crash must not hit anything but operations.
-                rig.world.crash_at(u64::MAX);
-                rig.cut_at = None;
-                return;
-            }
-        }
+        self.crashes += outage::crash(rig, &mut self.random);
     }
 }

@@ -4,14 +4,17 @@
 #[path = "../sim/mod.rs"]
 mod sim;
 
+use std::time::Duration;
+
 use blockdev::OperationKind;
-use sim::explore::{Found, Shard, Start, explore, told};
-use sim::seen::{Sight, Sights};
-use sim::{faults, plan, rot, shapes, swarm, views};
+use sim::explore::{Effort, Found, Shard, Start, explore, told};
+use sim::runs::Kind;
+use sim::seen::Sight;
+use sim::{faults, plan, rot, runs, shapes, views};
 
 /// Runs the shards on two threads, and puts together what they found.
-fn explore_all(start: impl Fn() -> Start + Sync) -> Found {
-    let shard = |number| explore(&start(), &plan::ALPHABET, plan::EFFORT, Shard { number, of: plan::SHARDS });
+fn explore_all(effort: Effort, start: impl Fn() -> Start + Sync) -> Found {
+    let shard = |number| explore(&start(), &plan::ALPHABET, effort, Shard { number, of: plan::SHARDS });
     let mut all = Found::default();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     for round in (0..plan::SHARDS).collect::<Vec<_>>().chunks(threads) {
@@ -26,15 +29,19 @@ fn explore_all(start: impl Fn() -> Start + Sync) -> Found {
 
 #[test]
 fn every_short_sequence_survives_a_crash_at_every_step() {
-    let found = explore_all(|| Start::new(1, &shapes::tiny(), &plan::PREFIX));
+    let thin = if runs::number("LANDFALL_SIM_WHOLE").is_some() { 1 } else { plan::THIN };
+    let effort = Effort { thin, ..plan::EFFORT };
+    let found = explore_all(effort, || Start::new(1, &shapes::tiny(), &plan::PREFIX));
     println!("{found}");
-    assert!(found.images.len() >= plan::IMAGES_MIN, "only {} distinct crash images", found.images.len());
+    let (found, least) = (found.images.len(), plan::IMAGES_MIN / thin);
+    assert!(found >= least, "only {found} distinct crash images, {least} are expected");
 }
 
 #[test]
 fn every_short_seed_survives_a_crash_at_every_step() {
     let start = Start::new(2, &shapes::tiny(), &[]);
-    let found = explore(&start, &plan::SEEDING, plan::EFFORT, Shard { number: 0, of: 1 });
+    let found =
+        explore(&start, &plan::SEEDING, Effort { thin: 1, ..plan::EFFORT }, Shard { number: 0, of: 1 });
     println!("{found}");
     assert_eq!(found.sights.missing(&[Sight::CrashInSeedWrite, Sight::FoundSeeding]), []);
 }
@@ -80,55 +87,23 @@ fn views_show_their_point_while_everything_else_goes_on() {
     assert!(all.opened > 0 && all.inside > 0 && all.overtaken > 0 && all.ended > 0, "{all:?}");
 }
 
-fn run_twice(seed: u64) -> swarm::Outcome {
-    let command = || {
-        format!("LANDFALL_SIM_SEED={seed} cargo nextest run -p landfall-tests --test sim --no-capture random")
-    };
-    let first = told(command, || swarm::run(seed, |_| ()));
-    let second = told(command, || swarm::run(seed, |_| ()));
-    assert_eq!(first, second, "determinism: seed {seed} runs the same way twice");
-    first
-}
-
-/// Returns the seeds of this run: one, the kept ones, or the kept ones and as many as were asked for.
-fn seeds() -> Vec<u64> {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    if let Some(only) = number("LANDFALL_SIM_SEED") {
-        return vec![only];
-    }
-    let kept = include_str!("../sim/seeds.txt").lines().filter(|line| !line.starts_with('#'));
-    let kept =
-        kept.map(|line| line.split_whitespace().next().and_then(|seed| seed.parse().ok()).expect("a seed"));
-    let first = number("LANDFALL_SIM_FIRST").unwrap_or(0);
-    kept.chain(first..first + number("LANDFALL_SIM_SEEDS").unwrap_or(plan::SEEDS)).collect()
+#[test]
+fn random_runs_of_a_replica_hold_repeat_exactly_and_meet_every_interesting_state() {
+    runs::conclude(&runs::run_all(Kind::Replica, plan::SEEDS), Sight::REPLICA);
 }
 
 #[test]
-fn random_runs_hold_repeat_exactly_and_meet_every_interesting_state() {
-    let seeds = seeds();
-    let half = |odd: usize| {
-        let mine = seeds.iter().skip(odd).step_by(2);
-        mine.fold((0, Sights::default()), |(crashes, mut sights), seed| {
-            let outcome = run_twice(*seed);
-            sights.merge(&outcome.sights);
-            (crashes + outcome.crashes, sights)
-        })
-    };
-    let (one, other) = std::thread::scope(|scope| {
-        let other = scope.spawn(|| half(1));
-        (half(0), other.join().expect("the other half holds"))
-    });
-    let (crashes, mut sights) = one;
-    sights.merge(&other.1);
-    println!(
-        "{} seeds, {} crashes; of {} interesting states:",
-        seeds.len(),
-        crashes + other.0,
-        Sight::ALL.len()
-    );
-    sights.print();
-    if seeds.len() > 100 {
-        assert_eq!(sights.missing(&Sight::ALL), [], "every interesting state is met");
+fn random_runs_of_a_fleet_hold_repeat_exactly_and_meet_every_interesting_state() {
+    runs::conclude(&runs::run_all(Kind::Fleet, plan::FLEETS), Sight::FLEET);
+}
+
+/// Asked for alone, by scripts/soak: fresh seeds for `LANDFALL_SIM_MINUTES`, from `LANDFALL_SIM_FIRST` on.
+#[test]
+#[ignore = "runs as long as it is told to"]
+fn soak() {
+    let minutes = runs::number("LANDFALL_SIM_MINUTES").unwrap_or(10);
+    for kind in [Kind::Fleet, Kind::Replica] {
+        println!("{}", runs::soak(kind, Duration::from_secs(minutes * 30)));
     }
 }
 

@@ -60,4 +60,5 @@ pub mod parts {
     pub use crate::resume::{Footing, SeedPlan, seed_plan};
     pub use crate::stream::{PointWords, Stream};
     pub use crate::table::{DiskLeaves, LeafTable};
+    pub use crate::unacked::Run;
 }

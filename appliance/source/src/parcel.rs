@@ -58,7 +58,7 @@ impl Parcel {
     }
 
     /// Returns the runs of disk the extents cover.
-    pub(crate) fn runs(&self) -> Vec<Run> {
+    pub fn runs(&self) -> Vec<Run> {
         self.extents
             .iter()
             .map(|extent| Run { disk: extent.disk, start: extent.start, len: extent.len })

@@ -147,6 +147,11 @@ impl Stream {
         self.unacked.len() >= UNACKED_MAX
     }
 
+    /// Tells whether everything given out is acked.
+    pub fn is_settled(&self) -> bool {
+        self.unacked.is_empty()
+    }
+
     /// Makes a parcel the next item, to be sent at once. Panics while [`Stream::is_full`].
     pub fn next_batch(&mut self, parcel: &Parcel, time: Timestamp) -> Message {
         assert!(!self.is_full(), "an ack is waited for first");

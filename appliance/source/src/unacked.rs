@@ -11,13 +11,13 @@ pub(crate) const UNACKED_MAX: usize = 4096;
 
 /// A run of bytes of one disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Run {
+pub struct Run {
     /// The disk.
-    pub(crate) disk: DiskIndex,
+    pub disk: DiskIndex,
     /// Where it starts.
-    pub(crate) start: ByteOffset,
+    pub start: ByteOffset,
     /// How long it is.
-    pub(crate) len: ByteLen,
+    pub len: ByteLen,
 }
 
 /// The items sent and not acked, oldest first.

@@ -1,8 +1,9 @@
 //! One connection of a session without its socket: a function of what comes in and of the machine's state, to what goes out.
 //!
 //! A driver brings messages, looks in from time to time and sends what is to be sent; nothing here waits, so that the
-//! simulator drives the very same code. The order of a connection: 1. a blank machine's disks begin to be filled; 2. what an
-//! earlier session brought becomes durable; 3. the welcome; 4. messages, one at a time, while [`Conversation::is_ready`].
+//! simulator drives the very same code. The order of a connection: 1. a machine's disks begin to be filled, behind what an
+//! earlier session has seeded; 2. what an earlier session brought in the stream becomes durable; 3. the welcome; 4. messages,
+//! one at a time, while [`Conversation::is_ready`].
 //!
 //! *Invariant:* no ack goes out for what the machine's state does not call durable.
 
@@ -62,7 +63,7 @@ pub struct Conversation {
 enum Stage {
     /// Nothing was done yet.
     New,
-    /// The disks of a blank machine begin to be filled.
+    /// The disks begin to be filled, or go on to be.
     Beginning(Answer),
     /// What an earlier session brought is becoming durable.
     Settling { since: Instant },
@@ -123,10 +124,11 @@ impl Conversation {
     pub fn look(&mut self, now: Instant) -> Result<(), SessionEnd> {
         match std::mem::replace(&mut self.stage, Stage::Open) {
             Stage::New => {
-                let is_blank = self.machine.shared.lock().lifecycle == Lifecycle::Registered;
-                self.stage = match is_blank {
-                    true => Stage::Beginning(self.begin()),
-                    false => Stage::Settling { since: now },
+                let lifecycle = self.machine.shared.lock().lifecycle.clone();
+                // Done in its turn: what an earlier session seeded, and its watermarks, are settled by then.
+                self.stage = match lifecycle {
+                    Lifecycle::Registered | Lifecycle::Seeding { .. } => Stage::Beginning(self.begin()),
+                    _ => Stage::Settling { since: now },
                 };
                 self.look(now)
             }

@@ -1,0 +1,31 @@
+//! What must hold whenever something is said: one check for each invariant of a session, named after it.
+
+use target::replica::State;
+use units::Sequence;
+
+use super::oracle::Oracle;
+
+/// An ack, or a resume point, is of what this very machine has durable. Notes it as told.
+pub(crate) fn i1_ack(machine: usize, upto: Sequence, state: &State, oracle: &mut Oracle) {
+    let durable = state.durable;
+    assert!(upto <= durable, "I1: machine {machine} was acked up to {upto}, {durable} is durable");
+    let sent = oracle.sent();
+    assert!(upto.0 <= sent, "I1: machine {machine} was acked up to {upto}, it sent {sent}");
+    oracle.acked = oracle.acked.max(upto.0);
+}
+
+/// When a source is told where to go on, nothing of an earlier session can still arrive.
+pub(crate) fn i7_nothing_on_its_way(durable: Sequence, state: &State) {
+    let received = state.received;
+    assert_eq!(durable, received, "I7: a source goes on behind {durable} while {received} was received");
+}
+
+/// No peer has more payload under way than it was allowed.
+pub(crate) fn i8_bounded(taken: u64, credited: u64) {
+    assert!(taken <= credited, "I8: {taken} payload bytes were taken, {credited} were credited");
+}
+
+/// A generation that is over is never let in again.
+pub(crate) fn i11_fencing(is_fenced: bool) {
+    assert!(!is_fenced, "I11: an older generation was let in");
+}
