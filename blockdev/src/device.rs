@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate, fsync, ftruncate};
+use rustix::fs::{FallocateFlags, Mode, OFlags, SeekFrom, fallocate, fsync, ftruncate};
 use rustix::io::Errno;
 use units::{ByteLen, ByteOffset};
 
@@ -112,6 +112,25 @@ impl OpenDevice {
             failure: None,
             ..*self
         })
+    }
+
+    /// Returns the stretch that starts at `at`: whether it is a hole, which reads as zero, and how long it is. Where nobody can
+    /// tell, all of it is data. What is written meanwhile may fill a hole.
+    pub fn stretch_at(&self, at: ByteOffset) -> (bool, ByteLen) {
+        let rest = ByteLen(self.geometry.len.0.saturating_sub(at.0));
+        let until = |next: u64| ByteLen(next - at.0).min(rest);
+        if self.kind != FileKind::RegularFile {
+            return (false, rest);
+        }
+        match rustix::fs::seek(&self.file, SeekFrom::Data(at.0)) {
+            Ok(data) if data > at.0 => (true, until(data)),
+            Ok(_) => {
+                let hole = rustix::fs::seek(&self.file, SeekFrom::Hole(at.0));
+                (false, hole.map_or(rest, |hole| if hole > at.0 { until(hole) } else { rest }))
+            }
+            Err(Errno::NXIO) => (true, rest),
+            Err(_) => (false, rest),
+        }
     }
 
     fn failed_step(&self, step: &'static str, source: Errno) -> DeviceError {

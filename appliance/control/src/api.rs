@@ -14,6 +14,7 @@ mod request;
 mod retention;
 mod scalar;
 mod status;
+mod view;
 
 /// Block devices and what they may be used for.
 pub use disk::{
@@ -33,7 +34,7 @@ pub use point::{Consistency, Point, Points};
 pub use request::{
     Call, Cancel, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, JobList,
     JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, PointList,
-    PointVerify, Request, RetentionShow, StatusShow,
+    PointVerify, PointView, Request, RetentionShow, StatusShow, ViewClose, ViewList,
 };
 /// How far back history reaches, and what it costs.
 pub use retention::{Epoch, History, Retention};
@@ -41,3 +42,5 @@ pub use retention::{Epoch, History, Retention};
 pub use scalar::{HexHash, Rfc3339};
 /// The one-screen answer.
 pub use status::{Concern, Health, Status, VolumeUse};
+/// Views: recovery points served over NBD.
+pub use view::{View, ViewDisk, Views};

@@ -172,6 +172,18 @@ codes! {
         "the root of one side was not given or not computed", "run `landfall failback` to the same point again without --no-proof";
     1525 ManifestDisk Failed: "the disk can't be compared with the manifest",
         "it can't be read, or is smaller than the manifest says", "name the disk with --disk INDEX=PATH";
+    1610 ViewUnknown Refused: "no such view",
+        "it never was, or was closed", "see `landfall point views`";
+    1611 ViewAddress Usage: "the address of a view is not understood",
+        "it is neither unix:PATH, with an absolute path, nor HOST:PORT", "write it as unix:/run/view.sock or 0.0.0.0:10809";
+    1612 ViewListen Refused: "a view can't be served there",
+        "the address is taken, or can't be had", "name another with --listen, or see `landfall point views`";
+    1613 ViewsOpen Refused: "views of the machine are open",
+        "they show what this would take away", "close them with `landfall point close ID`";
+    1614 ViewScratch Refused: "no room for the scratch",
+        "what is written to a view is kept on the retention volume until it is closed", "ask for less, or make room";
+    1615 ViewsMost Refused: "too many views",
+        "as many as can be are open", "close one with `landfall point close ID`";
 }
 
 impl Code {

@@ -35,6 +35,9 @@ fn reply(service: &dyn Service, request: Request) -> Result<Vec<u8>, ApiError> {
         }
         Request::Cancel(cancel) => result(service.cancel(cancel)?),
         Request::PointVerify(verify) => result(service.point_verify(verify)?),
+        Request::PointView(view) => result(service.point_view(view)?),
+        Request::ViewList(_) => result(service.view_list()?),
+        Request::ViewClose(close) => result(service.view_close(close.id)?),
         Request::JobList(_) => result(service.job_list()?),
         Request::JobWatch(watch) => result(service.job_show(watch.id)?),
         Request::ManifestList(list) => result(service.manifest_list(&list.machine)?),

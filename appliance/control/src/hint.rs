@@ -112,6 +112,7 @@ mod tests {
             rpo_seconds: None,
             session: Session { connected: true, ..Session::default() },
             job: None,
+            views: Vec::new(),
             next: None,
         }
     }

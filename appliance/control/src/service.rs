@@ -5,7 +5,7 @@ use units::MachineName;
 use crate::api::{
     Cancel, Commit, DiskEvents, DiskVerdicts, Disks, Failback, FailbackStarted, Job, JobId, JobStarted, Jobs,
     Machine, MachineAdd, MachineRemove, MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests,
-    PointList, PointVerify, Points, Retention, Status,
+    PointList, PointVerify, PointView, Points, Retention, Status, View, Views,
 };
 use crate::error::ApiError;
 
@@ -52,6 +52,15 @@ pub trait Service: Send + Sync + 'static {
 
     /// Starts the job that compares roots.
     fn point_verify(&self, request: PointVerify) -> Result<JobStarted, ApiError>;
+
+    /// Serves a recovery point over NBD.
+    fn point_view(&self, request: PointView) -> Result<View, ApiError>;
+
+    /// Returns the views that are open, by number.
+    fn view_list(&self) -> Result<Views, ApiError>;
+
+    /// Closes a view, and returns it as it was.
+    fn view_close(&self, id: u64) -> Result<View, ApiError>;
 
     /// Returns the jobs, newest first.
     fn job_list(&self) -> Result<Jobs, ApiError>;

@@ -4,7 +4,7 @@
 use landfall_control::api::{
     Cancel, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, JobId, JobList,
     JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, PointList,
-    PointVerify, Request, RetentionShow, StatusShow,
+    PointVerify, PointView, Request, RetentionShow, StatusShow, ViewClose, ViewList,
 };
 use landfall_control::decode_request;
 use units::{MachineName, Sequence};
@@ -63,6 +63,19 @@ fn all() -> Vec<(Request, &'static str)> {
             ManifestShow { machine: web(), number: Some(3) }.into(),
             r#"{"request":"manifest_show","machine":"web-01","number":3}"#,
         ),
+        (
+            PointView {
+                machine: web(),
+                point: sequence,
+                inconsistent_ok: true,
+                scratch_bytes: Some(4096),
+                listen: Some("unix:/run/view".to_owned()),
+            }
+            .into(),
+            r#"{"request":"point_view","machine":"web-01","point":{"sequence":812},"inconsistent_ok":true,"scratch_bytes":4096,"listen":"unix:/run/view"}"#,
+        ),
+        (ViewList {}.into(), r#"{"request":"view_list"}"#),
+        (ViewClose { id: 3 }.into(), r#"{"request":"view_close","id":3}"#),
     ]
 }
 
@@ -87,6 +100,9 @@ fn place(request: &Request) -> usize {
         Request::DiskWatch(_) => 15,
         Request::ManifestList(_) => 16,
         Request::ManifestShow(_) => 17,
+        Request::PointView(_) => 18,
+        Request::ViewList(_) => 19,
+        Request::ViewClose(_) => 20,
     }
 }
 
@@ -94,7 +110,7 @@ fn place(request: &Request) -> usize {
 fn every_request_is_written_and_read_as_it_was() {
     let all = all();
     assert!(all.iter().enumerate().all(|(index, (request, _))| place(request) == index));
-    assert_eq!(all.len(), 18, "every kind is in the list");
+    assert_eq!(all.len(), 21, "every kind is in the list");
     for (request, line) in all {
         assert_eq!(serde_json::to_string(&request).unwrap(), line);
         assert_eq!(decode_request(line.as_bytes()).unwrap(), request);

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use control::api::JobId;
-use units::MachineName;
+use units::{ByteLen, MachineName};
 use wire::Role;
 
 use crate::when::{PointName, When};
@@ -239,6 +239,19 @@ pub(crate) enum PointCommand {
         #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
         limit: Option<u32>,
     },
+    /// Serve a point over NBD while replication goes on, until Ctrl-C
+    #[command(after_help = VIEW_EXAMPLES)]
+    View(ViewArguments),
+    /// List the views that are open
+    #[command(after_help = "Example:\n  landfall point views")]
+    Views,
+    /// Close a view, and send its clients away
+    #[command(after_help = "Example:\n  landfall point close 3")]
+    Close {
+        /// The number of the view
+        #[arg(value_name = "ID")]
+        view: u64,
+    },
     /// Prove a point: compare the source's root of each disk with the one computed here
     #[command(
         after_help = "POINT is latest, TIME or SEQ; without it, the latest. Exits with 1 when roots differ.\n\n\
@@ -317,6 +330,35 @@ impl FromStr for NumberedDisk {
         let index = index.parse().map_err(|_| format!("{index:?} is not the index of a disk"))?;
         Ok(Self { index, path: path.into() })
     }
+}
+
+const VIEW_EXAMPLES: &str = "\
+POINT is latest, TIME or SEQ; without it, the latest. Each disk is an export of its own: 0, 1 and so on.
+On TCP clients need a certificate: `landfall pki issue --role operator`.
+
+Examples:
+  landfall point view web-01
+  landfall point view 'web-01@10m ago' --scratch 20GiB
+  landfall point view web-01@812 --listen 0.0.0.0:10809 --no-wait --output json";
+
+/// What `point view` takes.
+#[derive(Debug, Args)]
+pub(crate) struct ViewArguments {
+    /// The machine and the point
+    #[arg(value_name = "MACHINE@POINT")]
+    pub(crate) point: PointName,
+    /// Let it be written, up to this size; what was written is thrown away at the end
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) scratch: Option<ByteLen>,
+    /// Where to serve it: unix:PATH, or HOST:PORT with TLS; a socket beside landfalld's by default
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<String>,
+    /// Take a point that is not consistent, too
+    #[arg(long)]
+    pub(crate) inconsistent: bool,
+    /// Leave it open and return; `landfall point close` closes it
+    #[arg(long)]
+    pub(crate) no_wait: bool,
 }
 
 /// What can be done with jobs.

@@ -13,6 +13,7 @@ mod pki;
 mod point;
 mod retention;
 mod status;
+mod view;
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -65,6 +66,9 @@ pub(crate) fn run(arguments: Arguments, screen: &Screen) -> Result<Ending, Error
         Command::Point(PointCommand::List { machine, around, limit }) => {
             point::list(&context, machine, around, limit)
         }
+        Command::Point(PointCommand::View(wanted)) => view::open(&context, wanted),
+        Command::Point(PointCommand::Views) => view::list(&context),
+        Command::Point(PointCommand::Close { view }) => view::close(&context, view),
         Command::Point(PointCommand::Verify { point, no_wait }) => point::verify(&context, point, no_wait),
         Command::Failback(failback) => failback::start(&context, failback),
         Command::Commit(confirmed) => failback::commit(&context, confirmed),

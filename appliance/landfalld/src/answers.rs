@@ -9,7 +9,7 @@ use control::api::{
     Cancel, Commit, Concern, Content, ContentOrigin, DiskEvents, DiskVerdicts, Disks, Failback, FailbackPlan,
     FailbackStarted, FailbackTo, Health, Job, JobId, JobStarted, Jobs, Machine, MachineAdd, MachineRemove,
     MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, PlanDisk, PointList, PointVerify,
-    Points, Retention, Status, VolumeUse,
+    PointView, Points, Retention, Status, View, VolumeUse,
 };
 use control::{ApiError, Code, Service};
 use retention::{Log, Piece, RewindPlan};
@@ -17,6 +17,7 @@ use target::{DiskOffer, MasterTarget, PointName, Proof};
 use units::{ByteLen, DiskIndex, MachineId, MachineName, Sequence, Timestamp};
 
 use crate::failure::api_error;
+use crate::views::{Views, Wanted};
 use crate::{notary, report};
 
 /// The service of one master target.
@@ -25,16 +26,23 @@ pub(crate) struct Answers {
     listen: String,
     pub(crate) retention: PathBuf,
     pub(crate) disks: Arc<crate::disks::DiskEvents>,
+    views: Views,
 }
 
 impl Answers {
     pub(crate) fn new(
         node: Arc<MasterTarget>,
         disks: Arc<crate::disks::DiskEvents>,
+        views: Views,
         listen: String,
         retention: PathBuf,
     ) -> Self {
-        Self { node, listen, retention, disks }
+        Self { node, listen, retention, disks, views }
+    }
+
+    /// Sends every client of a view away.
+    pub(crate) fn close_views(&self) {
+        self.views.close_all();
     }
 
     fn jobs(&self) -> Vec<Job> {
@@ -45,11 +53,14 @@ impl Answers {
 
     fn machines(&self) -> Vec<Machine> {
         let (jobs, now) = (self.jobs(), now());
-        self.node.machines().iter().map(|machine| report::machine(machine, &jobs, now)).collect()
+        let describe = |machine: &Arc<target::Machine>| {
+            report::machine(machine, &jobs, self.views.of(&machine.name), now)
+        };
+        self.node.machines().iter().map(describe).collect()
     }
 
     fn describe(&self, machine: &target::Machine) -> Machine {
-        report::machine(machine, &self.jobs(), now())
+        report::machine(machine, &self.jobs(), self.views.of(&machine.name), now())
     }
 
     fn machine(&self, name: &MachineName) -> Result<Arc<target::Machine>, ApiError> {
@@ -149,6 +160,7 @@ impl Service for Answers {
     }
 
     fn machine_remove(&self, request: MachineRemove) -> Result<MachineRemoved, ApiError> {
+        self.views.refuse_if_viewed(&request.name)?;
         let gone = self.node.remove(&request.name).map_err(|error| api_error(&error))?;
         let released = gone.disks.iter().map(|disk| disk.path.clone()).collect();
         let freed_bytes = gone.shared.lock().journal_len().0;
@@ -200,6 +212,7 @@ impl Service for Answers {
     }
 
     fn commit(&self, request: Commit) -> Result<Machine, ApiError> {
+        self.views.refuse_if_viewed(&request.machine)?;
         let committed = self.node.commit(&request.machine).map_err(|error| api_error(&error))?;
         Ok(self.describe(&committed))
     }
@@ -213,6 +226,24 @@ impl Service for Answers {
         let to = self.find(&request.machine, request.point, wire::Consistency::Fuzzy)?;
         let job = self.node.verify(&request.machine, to).map_err(|error| api_error(&error))?;
         Ok(JobStarted { job: Some(JobId(job.id)) })
+    }
+
+    fn point_view(&self, request: PointView) -> Result<View, ApiError> {
+        let floor = if request.inconsistent_ok { wire::Consistency::Fuzzy } else { wire::Consistency::Crash };
+        let to = self.find(&request.machine, request.point, floor)?;
+        let view = self.node.open_view(&request.machine, to).map_err(|error| api_error(&error))?;
+        let wanted = Wanted { scratch: request.scratch_bytes.map(ByteLen), listen: request.listen };
+        let free = self.node.usage().map_err(|error| api_error(&error))?.free;
+        let point = report::named(&self.machine(&request.machine)?.shared.lock(), to);
+        self.views.open(view, point, &wanted, free, now())
+    }
+
+    fn view_list(&self) -> Result<control::api::Views, ApiError> {
+        Ok(control::api::Views { time: now().into(), views: self.views.list() })
+    }
+
+    fn view_close(&self, id: u64) -> Result<View, ApiError> {
+        self.views.close(id)
     }
 
     fn job_list(&self) -> Result<Jobs, ApiError> {

@@ -8,6 +8,7 @@ mod disks;
 mod failure;
 mod notary;
 mod report;
+mod views;
 
 use std::net::TcpListener;
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ use tracing_subscriber::EnvFilter;
 use crate::answers::Answers;
 use crate::arguments::Arguments;
 use crate::notary::OwnKey;
+use crate::views::Views;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -66,8 +68,12 @@ fn run(arguments: &Arguments) -> Result<()> {
     let doorkeeper = node.clone();
     let door = std::thread::spawn(move || doorkeeper.listen(listener, acceptor));
     let disks = disks::DiskEvents::start(&node).context("the disks can't be watched")?;
-    let answers = Answers::new(node, disks, address.to_string(), arguments.retention.clone());
-    server.run(Arc::new(answers)).context("the control socket failed")?;
+    let views = Views::new(&arguments.socket, &arguments.retention, credentials);
+    let (address, retention) = (address.to_string(), arguments.retention.clone());
+    let answers = Arc::new(Answers::new(node, disks, views, address, retention));
+    let served = server.run(answers.clone()).context("the control socket failed");
+    answers.close_views();
+    served?;
     // A door that could not be held open has said so; the machines are safe either way.
     door.join().map_err(|_| anyhow::anyhow!("the listening thread panicked"))??;
     Ok(())

@@ -14,7 +14,7 @@ use units::{DiskIndex, Sequence, Timestamp};
 use crate::failure::code_of_replica;
 
 /// Describes a machine.
-pub(crate) fn machine(machine: &target::Machine, jobs: &[Job], now: Timestamp) -> Machine {
+pub(crate) fn machine(machine: &target::Machine, jobs: &[Job], views: Vec<u64>, now: Timestamp) -> Machine {
     let session = machine.session().map(session).unwrap_or_default();
     let running = |job: &&Job| job.machine == machine.name && job.state == JobState::Running;
     let job = jobs.iter().find(running).map(|job| job.id);
@@ -42,6 +42,7 @@ pub(crate) fn machine(machine: &target::Machine, jobs: &[Job], now: Timestamp) -
         rpo_seconds: None,
         session,
         job,
+        views,
         next: None,
     }
     .derived(now)

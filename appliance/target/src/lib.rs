@@ -43,6 +43,8 @@ mod reorder;
 pub mod replica;
 /// One connection.
 mod session;
+/// Views on this host.
+mod view;
 /// The threads that drive replicas.
 mod worker;
 
@@ -57,3 +59,4 @@ pub use node::{MasterTarget, NodeConfig};
 pub use operations::{DiskOffer, Found, PointName};
 pub use presence::DiskSight;
 pub use refusal::SessionEnd;
+pub use view::View;

@@ -268,7 +268,7 @@ impl MasterTarget {
         }
     }
 
-    fn ask<T: Send + 'static>(
+    pub(crate) fn ask<T: Send + 'static>(
         &self,
         machine: &Machine,
         work: impl FnOnce(crate::replica::Then<T>) -> Work,

@@ -56,6 +56,9 @@ pub struct Machine {
     pub session: Session,
     /// The job under way.
     pub job: Option<JobId>,
+    /// The views that are open.
+    #[serde(default)]
+    pub views: Vec<u64>,
     /// What to do next, for people; absent when there is nothing to do.
     pub next: Option<String>,
 }

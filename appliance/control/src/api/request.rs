@@ -6,7 +6,7 @@ use units::{MachineName, Sequence};
 
 use super::{
     DiskEvents, DiskVerdicts, Disks, FailbackStarted, Job, JobId, JobStarted, Jobs, Machine, MachineRemoved,
-    Machines, ManifestFile, Manifests, Points, Retention, Rfc3339, Status,
+    Machines, ManifestFile, Manifests, Points, Retention, Rfc3339, Status, View, Views,
 };
 
 /// A kind of request and what answers it.
@@ -128,6 +128,29 @@ requests! {
         /// Which point.
         point: FailbackTo,
     } -> JobStarted;
+    /// Serves a recovery point over NBD, beside everything else.
+    PointView {
+        /// Which machine.
+        machine: MachineName,
+        /// Which point.
+        point: FailbackTo,
+        /// A fuzzy point will do.
+        #[serde(default)]
+        inconsistent_ok: bool,
+        /// It may be written: so many bytes are kept until the view is closed, and then thrown away.
+        #[serde(default)]
+        scratch_bytes: Option<u64>,
+        /// `unix:PATH` or `HOST:PORT`; without it a socket beside the control socket.
+        #[serde(default)]
+        listen: Option<String>,
+    } -> View;
+    /// Asks for the views that are open.
+    ViewList {} -> Views;
+    /// Closes a view; the result is the view as it was.
+    ViewClose {
+        /// Which.
+        id: u64,
+    } -> View;
     /// Asks for the jobs, newest first.
     JobList {} -> Jobs;
     /// Asks for progress until a job ends; the result is the ended job.

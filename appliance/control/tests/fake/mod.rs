@@ -6,7 +6,8 @@ use std::time::Duration;
 use landfall_control::api::{
     Cancel, Commit, DiskEvents, DiskVerdicts, Disks, Failback, FailbackStarted, Job, JobId, JobKind,
     JobOutcome, JobStarted, JobState, Jobs, Machine, MachineAdd, MachineRemove, MachineRemoved, Machines,
-    ManifestFile, ManifestShow, Manifests, PointList, PointVerify, Points, Retention, Rfc3339, Status,
+    ManifestFile, ManifestShow, Manifests, PointList, PointVerify, PointView, Points, Retention, Rfc3339,
+    Status, View, Views,
 };
 use landfall_control::{ApiError, Code, Service};
 use units::{MachineName, Timestamp};
@@ -83,6 +84,18 @@ impl Service for Fake {
     }
 
     fn point_verify(&self, _: PointVerify) -> Result<JobStarted, ApiError> {
+        Err(unknown())
+    }
+
+    fn point_view(&self, _: PointView) -> Result<View, ApiError> {
+        Err(unknown())
+    }
+
+    fn view_list(&self) -> Result<Views, ApiError> {
+        Err(unknown())
+    }
+
+    fn view_close(&self, _: u64) -> Result<View, ApiError> {
         Err(unknown())
     }
 

@@ -114,6 +114,8 @@ pub(super) fn sheet(machine: &Machine, paint: Paint) -> String {
     lines.extend(machine.problem.as_ref().map(|problem| ("problem", harmless(problem))));
     lines.extend(machine.at.as_ref().map(|at| ("stands at", describe(at))));
     lines.extend(machine.job.map(|job| ("job", job.to_string())));
+    let views: Vec<_> = machine.views.iter().map(u64::to_string).collect();
+    lines.extend((!views.is_empty()).then(|| ("views", views.join(", "))));
     lines.extend(machine.next.as_ref().map(|next| ("next", harmless(next))));
     let sheet: String = lines.iter().map(|(word, value)| format!("{word:<13} {value}\n")).collect();
     format!("{sheet}\n{}", disks(&machine.disks).render(paint))

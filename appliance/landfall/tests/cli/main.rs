@@ -131,9 +131,27 @@ fn the_json_of_what_is_changed_keeps_its_shape() {
     transcripts("changing-json.txt", Fake::default, &lines.iter().map(String::as_str).collect::<Vec<_>>());
 }
 
+const VIEWING: &[&str] = &[
+    "point view web-01 --no-wait",
+    "point view web-01@812 --scratch 1GiB --listen 0.0.0.0:10809 --inconsistent --no-wait",
+    "point view nobody --no-wait",
+    "point view web-01 --scratch much",
+    "point views",
+    "point close 3",
+    "point close 4",
+    "point close 9",
+];
+
+#[test]
+fn views_read_as_they_did() {
+    transcripts("views.txt", Fake::default, VIEWING);
+    let lines = in_json(VIEWING);
+    transcripts("views-json.txt", Fake::default, &lines.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
 #[test]
 fn an_empty_appliance_says_what_to_do() {
-    let lines = ["status", "machine list", "disk list", "job list", "retention show"];
+    let lines = ["status", "machine list", "disk list", "job list", "retention show", "point views"];
     transcripts("empty.txt", Fake::empty, &lines);
 }
 
@@ -158,6 +176,9 @@ fn explanations_and_help_read_as_they_did() {
         "disk watch",
         "point",
         "point list",
+        "point view",
+        "point views",
+        "point close",
         "point verify",
         "failback",
         "commit",

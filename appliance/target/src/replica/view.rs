@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 
 use blockdev::{Engine, Volume};
 use retention::{EpochIndex, Hold, Holder, IndexEntry, Lifecycle, Place, PointRange, RoundPlan, ViewMap};
-use units::{ByteLen, EpochNumber, MachineId, Sequence};
+use units::{ByteLen, ByteOffset, EpochNumber, MachineId, Sequence};
 use wire::Span;
 
 use super::apply::{Applier, Run};
@@ -67,10 +67,34 @@ impl LiveView {
     }
 
     /// Returns what is known to be zero of a span without reading it: parts in order and without a gap, each with whether
-    /// it is. Errors: the view has ended.
-    pub fn zeroes(&self, span: &Span) -> Result<Vec<(Span, bool)>, ReplicaError> {
-        let parts = self.parts(span)?;
-        Ok(parts.into_iter().map(|(part, place)| (part, place == Place::Zero)).collect())
+    /// it is. `stretch` tells of its target disk whether there is a hole at a position, and how far that is true. Errors: the
+    /// view has ended.
+    pub fn zeroes(
+        &self,
+        span: &Span,
+        stretch: impl Fn(ByteOffset) -> (bool, ByteLen),
+    ) -> Result<Vec<(Span, bool)>, ReplicaError> {
+        let mut found = Vec::new();
+        for (part, place) in self.parts(span)? {
+            if place != Place::Target {
+                found.push((part, place == Place::Zero));
+                continue;
+            }
+            let (mut at, end) = (part.start.0, part.start.0 + part.len.0);
+            while at < end {
+                let (hole, len) = stretch(ByteOffset(at));
+                let len = ByteLen(len.0.clamp(1, end - at));
+                let stretch = Span { disk: part.disk, start: ByteOffset(at), len };
+                // What was overwritten meanwhile may be a hole only since.
+                found.push((stretch, hole && self.is_untouched(&stretch)?));
+                at += len.0;
+            }
+        }
+        Ok(found)
+    }
+
+    fn is_untouched(&self, span: &Span) -> Result<bool, ReplicaError> {
+        Ok(self.parts(span)?.iter().all(|(_, place)| *place == Place::Target))
     }
 
     /// Returns the parts of a span, each with the place of its content at this moment. Errors: the view has ended.

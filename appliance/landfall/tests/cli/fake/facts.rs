@@ -2,9 +2,10 @@
 
 use control::api::{
     Consistency, Content, ContentOrigin, Disk, DiskEvent, DiskEventKind, DiskProof, DiskVerdict, Eligibility,
-    Epoch, FailbackPlan, Health, HexHash, History, Job, JobId, JobKind, JobOutcome, JobState, Machine,
-    MachineAdd, MachineDisk, ManifestEntry, ManifestFile, ManifestSummary, Manifests, Phase, PlanDisk, Point,
-    PointList, Points, Reason, Retention, Rfc3339, Session, Status, VolumeUse,
+    Epoch, FailbackPlan, FailbackTo, Health, HexHash, History, Job, JobId, JobKind, JobOutcome, JobState,
+    Machine, MachineAdd, MachineDisk, ManifestEntry, ManifestFile, ManifestSummary, Manifests, Phase,
+    PlanDisk, Point, PointList, PointView, Points, Reason, Retention, Rfc3339, Session, Status, View,
+    ViewDisk, VolumeUse,
 };
 use control::{ApiError, Code};
 use units::{DiskIndex, EpochNumber, Generation, Hash, MachineName, Sequence, Timestamp};
@@ -71,6 +72,7 @@ fn machine(name: &str, phase: Phase) -> Machine {
             received_bytes: 7 * GIB,
         },
         job: None,
+        views: Vec::new(),
         next: None,
     }
 }
@@ -371,4 +373,41 @@ pub(super) fn manifests(machine: &MachineName) -> Manifests {
         ManifestEntry { number: 3, says: Some(summary), problem: None },
     ];
     Manifests { machine: machine.clone(), manifests }
+}
+
+/// A view as it is opened.
+pub(super) fn view(request: &PointView) -> View {
+    let disk = |(index, gib): (u16, u64)| ViewDisk {
+        index: DiskIndex(index),
+        len_bytes: gib * GIB,
+        uri: match request.listen {
+            None => format!("nbd+unix:///{index}?socket=/run/landfall/view-3.sock"),
+            Some(_) => format!("nbds://192.0.2.1:10809/{index}"),
+        },
+    };
+    View {
+        id: 3,
+        machine: request.machine.clone(),
+        point: newest(),
+        opened: now(),
+        disks: [(0, 40), (1, 2)].map(disk).to_vec(),
+        scratch_bytes: request.scratch_bytes,
+        used_bytes: 0,
+        connections: 0,
+        ended: None,
+    }
+}
+
+/// A view in use, and one that has ended.
+pub(super) fn views() -> Vec<View> {
+    let request = |scratch_bytes| PointView {
+        machine: "web-01".parse().unwrap(),
+        point: FailbackTo::Latest,
+        inconsistent_ok: false,
+        scratch_bytes,
+        listen: None,
+    };
+    let used = View { used_bytes: 3 << 20, connections: 2, ..view(&request(Some(GIB))) };
+    let ended = Some("the retention volume is full, and the history it shows had to go".to_owned());
+    vec![used, View { id: 4, ended, ..view(&request(None)) }]
 }

@@ -10,7 +10,8 @@ use std::thread::JoinHandle;
 use control::api::{
     Cancel, Commit, DiskEligible, DiskEvents, DiskVerdicts, DiskWatch, Disks, Failback, FailbackStarted,
     FailbackTo, Job, JobId, JobStarted, Jobs, Machine, MachineAdd, MachineRemove, MachineRemoved, Machines,
-    ManifestFile, ManifestShow, Manifests, Phase, PointList, PointVerify, Points, Request, Retention, Status,
+    ManifestFile, ManifestShow, Manifests, Phase, PointList, PointVerify, PointView, Points, Request,
+    Retention, Status, View, Views,
 };
 use control::{ApiError, Code, Config, Server, Service, Stop};
 use tempfile::TempDir;
@@ -188,6 +189,22 @@ impl Service for Fake {
             FailbackTo::Latest | FailbackTo::Time(_) => 6,
         };
         Ok(JobStarted { job: Some(JobId(job)) })
+    }
+
+    fn point_view(&self, request: PointView) -> Result<View, ApiError> {
+        self.note(request.clone());
+        self.machine(&request.machine)?;
+        Ok(facts::view(&request))
+    }
+
+    fn view_list(&self) -> Result<Views, ApiError> {
+        let views = if self.empty { Vec::new() } else { facts::views() };
+        Ok(Views { time: facts::now(), views })
+    }
+
+    fn view_close(&self, id: u64) -> Result<View, ApiError> {
+        let found = facts::views().into_iter().find(|view| view.id == id);
+        found.ok_or_else(|| ApiError::new(Code::ViewUnknown, format!("view {id} is not known")))
     }
 
     fn job_list(&self) -> Result<Jobs, ApiError> {
