@@ -13,6 +13,7 @@ mod ours;
 mod peers;
 mod rows;
 mod tls;
+mod view;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -19,6 +19,7 @@ use crate::cost;
 use crate::load;
 use crate::material::Material;
 use crate::peers::same;
+use crate::view;
 
 const MACHINE: &str = "bench-01";
 /// What the journey below measures.
@@ -28,6 +29,8 @@ const JOURNEY: &[&str] = &[
     "ingest applied",
     "round of 2 %",
     "resync of 2 %",
+    view::VIEWS[0],
+    view::VIEWS[1],
     "rewind of 2 %",
     "rewind of all",
     "seed CPU",
@@ -68,6 +71,7 @@ impl<'material> Ours<'material> {
             turn.seed(board)?;
             turn.ingest(board)?;
             turn.resync(board)?;
+            turn.view(board)?;
             turn.rewind(board)?;
             turn.recover(board)?;
             turn.appliance.stop()?;
@@ -157,6 +161,14 @@ impl Turn<'_> {
             same(&touched, self.target.path()).context("after the resync of 2 %")?;
         }
         Ok(())
+    }
+
+    /// Reads the points from before the 2 %, and from before everything.
+    fn view(&mut self, board: &mut Board) -> Result<()> {
+        let points = self.appliance.points(MACHINE)?.points;
+        let at = |index: usize| points.get(index).context("a point of each round");
+        let points = [at(1)?, at(0)?];
+        view::measure(board, &self.appliance, MACHINE, points, &self.material.lab, self.target.path())
     }
 
     /// Goes back over the 2 %, then over everything, then forward again.

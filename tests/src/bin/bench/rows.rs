@@ -85,6 +85,8 @@ rows! {
     "P8" "retention, per byte received": "retention again" against &[], Absolute AtMost 0.5 "B";
     "P8" "retention, added by first touch": "retention first touch" against &[], Absolute AtMost 0.5 "B";
     "P8" "target, per byte received": "target written" against &[], Absolute AtMost 1.0 "B";
+    "P9" "view, 2 % differs": "view, 2 % differs" against &["nbdcopy of the raw disk"], Times AtLeast 0.8 "MB/s";
+    "P9" "view, all differs": "view, all differs" against &["nbdcopy of the raw disk"], Times AtLeast 0.8 "MB/s";
     "P10" "random 4 KiB, 80/20, acked": "random acked" against &["fio random 4 KiB write"], Times AtLeast 2.0 "MB/s";
     "P10" "random 4 KiB, 80/20, applied": "random applied" against &["fio random 4 KiB write"], Times AtLeast 1.2 "MB/s";
     "P11" "recovery after a kill": "recovery" against &[], Absolute AtMost 2.0 "s";
