@@ -4,13 +4,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{FallocateFlags, Mode, OFlags, SeekFrom, fallocate, fsync, ftruncate};
+use rustix::fs::{FallocateFlags, Mode, OFlags, SeekFrom, XattrFlags, fallocate, fsync, ftruncate};
 use rustix::io::Errno;
 use units::{ByteLen, ByteOffset};
 
 use crate::slots::Attached;
 use crate::sysfs::{self, DeviceNumber};
-use crate::{DeviceError, FileKind, Geometry, Identity, OperationKind};
+use crate::{DeviceError, FileKind, Geometry, Identity, LABEL_ATTRIBUTE, OperationKind};
 
 /// A disk or image file, opened by [`crate::open_device`] or [`crate::DirVolume`]. Closed, and free for others, when dropped.
 #[derive(Debug)]
@@ -91,6 +91,38 @@ impl OpenDevice {
             attributes_ns: stamp(stat.st_ctime, stat.st_ctime_nsec),
             len: ByteLen(u64::try_from(stat.st_size).unwrap_or_default()),
         })
+    }
+
+    /// Labels an image file, or the file behind a loop device, so that it is known wherever it is moved; durable on return. Returns
+    /// whether it has the label: other disks, and file systems without attributes, take none.
+    pub fn give_label(&mut self, label: &str) -> bool {
+        assert!(self.writable, "only who has a disk alone labels it");
+        if !self.identity.as_ref().is_some_and(Identity::is_by_place) {
+            return false;
+        }
+        let set = |file: BorrowedFd<'_>| {
+            rustix::fs::fsetxattr(file, LABEL_ATTRIBUTE, label.as_bytes(), XattrFlags::CREATE)?;
+            fsync(file)
+        };
+        let done = match self.kind {
+            FileKind::RegularFile => set(self.file.as_fd()),
+            _ => self.backing_file().and_then(|file| set(file.as_fd())),
+        };
+        let stat = rustix::fs::fstat(&self.file);
+        let (Ok(()), Ok(stat)) = (done, stat) else { return false };
+        self.identity = match self.kind {
+            FileKind::RegularFile => Some(Identity::of_file(&self.file, &stat)),
+            _ => Identity::of_block_device(DeviceNumber::from_raw(stat.st_rdev)),
+        };
+        !self.identity.as_ref().is_some_and(Identity::is_by_place)
+    }
+
+    /// Opens the file behind a loop device.
+    fn backing_file(&self) -> Result<OwnedFd, Errno> {
+        let stat = rustix::fs::fstat(&self.file)?;
+        let (disk, _) = sysfs::whole_disk(DeviceNumber::from_raw(stat.st_rdev));
+        let (path, _) = sysfs::backing_file(&disk).ok_or(Errno::NOENT)?;
+        rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
     }
 
     /// Opens the same disk once more, for reading only, whatever its path leads to now.

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::str::FromStr;
 
-use rustix::fs::Stat;
+use rustix::fs::{FileType, Stat};
 use thiserror::Error;
 
 use crate::sysfs::{self, DeviceNumber, Host};
@@ -78,6 +78,11 @@ impl Identity {
         Some(Self::Disk { name, partition })
     }
 
+    /// Tells whether it is a file, or a loop device over one, that has no label: only its place tells what it is.
+    pub fn is_by_place(&self) -> bool {
+        matches!(self, Self::File(file) | Self::LoopFile { file, .. } if file.label.is_none())
+    }
+
     /// Returns the identity of the whole disk.
     #[must_use]
     pub fn whole(&self) -> Self {
@@ -132,6 +137,16 @@ impl FileIdentity {
         };
         Some(Self { major, minor, inode, label })
     }
+}
+
+/// Returns which disk or image file is at a path, or `None` if there is none, or none with a name of its own.
+pub fn identity_at(path: &Path) -> Option<Identity> {
+    if let Some(device) = sysfs::block_device_at(path) {
+        return Identity::of_block_device(device);
+    }
+    let stat = rustix::fs::stat(path).ok()?;
+    let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    is_file.then(|| Identity::File(FileIdentity::new(&stat, label_at(path))))
 }
 
 fn label_at(path: &Path) -> Option<String> {

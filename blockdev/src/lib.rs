@@ -10,6 +10,7 @@ mod background;
 mod content;
 mod device;
 mod dir_volume;
+mod directory;
 mod discover;
 mod engine;
 mod error;
@@ -38,6 +39,8 @@ pub use content::{Content, ContentKind, DiskEnds, recognise};
 pub use device::{ActivityStamp, OpenDevice};
 /// A volume in a directory.
 pub use dir_volume::DirVolume;
+/// What a directory lies on.
+pub use directory::{DirectoryFacts, directory_facts};
 /// The disks of this machine.
 pub use discover::{DeviceListing, device_at, find_devices, list_devices, medium_of};
 /// The interface to devices.
@@ -47,7 +50,7 @@ pub use error::{DeviceError, EngineError, VolumeError};
 /// The engine of this host, and its limits.
 pub use host::{DEPTH_MAX, DEVICES_MAX, EngineChoice, HostEngine, open_engine};
 /// Which disk it is, whatever its path.
-pub use identity::{FileIdentity, Identity, LABEL_ATTRIBUTE, ParseIdentityError};
+pub use identity::{FileIdentity, Identity, LABEL_ATTRIBUTE, ParseIdentityError, identity_at};
 /// Who uses a disk.
 pub use in_use::{DiskUse, UseKind};
 /// Kinds of operations and of files.

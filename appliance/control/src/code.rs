@@ -140,6 +140,18 @@ codes! {
         "the history is on it, and nothing else may be", "choose another with `landfall disk eligible`";
     1241 DiskHasData Refused: "there is data on the device",
         "a new retention volume is made on an empty device only", "choose an empty one, or erase this one if nothing on it is needed";
+    1242 VolumeMissing Refused: "the directory of the retention volume can't be used",
+        "there is no such directory, or it can't be looked at", "mount the retention volume there, or make one with `landfall retention init`";
+    1243 VolumeReadOnly Refused: "the retention volume is read-only",
+        "it is mounted so, or its file system met an error", "look at the kernel's log, then mount it so that it can be written";
+    1244 VolumeOwned Refused: "the retention volume belongs to another node",
+        "another appliance served it last", "if that one is gone for good: `landfall retention adopt DIR`";
+    1245 VolumeSuperblock Failed: "the superblock of the retention volume can't be used",
+        "none of its four copies is whole, or the volume can't be read or written", "look at the kernel's log and at the volume; the history on it is not touched";
+    1246 VolumeOccupied Refused: "the directory holds something else",
+        "a retention volume is used for nothing else", "give an empty file system of its own";
+    1247 VolumeLocked Refused: "the retention volume is in use",
+        "a running landfalld has it", "stop that one first";
     1301 PointUnknown Refused: "no such recovery point",
         "no recovery point has this sequence", "see `landfall point list MACHINE`";
     1302 PointOutsideWindow Refused: "outside the retention window",

@@ -18,6 +18,7 @@ use units::{ByteLen, DiskIndex, MachineId, MachineName, Sequence, Timestamp};
 
 use crate::failure::api_error;
 use crate::views::{Views, Wanted};
+use crate::random::random_bytes;
 use crate::{notary, report};
 
 /// The service of one master target.
@@ -146,7 +147,8 @@ impl Service for Answers {
             files: if disk.allow_file { FilePolicy::Allow } else { FilePolicy::Refuse },
         };
         let offers: Vec<_> = request.disks.iter().map(offer).collect();
-        let id = random_id()?;
+        let no_random = |error| ApiError::new(Code::Internal, "no random bytes can be had").because(error);
+        let id = MachineId(random_bytes().map_err(no_random)?);
         let added = self.node.add(id, &request.name, &offers).map_err(|error| api_error(&error))?;
         Ok(self.describe(&added))
     }
@@ -310,15 +312,6 @@ fn plan_disk(plan: &RewindPlan, index: usize, path: &str) -> PlanDisk {
     let pieces = || plan.pieces.iter().filter(|piece| piece.span.disk == index);
     let write_bytes = pieces().map(|piece| piece.span.len.0).sum();
     PlanDisk { index, path: path.to_owned(), granules: pieces().map(granules).sum(), write_bytes }
-}
-
-/// Returns 16 random bytes from the kernel.
-fn random_id() -> Result<MachineId, ApiError> {
-    let mut id = [0; 16];
-    let read = std::fs::File::open("/dev/urandom")
-        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut id));
-    read.map_err(|error| ApiError::new(Code::Internal, "no random bytes can be had").because(error))?;
-    Ok(MachineId(id))
 }
 
 pub(crate) fn now() -> Timestamp {

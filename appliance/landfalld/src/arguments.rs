@@ -9,7 +9,7 @@ use clap::{Parser, ValueEnum};
 use retention::Policy;
 use target::replica::ReplicaLimits;
 use target::{NodeConfig, Notary};
-use units::ByteLen;
+use units::{ByteLen, MachineName};
 
 /// The appliance's agent: receives what sources replicate, and keeps its history
 #[derive(Debug, Parser)]
@@ -87,7 +87,7 @@ Exit codes:
 
 impl Arguments {
     /// Returns what the master target is set up with.
-    pub(crate) fn node(&self, notary: Arc<dyn Notary>) -> NodeConfig {
+    pub(crate) fn node(&self, name: MachineName, notary: Arc<dyn Notary>) -> NodeConfig {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let window_seconds = u32::try_from(self.keep.as_secs().max(1)).unwrap_or(u32::MAX);
         let retention = Policy { window_seconds, budget: self.keep_bytes, ..Policy::default() };
@@ -99,6 +99,7 @@ impl Arguments {
             ..ReplicaLimits::default()
         };
         NodeConfig {
+            name,
             replica,
             resident: self.resident,
             window: self.window,

@@ -17,6 +17,14 @@ pub(crate) fn api_error(error: &TargetError) -> ApiError {
 fn code_of(error: &TargetError) -> Code {
     match error {
         TargetError::Volume(VolumeError::NoSpace { .. }) => Code::VolumeFull,
+        TargetError::Volume(VolumeError::Locked { .. }) => Code::VolumeLocked,
+        TargetError::Directory { .. } => Code::VolumeMissing,
+        TargetError::VolumeFileSystem { .. } => Code::VolumeFileSystem,
+        TargetError::VolumeReadOnly { .. } => Code::VolumeReadOnly,
+        TargetError::VolumeNoCapacity { .. } => Code::DiskNoCapacity,
+        TargetError::VolumeOccupied { .. } => Code::VolumeOccupied,
+        TargetError::VolumeOwned { .. } => Code::VolumeOwned,
+        TargetError::Superblock(_) => Code::VolumeSuperblock,
         TargetError::Volume(_) => Code::VolumeFailed,
         TargetError::Engine(_) | TargetError::System { .. } => Code::Internal,
         TargetError::UnknownMachine { .. } => Code::MachineUnknown,

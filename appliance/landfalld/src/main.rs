@@ -7,12 +7,14 @@ mod disk_answers;
 mod disks;
 mod failure;
 mod notary;
+mod random;
 mod report;
 mod views;
 
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -20,13 +22,15 @@ use control::{Config, Server};
 use link::{Acceptor, Credentials};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use target::MasterTarget;
+use target::{MasterTarget, NewVolume, TargetError};
 use tracing_subscriber::EnvFilter;
+use units::{Timestamp, VolumeId};
 
 use crate::answers::Answers;
 use crate::arguments::Arguments;
 use crate::notary::OwnKey;
 use crate::views::Views;
+use crate::random::random_bytes;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -34,12 +38,19 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!(
-                "error: landfalld can't run\n  cause: {error:#}\n  fix:   put that right, then start it again"
-            );
+            eprintln!("{}", complaint(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says what keeps it from running, why, and what to do.
+fn complaint(error: &anyhow::Error) -> String {
+    let (code, fix) = match error.downcast_ref::<TargetError>().map(failure::api_error) {
+        Some(known) => (format!(" ({})", known.code), known.fix),
+        None => (String::new(), "put that right".to_owned()),
+    };
+    format!("error: landfalld can't run\n  cause: {error:#}{code}\n  fix:   {fix}; then start it again")
 }
 
 /// Opens everything, in the order in which it can be refused, then serves until a signal.
@@ -53,7 +64,13 @@ fn run(arguments: &Arguments) -> Result<()> {
     let listener = TcpListener::bind(&arguments.listen)
         .with_context(|| format!("the address {} can't be listened on", arguments.listen))?;
     let address = listener.local_addr().context("the listening address can't be read")?;
-    let node = MasterTarget::open(&arguments.retention, arguments.node(Arc::new(notary)))?;
+    let config = arguments.node(credentials.identity().name.clone(), Arc::new(notary));
+    let new = NewVolume {
+        volume: VolumeId(random_bytes().context("no random bytes can be had")?),
+        created: Timestamp::from_system(SystemTime::now()),
+        defaults: config.replica.retention,
+    };
+    let node = MasterTarget::open(&arguments.retention, config, &new)?;
     tracing::info!(%address, retention = %arguments.retention.display(), "serving");
     let (stop, stopped) = (server.stop_handle(), node.clone());
     let mut signals = Signals::new([SIGTERM, SIGINT]).context("signals can't be taken")?;

@@ -25,6 +25,8 @@ mod head;
 mod index;
 /// The fixed header of a record.
 mod layout;
+/// The mark on a device that is being made into a retention volume.
+mod making;
 /// Which sequence a second ended with.
 mod moments;
 /// What is kept of a machine, and what happens when there is no room for it.
@@ -63,6 +65,7 @@ pub use head::{
 };
 pub use index::{EpochIndex, IndexEntry, Log};
 pub use layout::{BLOCK_LEN, RECORD_ALIGN, RECORD_HEADER_LEN, RECORD_LEN_MAX};
+pub use making::MakingMark;
 pub use moments::{MOMENTS_MAX, Moment, Moments};
 pub use policy::{
     APPLICATION_SECONDS, BUDGET, Damage, DamagedPlace, Pin, Policy, PolicyError, RPO_SECONDS, WINDOW_SECONDS,
@@ -89,6 +92,7 @@ pub const DECODERS: &[(&str, Decoder)] = &[
     ("record_head", |bytes| drop(decode_head(bytes))),
     ("record_body", |bytes| drop(record::decode_any_body(bytes))),
     ("journal_head", |bytes| drop(Head::decode(bytes))),
+    ("making_mark", |bytes| drop(MakingMark::decode(bytes))),
     ("superblock", |bytes| drop(Superblock::decode(bytes))),
     ("epoch_index", |bytes| drop(EpochIndex::decode(bytes))),
 ];

@@ -1,7 +1,7 @@
 //! The small file that says what a retention volume is.
 
 use serde::{Deserialize, Serialize};
-use units::{Timestamp, VolumeId};
+use units::{MachineName, Timestamp, VolumeId};
 
 use crate::{DecodeError, Policy, SmallFile};
 
@@ -16,6 +16,8 @@ pub struct Superblock {
     pub created: Timestamp,
     /// The policy of machines that have none of their own.
     pub defaults: Policy,
+    /// The node that serves it; nobody, when it was made or handed over and no node has taken it yet.
+    pub owner: Option<MachineName>,
 }
 
 impl SmallFile for Superblock {

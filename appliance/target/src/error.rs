@@ -1,6 +1,8 @@
 //! Why an operator's request is not granted.
 
 use blockdev::{DeviceError, EngineError, VolumeError};
+use std::path::PathBuf;
+
 use units::{MachineName, Sequence, Timestamp};
 
 use crate::replica::{FailureKind, ReplicaError};
@@ -11,6 +13,55 @@ pub enum TargetError {
     /// The retention volume can't be used.
     #[error("the retention volume can't be used")]
     Volume(#[from] VolumeError),
+    /// The directory can't be looked at.
+    #[error("{} can't be used as a retention volume", .directory.display())]
+    Directory {
+        /// The directory.
+        directory: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Its file system can't keep a history safe.
+    #[error("{} lies on a file system of kind {file_system}", .directory.display())]
+    VolumeFileSystem {
+        /// The directory.
+        directory: PathBuf,
+        /// The kind.
+        file_system: &'static str,
+    },
+    /// It can't be written.
+    #[error("{} is mounted read-only", .directory.display())]
+    VolumeReadOnly {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// Its file system has no capacity.
+    #[error("{} lies on a file system without capacity", .directory.display())]
+    VolumeNoCapacity {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// Something else is in it.
+    #[error("{} holds {found:?}, which is not a retention volume's", .directory.display())]
+    VolumeOccupied {
+        /// The directory.
+        directory: PathBuf,
+        /// What was found.
+        found: String,
+    },
+    /// It is another node's.
+    #[error("the retention volume in {} belongs to {owner}, and this is {node}", .directory.display())]
+    VolumeOwned {
+        /// The directory.
+        directory: PathBuf,
+        /// Whose it is.
+        owner: MachineName,
+        /// Who we are.
+        node: MachineName,
+    },
+    /// What the volume says of itself can't be read or written.
+    #[error("the superblock of the retention volume can't be used")]
+    Superblock(#[source] ReplicaError),
     /// No engine can be had.
     #[error("no block engine can be had")]
     Engine(#[from] EngineError),

@@ -45,6 +45,10 @@ pub mod replica;
 mod session;
 /// Views on this host.
 mod view;
+/// What a retention volume says of itself.
+mod volume_file;
+/// Where a target disk is now.
+mod whereabouts;
 /// The threads that drive replicas.
 mod worker;
 
@@ -60,3 +64,5 @@ pub use operations::{DiskOffer, Found, PointName};
 pub use presence::DiskSight;
 pub use refusal::SessionEnd;
 pub use view::View;
+pub use volume_file::{Claim, NewVolume, check_directory, claim_volume, read_superblock};
+pub use whereabouts::{Whereabouts, find_disk};

@@ -17,8 +17,11 @@ use crate::failback::Notary;
 use crate::job::Jobs;
 use crate::machine::{Machine, lock};
 use crate::replica::{
-    Replica, ReplicaLimits, ResidentBudget, Setup, Shared, Unrecovered, list_machines, remove_machine,
+    Replica, ReplicaLimits, ResidentBudget, Setup, Shared, Unrecovered, list_machines, relocate,
+    remove_machine,
 };
+use crate::volume_file::{Claim, NewVolume, check_directory, claim_volume};
+use crate::whereabouts::find_disk;
 use crate::worker::{CommitOrder, Thread, WorkOrder, start_committer, start_worker};
 
 /// Buffers of 256 KiB for the committing thread, and for each worker.
@@ -29,6 +32,8 @@ const BUFFER_LEN: usize = 256 << 10;
 /// How a master target is set up.
 #[derive(Clone, Debug)]
 pub struct NodeConfig {
+    /// The name of this node, as its certificate carries it.
+    pub name: MachineName,
     /// The limits of each machine.
     pub replica: ReplicaLimits,
     /// Memory durable payloads may keep until they are destaged, over all machines.
@@ -64,9 +69,12 @@ pub struct MasterTarget {
 
 impl MasterTarget {
     /// Opens the retention volume in `directory`, recovers every machine on it, and starts the threads. A machine that can't be
-    /// recovered is listed as out; it is no error. Errors: the volume is locked or can't be read, no engine.
-    pub fn open(directory: &Path, config: NodeConfig) -> Result<Arc<Self>, TargetError> {
+    /// recovered is listed as out; it is no error. `new` is what a volume says of itself that is made now. Errors: the volume is
+    /// not one, is locked, another node's or can't be read; no engine.
+    pub fn open(directory: &Path, config: NodeConfig, new: &NewVolume) -> Result<Arc<Self>, TargetError> {
+        check_directory(directory)?;
         let volume = DirVolume::open(directory)?;
+        claim_volume(&volume, config.engine, Claim::Serve(&config.name), new)?;
         let system = |source| TargetError::System { what: "a thread", source };
         let choice = config.engine;
         let commit_pool = PagePool::new(COMMIT_BUFFERS, BUFFER_LEN);
@@ -187,6 +195,9 @@ impl MasterTarget {
         let worker = self.next_worker();
         let setup = self.setup(worker);
         let recovered = self.on_worker(worker, move |engine, appliers| {
+            let moved = |disk: &HeadDisk| find_disk(disk, &[]).moved_to();
+            // A head that can't be read, or written, says so again below.
+            let _ = relocate(engine, &setup.pool, &setup.volume, id, moved);
             let replica = Replica::recover(engine, setup, id, open_target)?;
             let head = replica.applier.head().clone();
             let shared = replica.applier.shared().clone();

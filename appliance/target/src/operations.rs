@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use blockdev::{Access, Expect, FilePolicy, OpenDevice, open_device};
+use blockdev::{Access, Expect, FilePolicy, Identity, OpenDevice, open_device};
 use retention::{Afterwards, Head, HeadDisk, Lifecycle, Point, RewindPlan};
 use units::{ByteLen, EpochNumber, Generation, MachineId, MachineName, Sequence, Timestamp};
 use wire::Consistency;
@@ -71,6 +71,11 @@ impl MasterTarget {
             return Err(TargetError::DiskCount { found: offers.len() });
         }
         let opened = offers.iter().map(|offer| self.open_offer(offer)).collect::<Result<Vec<_>, _>>()?;
+        let opened = opened
+            .into_iter()
+            .enumerate()
+            .map(|(index, opened)| label(opened, id, index))
+            .collect::<Vec<_>>();
         let (disks, devices): (Vec<HeadDisk>, Vec<OpenDevice>) = opened.into_iter().unzip();
         let twice = |(index, disk): (usize, &HeadDisk)| {
             disks[..index].iter().any(|other| other.identity == disk.identity)
@@ -120,6 +125,9 @@ impl MasterTarget {
             return Err(TargetError::DiskTaken { path: offer.path.clone(), machine: machine.name.clone() });
         }
         let device = device.map_err(TargetError::Disk)?;
+        if let Some(machine) = device.identity().and_then(|identity| self.owner_of(identity)) {
+            return Err(TargetError::DiskTaken { path: offer.path.clone(), machine });
+        }
         let identity = device
             .identity()
             .ok_or_else(|| TargetError::NoIdentity { path: offer.path.clone() })?
@@ -130,6 +138,13 @@ impl MasterTarget {
         let file = device.kind() == blockdev::FileKind::RegularFile;
         let (device_len, len) = (device.geometry().len, ByteLen::ZERO);
         Ok((HeadDisk { path: offer.path.clone(), identity, file, device_len, len }, device))
+    }
+
+    /// Tells whose target disk it is already, if one's; a copy with its label counts as the disk.
+    fn owner_of(&self, identity: &Identity) -> Option<MachineName> {
+        let is_it = |disk: &HeadDisk| disk.identity.parse().is_ok_and(|own: Identity| own.is_same(identity));
+        let owner = self.machines().into_iter().find(|machine| machine.disks.iter().any(is_it));
+        owner.map(|machine| machine.name.clone())
     }
 
     /// Forgets a machine and its history; the target disks keep their content. Errors: its source is connected, a job is under
@@ -281,6 +296,19 @@ impl MasterTarget {
         let result = receiver.recv().map_err(|_| TargetError::Stopping)?;
         result.map_err(|source| TargetError::Replica { name: machine.name.clone(), source })
     }
+}
+
+/// Labels what has no other lasting name: a file is known by its place alone, and places change.
+fn label(
+    (mut disk, mut device): (HeadDisk, OpenDevice),
+    machine: MachineId,
+    index: usize,
+) -> (HeadDisk, OpenDevice) {
+    if device.give_label(&format!("{machine}-{index}")) {
+        let identity = device.identity().expect("a labelled disk has an identity");
+        disk.identity = identity.to_string();
+    }
+    (disk, device)
 }
 
 fn check_consistency(

@@ -5,7 +5,8 @@
 pub(crate) fn seal(name: &str, bytes: &mut [u8]) {
     match name {
         "record_head" => seal_record(bytes),
-        "journal_head" => seal_envelope(*b"LFHD", 2, bytes),
+        "journal_head" => seal_envelope(*b"LFHD", 3, bytes),
+        "making_mark" => seal_envelope(*b"LFMK", 1, bytes),
         "superblock" => seal_envelope(*b"LFSB", 1, bytes),
         "epoch_index" => seal_envelope(*b"LFIX", 1, bytes),
         "leaf-table" => seal_leaf_table(bytes),

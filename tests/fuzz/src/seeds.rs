@@ -21,6 +21,7 @@ const RECORDS: [&str; 3] = [
 
 const MANIFEST: &str = include_str!("../../../appliance/manifest/tests/golden/failback.manifest");
 const HEADS: &str = include_str!("../../../appliance/retention/tests/journal/golden/head.hex");
+const MARK: &str = include_str!("../../../appliance/retention/tests/journal/golden/mark.hex");
 const SUPERBLOCK: &str = include_str!("../../../appliance/retention/tests/journal/golden/superblock.hex");
 const INDEX: &str = include_str!("../../../appliance/retention/tests/journal/golden/index.hex");
 
@@ -76,6 +77,7 @@ pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
         "record_head" => RECORDS.iter().map(|record| unhex(record)).collect(),
         "record_body" => (0..3).zip(RECORDS).map(|(kind, record)| body_of(kind, &unhex(record))).collect(),
         "journal_head" => heads(),
+        "making_mark" => vec![unhex(MARK)],
         "superblock" => vec![unhex(SUPERBLOCK)],
         "epoch_index" => vec![unhex(INDEX)],
         "wire_header" => FRAMES.iter().map(|frame| unhex(frame)[..32].to_vec()).collect(),

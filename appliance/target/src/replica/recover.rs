@@ -86,7 +86,7 @@ pub fn remove_machine<V: Volume>(volume: &V, machine: MachineId) -> Result<(), R
 }
 
 /// Refuses a head that was written for another machine.
-fn of_machine(machine: MachineId) -> impl Fn(Head) -> Result<Head, DecodeError> {
+pub(super) fn of_machine(machine: MachineId) -> impl Fn(Head) -> Result<Head, DecodeError> {
     move |head| {
         let (found, expected) = (head.machine.to_string(), machine.to_string());
         if head.machine == machine {
