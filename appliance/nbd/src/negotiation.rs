@@ -67,32 +67,33 @@ impl Negotiation {
 
     /// Answers an option that was too long to read.
     pub(crate) fn answer_too_big(&mut self, number: u32, out: &mut Vec<u8>) -> Next {
-        if number == EXPORT_NAME {
-            return Next::Close;
-        }
-        put_answer(out, number, Answer::TooBig, b"the option is too long");
-        self.counted(Next::Option)
+        let next = self.refuse(number, Answer::TooBig, out);
+        self.counted(next)
     }
 
     /// Answers an option: appends what to say to `out`, and returns what comes next.
     pub(crate) fn answer(&mut self, number: u32, data: &[u8], out: &mut Vec<u8>) -> Next {
-        let option = match decode_option(number, data) {
-            Ok(option) => option,
-            Err(OptionError::Unknown) => return self.refuse(number, Answer::Unsupported, out),
-            Err(OptionError::Malformed) => return self.refuse(number, Answer::Invalid, out),
+        let next = match decode_option(number, data) {
+            Ok(option) => self.answer_known(number, &option, out),
+            Err(OptionError::Unknown) => self.refuse(number, Answer::Unsupported, out),
+            Err(OptionError::Malformed) => self.refuse(number, Answer::Invalid, out),
         };
-        let next = match option {
+        self.counted(next)
+    }
+
+    fn answer_known(&mut self, number: u32, option: &ClientOption<'_>, out: &mut Vec<u8>) -> Next {
+        match option {
             ClientOption::Abort => {
                 put_answer(out, number, Answer::Ack, &[]);
                 Next::Close
             }
             ClientOption::StartTls => self.start_tls(number, out),
-            ClientOption::ExportName(_) if self.secrecy == Secrecy::TlsRequired => Next::Close,
             _ if self.secrecy == Secrecy::TlsRequired => self.refuse(number, Answer::TlsRequired, out),
             ClientOption::ExportName(name) => self.export_name(name, out),
             ClientOption::List => self.list(number, out),
             ClientOption::Info(name) => {
-                self.describe(number, name, out).map_or(Next::Option, |_| Next::Option)
+                self.describe(number, name, out);
+                Next::Option
             }
             ClientOption::Go(name) => self.describe(number, name, out).map_or(Next::Option, Next::Requests),
             ClientOption::StructuredReply => {
@@ -100,10 +101,9 @@ impl Negotiation {
                 put_answer(out, number, Answer::Ack, &[]);
                 Next::Option
             }
-            ClientOption::ListMeta(query) => self.list_meta(number, &query, out),
-            ClientOption::SetMeta(query) => self.set_meta(number, &query, out),
-        };
-        self.counted(next)
+            ClientOption::ListMeta(query) => self.list_meta(number, query, out),
+            ClientOption::SetMeta(query) => self.set_meta(number, query, out),
+        }
     }
 
     /// Ends a negotiation that leads nowhere.
@@ -112,13 +112,14 @@ impl Negotiation {
         if self.options >= OPTIONS_MAX && matches!(next, Next::Option) { Next::Close } else { next }
     }
 
-    fn refuse(&mut self, number: u32, answer: Answer, out: &mut Vec<u8>) -> Next {
+    /// Says no; where there is no way to say it, the connection ends.
+    fn refuse(&self, number: u32, answer: Answer, out: &mut Vec<u8>) -> Next {
         if number == EXPORT_NAME {
             return Next::Close;
         }
         let answer = if self.secrecy == Secrecy::TlsRequired { Answer::TlsRequired } else { answer };
         put_answer(out, number, answer, &[]);
-        self.counted(Next::Option)
+        Next::Option
     }
 
     fn start_tls(&mut self, number: u32, out: &mut Vec<u8>) -> Next {

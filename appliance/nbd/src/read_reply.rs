@@ -37,80 +37,67 @@ impl Shape {
     }
 }
 
-/// Reads a stretch and sends it. Errors: the connection; a failed read is told to the client.
-pub(crate) fn send(
-    image: &Image,
-    output: &Mutex<Output>,
-    cookie: u64,
-    stretch: Stretch,
-    shape: Shape,
-    buffer: &mut PageBuf,
-) -> io::Result<()> {
-    match shape {
-        Shape::Chunks => send_chunks(image, output, cookie, stretch, buffer),
-        Shape::OneChunk | Shape::Simple => send_whole(image, output, cookie, stretch, shape, buffer),
-    }
+/// A read that is to be answered.
+pub(crate) struct ReadReply<'a> {
+    pub(crate) image: &'a Image,
+    pub(crate) output: &'a Mutex<Output>,
+    /// Where what has to be whole is put together: 32 MiB at most for a connection, however many requests it has.
+    pub(crate) memory: &'a Mutex<Vec<u8>>,
+    pub(crate) cookie: u64,
+    pub(crate) stretch: Stretch,
 }
 
-fn send_chunks(
-    image: &Image,
-    output: &Mutex<Output>,
-    cookie: u64,
-    stretch: Stretch,
-    buffer: &mut PageBuf,
-) -> io::Result<()> {
-    let end = stretch.at.0 + stretch.len.0;
-    for piece in pieces(stretch) {
-        let bytes = match image.read(piece, buffer) {
-            Ok(bytes) => bytes,
-            Err(error) => return lock(output).send(&[&error_chunk(cookie, told(error))]),
-        };
-        let mut at = piece.at;
-        for (run, zero) in runs(bytes) {
-            let place = if at.0 + run.len() as u64 == end { Place::Last } else { Place::Within };
-            if zero {
-                lock(output).send(&[&hole_chunk(cookie, place, at, run.len())])?;
-            } else {
-                lock(output).send(&[&data_chunk(cookie, place, at, run.len()), run])?;
-            }
-            at = ByteOffset(at.0 + run.len() as u64);
+impl ReadReply<'_> {
+    /// Reads and sends. Errors: the connection; a failed read is told to the client.
+    pub(crate) fn send(&self, shape: Shape, buffer: &mut PageBuf) -> io::Result<()> {
+        match shape {
+            Shape::Chunks => self.send_chunks(buffer),
+            Shape::OneChunk | Shape::Simple => self.send_whole(shape, buffer),
         }
     }
-    Ok(())
-}
 
-/// Nothing is sent before all of it was read: behind the first byte there is no way to tell of a failure.
-fn send_whole(
-    image: &Image,
-    output: &Mutex<Output>,
-    cookie: u64,
-    stretch: Stretch,
-    shape: Shape,
-    buffer: &mut PageBuf,
-) -> io::Result<()> {
-    let mut pieces = pieces(stretch).peekable();
-    let mut whole = Vec::new();
-    while let Some(piece) = pieces.next() {
-        let bytes = match image.read(piece, buffer) {
-            Ok(bytes) => bytes,
-            Err(error) if shape == Shape::Simple => {
-                return lock(output).send(&[&simple_reply(cookie, Some(told(error)))]);
-            }
-            Err(error) => return lock(output).send(&[&error_chunk(cookie, told(error))]),
-        };
-        if pieces.peek().is_none() {
-            let mut output = lock(output);
-            return match shape {
-                Shape::Simple => output.send(&[&simple_reply(cookie, None), &whole, bytes]),
-                _ => {
-                    let head = data_chunk(cookie, Place::Last, stretch.at, stretch.len.as_usize());
-                    output.send(&[&head, &whole, bytes])
-                }
+    fn send_chunks(&self, buffer: &mut PageBuf) -> io::Result<()> {
+        let Self { image, output, cookie, stretch, .. } = *self;
+        let end = stretch.at.0 + stretch.len.0;
+        for piece in pieces(stretch) {
+            let bytes = match image.read(piece, buffer) {
+                Ok(bytes) => bytes,
+                Err(error) => return lock(output).send(&[&error_chunk(cookie, told(error))]),
             };
+            let mut at = piece.at;
+            for (run, zero) in runs(bytes) {
+                let next = ByteOffset(at.0 + run.len() as u64);
+                let place = if next.0 == end { Place::Last } else { Place::Within };
+                if zero {
+                    lock(output).send(&[&hole_chunk(cookie, place, at, run.len())])?;
+                } else {
+                    lock(output).send(&[&data_chunk(cookie, place, at, run.len()), run])?;
+                }
+                at = next;
+            }
         }
-        whole.extend_from_slice(bytes);
+        Ok(())
     }
-    unreachable!("a stretch is not empty");
+
+    /// Nothing is sent before all of it was read: behind the first byte there is no way to tell of a failure.
+    fn send_whole(&self, shape: Shape, buffer: &mut PageBuf) -> io::Result<()> {
+        let Self { image, output, cookie, stretch, .. } = *self;
+        let mut whole = lock(self.memory);
+        whole.clear();
+        let read = pieces(stretch).try_for_each(|piece| {
+            whole.extend_from_slice(image.read(piece, buffer)?);
+            Ok(())
+        });
+        match (read.map_err(told), shape) {
+            (Ok(()), Shape::Simple) => lock(output).send(&[&simple_reply(cookie, None), &whole]),
+            (Err(error), Shape::Simple) => lock(output).send(&[&simple_reply(cookie, Some(error))]),
+            (Ok(()), _) => {
+                let head = data_chunk(cookie, Place::Last, stretch.at, whole.len());
+                lock(output).send(&[&head, &whole])
+            }
+            (Err(error), _) => lock(output).send(&[&error_chunk(cookie, error)]),
+        }
+    }
 }
 
 /// Cuts bytes into runs of zeroes and runs of anything else, each as long as can be.

@@ -16,6 +16,9 @@ use units::{ByteLen, ByteOffset, DiskIndex, GRANULE_LEN};
 
 use crate::{Allocation, Export, ExportError, Span};
 
+#[cfg(test)]
+mod tests;
+
 /// The bound of what is written, for all disks of a machine together.
 #[derive(Debug)]
 pub struct ScratchRoom {
@@ -105,11 +108,6 @@ impl Scratch {
         parts.sort_unstable_by_key(|part| part.at);
         fill_gaps(at, len, &parts)
     }
-
-    /// Takes out of a set what a stretch touches, and returns how many bytes of granules that was.
-    fn len_in(set: &GranuleSet, span: &wire::Span) -> ByteLen {
-        set.present(span).iter().map(|part| part.len).sum()
-    }
 }
 
 /// A part of a stretch.
@@ -178,7 +176,7 @@ impl Export for Scratch {
     fn write(&self, at: ByteOffset, bytes: &[u8]) -> Result<(), ExportError> {
         let span = span(at, ByteLen(bytes.len() as u64));
         let _change = self.begin_change();
-        let new: ByteLen = self.granules().kept.missing(&span).iter().map(|part| part.len).sum();
+        let new = total(&self.granules().kept.missing(&span));
         self.room.take(new)?;
         if let Err(error) = self.file.write_all_at(bytes, at.0) {
             self.room.give_back(new);
@@ -205,7 +203,7 @@ impl Export for Scratch {
             // Where holes can't be made the blocks stay until the end.
             let _ = fallocate(&self.file, flags, part.start.0, part.len.0);
         }
-        self.room.give_back(old.iter().map(|part| part.len).sum());
+        self.room.give_back(total(&old));
         Ok(())
     }
 }
@@ -213,7 +211,8 @@ impl Export for Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let all = span(ByteOffset(0), self.len());
-        self.room.give_back(Self::len_in(&self.granules().kept, &all));
+        let kept = self.granules().kept.present(&all);
+        self.room.give_back(total(&kept));
     }
 }
 
@@ -232,6 +231,10 @@ fn fill_gaps(at: ByteOffset, len: ByteLen, written: &[Part]) -> Vec<Part> {
     }
     parts.extend(below(reached, at.0 + len.0));
     parts
+}
+
+fn total(spans: &[wire::Span]) -> ByteLen {
+    spans.iter().map(|span| span.len).sum()
 }
 
 fn span(start: ByteOffset, len: ByteLen) -> wire::Span {

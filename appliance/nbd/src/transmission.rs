@@ -17,7 +17,7 @@ use crate::negotiation::Agreed;
 use crate::protocol::ProtocolError;
 use crate::protocol::reply::{error_chunk, none_chunk, simple_reply, status_chunk};
 use crate::protocol::request::{Action, Errno, REQUEST_LEN, Request, Stretch, Terms, decode_request};
-use crate::read_reply;
+use crate::read_reply::{ReadReply, Shape};
 use crate::socket::Socket;
 use crate::stream::{Input, Output};
 
@@ -29,6 +29,8 @@ pub(crate) struct Transmission<'a> {
     socket: &'a Socket,
     input: Mutex<Option<Input>>,
     output: Mutex<Output>,
+    /// Where replies that have to be whole are put together, one at a time.
+    whole: Mutex<Vec<u8>>,
     image: &'a Image,
     terms: Terms,
     threads_max: usize,
@@ -57,9 +59,10 @@ impl<'a> Transmission<'a> {
     ) -> Self {
         assert!(threads_max > 0, "somebody has to do the work");
         let (input, output) = (Mutex::new(Some(input)), Mutex::new(output));
+        let whole = Mutex::default();
         let (image, terms) = (&*agreed.offer.image, agreed.terms);
         let (threads, waiting) = (AtomicUsize::new(1), AtomicUsize::new(0));
-        Self { socket, input, output, image, terms, threads_max, threads, waiting }
+        Self { socket, input, output, whole, image, terms, threads_max, threads, waiting }
     }
 
     /// Serves until the client leaves; returns once every request has been answered.
@@ -164,15 +167,9 @@ impl<'a> Transmission<'a> {
             Ok(Todo::Write { last, durable }) => self.then_flush(self.image.write(last, buffer), durable),
             Ok(Todo::Action(action)) => match action {
                 Action::Read { stretch, whole } => {
-                    let shape = read_reply::Shape::of(&self.terms, whole);
-                    return read_reply::send(
-                        self.image,
-                        &self.output,
-                        request.cookie,
-                        stretch,
-                        shape,
-                        buffer,
-                    );
+                    let Self { image, output, whole: memory, .. } = self;
+                    let reply = ReadReply { image, output, memory, cookie: request.cookie, stretch };
+                    return reply.send(Shape::of(&self.terms, whole), buffer);
                 }
                 Action::Status { stretch, one } => return self.reply_status(&request, stretch, one),
                 Action::Zero { stretch, durable } => self.then_flush(self.image.zero(stretch), durable),
