@@ -10,6 +10,7 @@ mod job;
 mod machine;
 mod manifest;
 mod point;
+mod reprotect;
 mod request;
 mod retention;
 mod scalar;
@@ -30,11 +31,13 @@ pub use machine::{Machine, MachineDisk, MachineRemoved, Machines, Phase, Session
 pub use manifest::{ManifestEntry, ManifestFile, ManifestSummary, Manifests};
 /// Recovery points.
 pub use point::{Consistency, Point, Points};
+/// Protecting a machine again, and resyncs.
+pub use reprotect::{ReprotectPlan, Reprotected, Resync};
 /// What a client may ask.
 pub use request::{
     Call, Cancel, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, JobList,
     JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, PointList,
-    PointVerify, PointView, Request, RetentionShow, StatusShow, ViewClose, ViewList,
+    PointVerify, PointView, Reprotect, Request, RetentionShow, StatusShow, ViewClose, ViewList,
 };
 /// How far back history reaches, and what it costs.
 pub use retention::{Epoch, History, Retention};

@@ -94,6 +94,8 @@ codes! {
         "part of its history fails its checksum and is quarantined", "remove the machine, add it again and let its source seed it anew";
     1108 MachineFailed Refused: "the machine is out",
         "one of its devices failed to write or flush", "look at the device and the kernel's log, then restart landfalld";
+    1110 ReprotectDisks Refused: "the target disks don't fit a reprotect",
+        "a committed machine keeps its own disks, and one that is not known needs disks to be named", "name target disks with --disk only for a machine that `landfall machine list` does not show";
     1201 DiskMissing Refused: "no such device",
         "the path names nothing, or the device vanished", "see `landfall disk list`";
     1202 DiskInUse Refused: "the device is in use",

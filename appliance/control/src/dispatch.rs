@@ -34,6 +34,12 @@ fn reply(service: &dyn Service, request: Request) -> Result<Vec<u8>, ApiError> {
             result(service.commit(commit)?)
         }
         Request::Cancel(cancel) => result(service.cancel(cancel)?),
+        Request::Reprotect(reprotect) => {
+            if !reprotect.plan_only {
+                confirmed(&reprotect.machine, &reprotect.confirm, "reprotected")?;
+            }
+            result(service.reprotect(reprotect)?)
+        }
         Request::PointVerify(verify) => result(service.point_verify(verify)?),
         Request::PointView(view) => result(service.point_view(view)?),
         Request::ViewList(_) => result(service.view_list()?),

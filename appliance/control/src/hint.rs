@@ -19,6 +19,14 @@ pub(crate) fn for_machine(machine: &Machine) -> Option<String> {
             format!("start the source agent of {name}; no new points arrive")
         }
         Phase::Protected => return None,
+        Phase::Resyncing if !machine.session.connected => {
+            format!("start the source agent of {name}: it compares the disks and sends what differs")
+        }
+        Phase::Resyncing => {
+            format!(
+                "wait: the disks of {name} are being compared; its last consistent point stays until that is done"
+            )
+        }
         Phase::Rewinding => match machine.job {
             Some(job) => format!("wait: `landfall job watch {job}`"),
             None => "wait: the rewind goes on".to_owned(),
@@ -27,7 +35,9 @@ pub(crate) fn for_machine(machine: &Machine) -> Option<String> {
             format!("check the disks, then `landfall commit {name}` or `landfall cancel {name}`")
         }
         Phase::Committed => {
-            format!("the disks are the machine's; `landfall machine remove {name}` forgets its history")
+            format!(
+                "the disks are the machine's; `landfall reprotect {name}` protects it again, `landfall machine remove {name}` forgets it"
+            )
         }
         Phase::Damaged => format!("`landfall machine remove {name}`, add it again and seed it anew"),
         Phase::Failed => "look at the device and the kernel's log, then restart landfalld".to_owned(),
@@ -61,7 +71,7 @@ fn machine_concern(machine: &Machine) -> Option<Concern> {
         (Phase::Failed, None) => (Health::Failed, "a device of this machine is out".to_owned()),
         (Phase::Damaged, None) => (Health::Failed, "its journal is damaged".to_owned()),
         (_, Some(why)) => (Health::Degraded, why.clone()),
-        (Phase::Seeding | Phase::Protected, None) if !machine.session.connected => {
+        (Phase::Seeding | Phase::Protected | Phase::Resyncing, None) if !machine.session.connected => {
             (Health::Degraded, "its source is not connected".to_owned())
         }
         (Phase::Protected, None) if machine.rpo_seconds.is_some_and(|age| age > RPO_SECONDS_MAX) => {
@@ -111,6 +121,7 @@ mod tests {
             at: None,
             rpo_seconds: None,
             session: Session { connected: true, ..Session::default() },
+            resync: None,
             job: None,
             views: Vec::new(),
             next: None,
@@ -173,8 +184,8 @@ mod tests {
 
     #[test]
     fn every_phase_but_a_well_protected_one_has_a_next_step() {
-        use Phase::{Committed, Damaged, Failed, Rewinding, Rewound, Seeding};
-        for phase in [Seeding, Rewinding, Rewound, Committed, Damaged, Failed] {
+        use Phase::{Committed, Damaged, Failed, Resyncing, Rewinding, Rewound, Seeding};
+        for phase in [Seeding, Resyncing, Rewinding, Rewound, Committed, Damaged, Failed] {
             assert!(for_machine(&machine("a", phase)).is_some(), "{phase:?}");
         }
         let watched = Machine { job: Some(JobId(4)), ..machine("a", Rewinding) };

@@ -5,7 +5,7 @@ use units::MachineName;
 use crate::api::{
     Cancel, Commit, DiskEvents, DiskVerdicts, Disks, Failback, FailbackStarted, Job, JobId, JobStarted, Jobs,
     Machine, MachineAdd, MachineRemove, MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests,
-    PointList, PointVerify, PointView, Points, Retention, Status, View, Views,
+    PointList, PointVerify, PointView, Points, Reprotect, Reprotected, Retention, Status, View, Views,
 };
 use crate::error::ApiError;
 
@@ -49,6 +49,10 @@ pub trait Service: Send + Sync + 'static {
 
     /// Starts the job that brings a machine back to the latest.
     fn cancel(&self, request: Cancel) -> Result<JobStarted, ApiError>;
+
+    /// Plans a reprotect and, unless only the plan was asked for, carries it out; durable on return. The server has compared `confirm`
+    /// with the name.
+    fn reprotect(&self, request: Reprotect) -> Result<Reprotected, ApiError>;
 
     /// Starts the job that compares roots.
     fn point_verify(&self, request: PointVerify) -> Result<JobStarted, ApiError>;

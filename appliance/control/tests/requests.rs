@@ -4,7 +4,7 @@
 use landfall_control::api::{
     Cancel, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, JobId, JobList,
     JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, PointList,
-    PointVerify, PointView, Request, RetentionShow, StatusShow, ViewClose, ViewList,
+    PointVerify, PointView, Reprotect, Request, RetentionShow, StatusShow, ViewClose, ViewList,
 };
 use landfall_control::decode_request;
 use units::{MachineName, Sequence};
@@ -76,6 +76,16 @@ fn all() -> Vec<(Request, &'static str)> {
         ),
         (ViewList {}.into(), r#"{"request":"view_list"}"#),
         (ViewClose { id: 3 }.into(), r#"{"request":"view_close","id":3}"#),
+        (
+            Reprotect {
+                machine: web(),
+                disks: vec![DiskChoice { path: "/dev/sdc".to_owned(), allow_file: false }],
+                plan_only: true,
+                confirm: String::new(),
+            }
+            .into(),
+            r#"{"request":"reprotect","machine":"web-01","disks":[{"path":"/dev/sdc","allow_file":false}],"plan_only":true,"confirm":""}"#,
+        ),
     ]
 }
 
@@ -103,6 +113,7 @@ fn place(request: &Request) -> usize {
         Request::PointView(_) => 18,
         Request::ViewList(_) => 19,
         Request::ViewClose(_) => 20,
+        Request::Reprotect(_) => 21,
     }
 }
 
@@ -110,7 +121,7 @@ fn place(request: &Request) -> usize {
 fn every_request_is_written_and_read_as_it_was() {
     let all = all();
     assert!(all.iter().enumerate().all(|(index, (request, _))| place(request) == index));
-    assert_eq!(all.len(), 21, "every kind is in the list");
+    assert_eq!(all.len(), 22, "every kind is in the list");
     for (request, line) in all {
         assert_eq!(serde_json::to_string(&request).unwrap(), line);
         assert_eq!(decode_request(line.as_bytes()).unwrap(), request);

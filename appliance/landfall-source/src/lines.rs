@@ -12,6 +12,7 @@ pub(crate) fn consistency(consistency: Consistency) -> &'static str {
         Consistency::Fuzzy => "fuzzy",
         Consistency::Crash => "crash",
         Consistency::Application => "application",
+        Consistency::Resync => "resync",
     }
 }
 

@@ -101,6 +101,13 @@ pub(crate) enum Command {
     /// Signed manifests of failbacks
     #[command(subcommand, after_help = "Example:\n  landfall manifest list web-01")]
     Manifest(ManifestCommand),
+    /// Protect a machine again, on disks that hold an earlier state of it: only what differs is sent
+    ///
+    /// A committed machine begins another generation on its own disks; its history, shown first, is dropped, and the older generation is
+    /// refused for ever. A machine that is not known is registered with the disks named, which keep what they hold as
+    /// the first recovery point.
+    #[command(after_help = REPROTECT_EXAMPLES)]
+    Reprotect(ReprotectArguments),
     /// Work under way and done
     #[command(subcommand, after_help = "Example:\n  landfall job list")]
     Job(JobCommand),
@@ -126,6 +133,11 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  landfall version --output json")]
     Version,
 }
+
+const REPROTECT_EXAMPLES: &str = "Examples:
+  landfall reprotect web-01 --plan
+  landfall reprotect web-01 --yes
+  landfall reprotect web-01 --disk /dev/disk/by-id/wwn-0x5000c500a1b2c3d4";
 
 const FAILBACK_EXAMPLES: &str = "\
 TIME is RFC 3339 or relative; the newest point at or before it is taken. SEQ is a number from `point list`.
@@ -158,6 +170,25 @@ pub(crate) struct FailbackArguments {
     #[arg(long)]
     pub(crate) no_wait: bool,
     /// Don't ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// What `reprotect` takes.
+#[derive(Debug, Args)]
+pub(crate) struct ReprotectArguments {
+    /// The machine
+    pub(crate) machine: MachineName,
+    /// A target disk of a machine that is not known, in the order of the source's disks
+    #[arg(long = "disk", value_name = "PATH")]
+    pub(crate) disks: Vec<PathBuf>,
+    /// A target disk may be a regular file
+    #[arg(long, requires = "disks")]
+    pub(crate) allow_file: bool,
+    /// Show what would be given up, and change nothing
+    #[arg(long, conflicts_with = "yes")]
+    pub(crate) plan: bool,
+    /// Don't ask for the name again
     #[arg(long)]
     pub(crate) yes: bool,
 }

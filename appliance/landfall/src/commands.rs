@@ -11,6 +11,7 @@ mod manifest;
 mod manifest_check;
 mod pki;
 mod point;
+mod reprotect;
 mod retention;
 mod status;
 mod view;
@@ -78,6 +79,7 @@ pub(crate) fn run(arguments: Arguments, screen: &Screen) -> Result<Ending, Error
             manifest::show(&context, machine, number)
         }
         Command::Manifest(ManifestCommand::Check(wanted)) => manifest_check::check(screen, &wanted),
+        Command::Reprotect(wanted) => reprotect::start(&context, wanted),
         Command::Job(JobCommand::List) => job::list(&context),
         Command::Job(JobCommand::Watch { job }) => job::watch(&context, job),
         Command::Retention(RetentionCommand::Show { machine }) => retention::show(&context, machine),

@@ -83,6 +83,7 @@ mod tests {
             total: list.len() as u64,
             at: Sequence(at),
             points: list.iter().enumerate().map(point).collect(),
+            resync: None,
         }
     }
 

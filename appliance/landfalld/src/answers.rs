@@ -9,7 +9,7 @@ use control::api::{
     Cancel, Commit, Concern, Content, ContentOrigin, DiskEvents, DiskVerdicts, Disks, Failback, FailbackPlan,
     FailbackStarted, FailbackTo, Health, Job, JobId, JobStarted, Jobs, Machine, MachineAdd, MachineRemove,
     MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, PlanDisk, PointList, PointVerify,
-    PointView, Points, Retention, Status, View, VolumeUse,
+    PointView, Points, Reprotect, Reprotected, Retention, Status, View, VolumeUse,
 };
 use control::{ApiError, Code, Service};
 use retention::{Log, Piece, RewindPlan};
@@ -17,9 +17,9 @@ use target::{DiskOffer, MasterTarget, PointName, Proof};
 use units::{ByteLen, DiskIndex, MachineId, MachineName, Sequence, Timestamp};
 
 use crate::failure::api_error;
-use crate::views::{Views, Wanted};
 use crate::random::random_bytes;
-use crate::{notary, report};
+use crate::views::{Views, Wanted};
+use crate::{notary, report, reprotect};
 
 /// The service of one master target.
 pub(crate) struct Answers {
@@ -142,13 +142,8 @@ impl Service for Answers {
     }
 
     fn machine_add(&self, request: MachineAdd) -> Result<Machine, ApiError> {
-        let offer = |disk: &control::api::DiskChoice| DiskOffer {
-            path: disk.path.clone(),
-            files: if disk.allow_file { FilePolicy::Allow } else { FilePolicy::Refuse },
-        };
         let offers: Vec<_> = request.disks.iter().map(offer).collect();
-        let no_random = |error| ApiError::new(Code::Internal, "no random bytes can be had").because(error);
-        let id = MachineId(random_bytes().map_err(no_random)?);
+        let id = random_id()?;
         let added = self.node.add(id, &request.name, &offers).map_err(|error| api_error(&error))?;
         Ok(self.describe(&added))
     }
@@ -197,7 +192,8 @@ impl Service for Answers {
             retention::Lifecycle::Rewound { at } | retention::Lifecycle::Committed { at } => at,
             _ => state.applied,
         };
-        Ok(Points { machine: request.machine, time: now().into(), total, at, points })
+        let resync = report::resync(&state, now());
+        Ok(Points { machine: request.machine, time: now().into(), total, at, points, resync })
     }
 
     fn failback(&self, request: Failback) -> Result<FailbackStarted, ApiError> {
@@ -222,6 +218,10 @@ impl Service for Answers {
     fn cancel(&self, request: Cancel) -> Result<JobStarted, ApiError> {
         let job = self.node.cancel(&request.machine).map_err(|error| api_error(&error))?;
         Ok(JobStarted { job: Some(JobId(job.id)) })
+    }
+
+    fn reprotect(&self, request: Reprotect) -> Result<Reprotected, ApiError> {
+        reprotect::answer(&self.node, request, |machine| self.describe(machine))
     }
 
     fn point_verify(&self, request: PointVerify) -> Result<JobStarted, ApiError> {
@@ -280,6 +280,18 @@ impl Service for Answers {
         let machines = machines.iter().map(|machine| report::history(machine)).collect();
         Ok(Retention { time: now().into(), volume: self.volume()?, machines })
     }
+}
+
+/// Returns a machine's new id.
+pub(crate) fn random_id() -> Result<MachineId, ApiError> {
+    let no_random = |error| ApiError::new(Code::Internal, "no random bytes can be had").because(error);
+    Ok(MachineId(random_bytes().map_err(no_random)?))
+}
+
+/// Returns a target disk as it was offered.
+pub(crate) fn offer(disk: &control::api::DiskChoice) -> DiskOffer {
+    let files = if disk.allow_file { FilePolicy::Allow } else { FilePolicy::Refuse };
+    DiskOffer { path: disk.path.clone(), files }
 }
 
 fn granules(piece: &Piece) -> u64 {

@@ -9,6 +9,7 @@ mod failure;
 mod notary;
 mod random;
 mod report;
+mod reprotect;
 mod views;
 
 use std::net::TcpListener;
@@ -29,8 +30,8 @@ use units::{Timestamp, VolumeId};
 use crate::answers::Answers;
 use crate::arguments::Arguments;
 use crate::notary::OwnKey;
-use crate::views::Views;
 use crate::random::random_bytes;
+use crate::views::Views;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use control::api::{
     Consistency, DiskProof, Epoch, History, Job, JobId, JobKind, JobOutcome, JobState, Machine, MachineDisk,
-    Phase, Point, Rfc3339, Session,
+    Phase, Point, Resync, Rfc3339, Session,
 };
 use control::{ApiError, ErrorReply};
 use retention::Lifecycle;
@@ -41,6 +41,7 @@ pub(crate) fn machine(machine: &target::Machine, jobs: &[Job], views: Vec<u64>, 
         at,
         rpo_seconds: None,
         session,
+        resync: resync(&state, now),
         job,
         views,
         next: None,
@@ -53,6 +54,8 @@ fn phase(state: &State) -> Phase {
         (Some((FailureKind::Damaged, _)), _) => Phase::Damaged,
         (Some(_), _) => Phase::Failed,
         (None, Lifecycle::Registered | Lifecycle::Seeding { .. }) => Phase::Seeding,
+        (None, Lifecycle::Original { .. }) => Phase::Resyncing,
+        (None, Lifecycle::Protected) if state.timeline.resync().is_some() => Phase::Resyncing,
         (None, Lifecycle::Protected) => Phase::Protected,
         (None, Lifecycle::Rewinding { .. }) => Phase::Rewinding,
         (None, Lifecycle::Rewound { .. }) => Phase::Rewound,
@@ -60,12 +63,31 @@ fn phase(state: &State) -> Phase {
     }
 }
 
+/// Describes the resync under way.
+pub(crate) fn resync(state: &State, now: Timestamp) -> Option<Resync> {
+    let resync = state.timeline.resync()?;
+    let compared = state.compared;
+    let described = Resync {
+        from: resync.since,
+        since: resync.time.into(),
+        compared_bytes: compared.map_or(0, |compared| compared.compared.0),
+        total_bytes: state.lens.iter().map(|len| len.0).sum(),
+        received_bytes: compared.map_or(0, |compared| compared.received.0),
+        rate: None,
+        eta_seconds: None,
+    };
+    Some(match compared {
+        Some(compared) => described.timed(now.since(compared.since)),
+        None => described,
+    })
+}
+
 /// Returns the sequence the target disks stand at, when that is not simply the newest.
 fn standing(state: &State) -> Option<Sequence> {
     match state.lifecycle {
         Lifecycle::Rewinding { to, .. } => Some(to),
         Lifecycle::Rewound { at } | Lifecycle::Committed { at } => Some(at),
-        Lifecycle::Registered | Lifecycle::Seeding { .. } | Lifecycle::Protected => None,
+        _ => None,
     }
 }
 
@@ -103,7 +125,8 @@ pub(crate) fn point(point: &retention::Point) -> Point {
         sequence: point.sequence,
         time: point.time.into(),
         consistency: match point.consistency {
-            wire::Consistency::Fuzzy => Consistency::Fuzzy,
+            // The beginning of a resync is never listed as a point.
+            wire::Consistency::Resync | wire::Consistency::Fuzzy => Consistency::Fuzzy,
             wire::Consistency::Crash => Consistency::Crash,
             wire::Consistency::Application => Consistency::Application,
         },

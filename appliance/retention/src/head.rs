@@ -1,7 +1,7 @@
 //! The small file that says what a machine's replica is doing.
 
 use serde::{Deserialize, Serialize};
-use units::{ByteLen, ByteOffset, EpochNumber, Generation, MachineId, MachineName, Sequence};
+use units::{ByteLen, ByteOffset, EpochNumber, Generation, MachineId, MachineName, Sequence, Timestamp};
 
 use crate::{Damage, DecodeError, Pin, Policy, SmallFile, envelope};
 
@@ -107,6 +107,11 @@ pub enum Lifecycle {
     Committed {
         /// The point.
         at: Sequence,
+    },
+    /// Registered with disks that hold an earlier state of the machine; no source has come. That state becomes the first point.
+    Original {
+        /// When it was registered.
+        found: Timestamp,
     },
 }
 

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 use units::{ByteLen, ByteOffset, DiskIndex, EpochNumber, Generation, Hash, MachineId, Sequence, Timestamp};
-use wire::{Extent, Span};
+use wire::{Consistency, Extent, Span};
 
 use crate::extent::check_extent;
 use crate::moments::note;
@@ -137,7 +137,9 @@ impl EpochIndex {
         self.entries.retain(|entry| entry.log == Log::Undo);
         self.redo_len = ByteOffset(0);
         let last = self.last;
-        self.points.retain(|point| point.sequence == last);
+        // That a resync began must be known until it completes.
+        let stays = |point: &Point| point.sequence == last || point.consistency == Consistency::Resync;
+        self.points.retain(stays);
         self.moments.retain(|moment| moment.last == last);
     }
 

@@ -33,6 +33,8 @@ mod moments;
 mod policy;
 /// Records: what a log is made of.
 mod record;
+/// A resync in a machine's history.
+mod resync;
 /// Version lookup for many granules at once: the plan of a rewind.
 mod rewind;
 /// One destage round: what to capture and what to write.
@@ -74,6 +76,7 @@ pub use policy::{
 pub use record::{
     BatchBody, BeforeBody, Body, Placement, Record, RecordHead, decode_body, decode_head, encode, record_len,
 };
+pub use resync::Resync;
 pub use rewind::{Piece, PointRange, RewindPlan, plan_rewind, unsaved};
 pub use round::{RoundPlan, Write, plan_round};
 pub use sizing::{EPOCH_AGE, LOG_CHUNK, Sizing, WHOLE, Workload};

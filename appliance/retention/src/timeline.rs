@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use units::{Hash, Sequence, Timestamp};
 use wire::{Consistency, Marker};
 
+use crate::resync::Resync;
+
 /// One recovery point.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {
@@ -34,6 +36,7 @@ pub struct Timeline {
     points: VecDeque<Point>,
     /// Memory they take.
     len: usize,
+    resync: Option<Resync>,
 }
 
 /// A span of the history without recovery points.
@@ -75,18 +78,37 @@ impl From<&Marker> for Point {
 }
 
 impl Timeline {
-    /// Adds the newest point. A clock that went back does not make the list go back. Panics if the sequence is not the highest: a
-    /// bug of ours.
+    /// Adds the newest point, or notes that a resync begins. A clock that went back does not make the list go back. Panics if the
+    /// sequence is not the highest: a bug of ours.
     pub fn push(&mut self, mut point: Point) {
-        if let Some(newest) = self.points.back() {
+        let newest = self.points.back();
+        if let Some(newest) = newest {
             assert!(newest.sequence < point.sequence, "points arrive in the order of sequences");
             point.time = point.time.max(newest.time);
         }
+        if point.consistency == Consistency::Resync {
+            self.resync.get_or_insert(Resync::begin(&point, newest));
+            return;
+        }
+        self.resync.take_if(|resync| resync.is_completed_by(&point));
         self.len += point.len();
         self.points.push_back(point);
         if self.len > TIMELINE_LEN_MAX {
             self.spread();
         }
+    }
+
+    /// Returns the resync that has begun and not completed.
+    pub fn resync(&self) -> Option<Resync> {
+        self.resync
+    }
+
+    /// Returns the newest consistent point from before the resync under way, if there is a resync: no policy may let it go. `base`,
+    /// what the disks held at first, if there was no point.
+    pub fn kept_by_resync(&self, base: Sequence) -> Option<Sequence> {
+        let floor = self.resync?.needs.min(Consistency::Crash);
+        let good = self.latest(Consistency::Crash).or(self.latest(floor));
+        Some(good.map_or(base, |point| point.sequence))
     }
 
     /// Drops every point before `oldest`.
@@ -188,6 +210,43 @@ impl Timeline {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn timeline(points: &[(u64, Consistency)]) -> Timeline {
+        let mut timeline = Timeline::default();
+        points
+            .iter()
+            .for_each(|(sequence, consistency)| timeline.push(point(*sequence, *sequence, *consistency)));
+        timeline
+    }
+
+    #[test]
+    fn a_resync_is_no_point_and_completes_with_one_that_is_as_good_as_before_it() {
+        use Consistency::{Crash, Fuzzy, Resync as Begins};
+        let open = timeline(&[(3, Crash), (5, Begins), (6, Begins), (9, Fuzzy)]);
+        assert_eq!(open.resync().map(|resync| resync.since), Some(Sequence(5)));
+        assert_eq!(open.points().map(|point| point.sequence.0).collect::<Vec<_>>(), [3, 9]);
+        assert_eq!(open.latest(Crash).map(|point| point.sequence), Some(Sequence(3)));
+        assert_eq!(timeline(&[(3, Crash), (5, Begins), (9, Fuzzy), (12, Crash)]).resync(), None);
+        assert_eq!(timeline(&[(1, Crash), (3, Fuzzy), (5, Begins), (9, Fuzzy)]).resync(), None, "as before");
+        assert!(
+            timeline(&[(5, Begins), (9, Fuzzy)]).resync().is_some(),
+            "nothing but the disks' first state"
+        );
+    }
+
+    #[test]
+    fn the_last_good_point_is_kept_while_a_resync_is_under_way() {
+        use Consistency::{Crash, Fuzzy, Resync as Begins};
+        let kept = |points: &[_]| timeline(points).kept_by_resync(Sequence(2)).map(|sequence| sequence.0);
+        assert_eq!(kept(&[]), None);
+        assert_eq!(kept(&[(3, Crash), (7, Fuzzy)]), None);
+        assert_eq!(kept(&[(3, Crash), (5, Begins)]), Some(3));
+        assert_eq!(kept(&[(3, Crash), (5, Begins), (8, Fuzzy)]), Some(3));
+        assert_eq!(kept(&[(3, Crash), (5, Begins), (8, Fuzzy), (9, Crash)]), None);
+        assert_eq!(kept(&[(3, Crash), (4, Fuzzy), (5, Begins)]), Some(3));
+        assert_eq!(kept(&[(4, Fuzzy), (5, Begins)]), Some(4));
+        assert_eq!(kept(&[(5, Begins), (8, Fuzzy)]), Some(2), "what the disks held at first");
+    }
 
     fn point(sequence: u64, time: u64, consistency: Consistency) -> Point {
         let (sequence, time) = (Sequence(sequence), Timestamp(time));

@@ -30,6 +30,11 @@ impl Compare {
         Self { next: (DiskIndex(0), 0), asked: VecDeque::new(), contradictions: 0 }
     }
 
+    /// Tells whether there is anything to ask for in a round.
+    pub(crate) fn asks(stream: &Stream) -> bool {
+        Self::new().next_region(stream).is_some()
+    }
+
     /// Makes sure that the region `leaf` lies in has been asked for if it needs to be, and that the answer is learned. Must be called
     /// in the order of the scan, before anything of the region is sent. Errors: the session; an answer to another question.
     pub(crate) fn reach(

@@ -50,6 +50,9 @@ impl<E: Engine> Agent<'_, E> {
         let start = Instant::now();
         self.reader.start(&vec![ByteOffset(0); self.reader.disks().len()])?;
         let mut compare = Compare::new();
+        if self.stream.resyncs() && Compare::asks(&self.stream) {
+            self.send_resync(session)?;
+        }
         let mut packer = Packer::new(session.payload_max, self.buffers.clone());
         let mut full = Vec::new();
         let mut done = ByteLen::ZERO;

@@ -41,6 +41,13 @@ impl<E: Engine> Agent<'_, E> {
         session.send(None, message, Some(parcel))
     }
 
+    /// Says that a resync begins. Errors: the session.
+    pub(crate) fn send_resync(&mut self, session: &Session) -> Result<(), SourceError> {
+        let time = self.now();
+        let message = self.stream.next_resync(time);
+        session.send(None, message, None)
+    }
+
     /// Sends a recovery point and waits until it is durable; returns its sequence and roots. Errors: the session.
     pub(crate) fn send_point(
         &mut self,

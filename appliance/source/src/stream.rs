@@ -44,6 +44,10 @@ pub struct Stream {
     given: Sequence,
     acked: Sequence,
     zeroes: ZeroHashes,
+    /// Everything was forgotten, and no point has been made since.
+    resyncs: bool,
+    /// The point that is on its way.
+    point: Option<Sequence>,
 }
 
 /// What a recovery point says beside its sequence and its roots.
@@ -61,7 +65,8 @@ impl Stream {
     /// Starts from a table as it was saved, or from one in which nothing is known.
     pub fn new(table: LeafTable) -> Self {
         let acked = table.sequence;
-        Self { table, unacked: Unacked::default(), given: acked, acked, zeroes: ZeroHashes::new() }
+        let (unacked, zeroes) = (Unacked::default(), ZeroHashes::new());
+        Self { table, unacked, given: acked, acked, zeroes, resyncs: false, point: None }
     }
 
     /// Returns the table. See the module for what it says when.
@@ -99,7 +104,10 @@ impl Stream {
                 let known = spans.iter().all(|span| self.table.forget_span(span.disk, span.start, span.len));
                 assert!(known, "spans are checked against the disks when they are received");
             }
-            (Footing::Nothing | Footing::ChangedSince(_), _) => self.table.forget_all(),
+            (Footing::Nothing | Footing::ChangedSince(_), _) => {
+                self.table.forget_all();
+                self.resyncs = true;
+            }
             (Footing::LostHistory, _) => panic!("a target that lost history is not gone on with"),
         }
         self.table.generation = welcome.generation;
@@ -164,6 +172,23 @@ impl Stream {
         Message::Batch(Box::new(Batch { sequence, time, extents }))
     }
 
+    /// Tells whether the round to come is a resync: nothing was known of the target when it began. It is, in each session, until a
+    /// point is durable.
+    pub fn resyncs(&self) -> bool {
+        self.resyncs
+    }
+
+    /// Makes the marker that begins a resync the next item, to be sent at once, before anything of the round. The target
+    /// then keeps the last good point until a later one completes the resync. Panics while [`Stream::is_full`].
+    pub fn next_resync(&mut self, time: Timestamp) -> Message {
+        assert!(!self.is_full(), "an ack is waited for first");
+        let sequence = self.given.next();
+        self.unacked.sent(sequence, Vec::new());
+        self.given = sequence;
+        let (consistency, label, roots) = (Consistency::Resync, Label::new(), Bounded::new());
+        Message::Marker(Box::new(Marker { sequence, time, consistency, label, roots }))
+    }
+
     /// Makes a recovery point the next item, to be sent at once; returns its roots too. Panics if a leaf is unknown: every leaf was
     /// scanned before.
     pub fn next_point(&mut self, words: PointWords) -> (Message, Sequence, Vec<Hash>) {
@@ -172,7 +197,7 @@ impl Stream {
         let listed = Bounded::from_slice(&roots).expect("a machine has at most 256 disks");
         let PointWords { time, consistency, label } = words;
         self.unacked.sent(sequence, Vec::new());
-        self.given = sequence;
+        (self.given, self.point) = (sequence, Some(sequence));
         let marker = Marker { sequence, time, consistency, label, roots: listed };
         (Message::Marker(Box::new(marker)), sequence, roots)
     }
@@ -182,12 +207,15 @@ impl Stream {
         assert!(durable <= self.given, "an ack of what was never sent is refused where it is received");
         self.acked = self.acked.max(durable);
         self.unacked.acked(durable);
+        if self.point.take_if(|point| *point <= durable).is_some() {
+            self.resyncs = false;
+        }
     }
 
     /// Gives up what is not acked, after a session ended (rule 3). The table then stands for `acked`.
     pub fn lose(&mut self) {
         self.unacked.lose(&mut self.table);
-        self.given = self.acked;
+        (self.given, self.point) = (self.acked, None);
     }
 
     /// Returns the table to be saved (rule 5). Panics while something is unacked: a bug of ours.

@@ -127,7 +127,9 @@ impl Conversation {
                 let lifecycle = self.machine.shared.lock().lifecycle.clone();
                 // Done in its turn: what an earlier session seeded, and its watermarks, are settled by then.
                 self.stage = match lifecycle {
-                    Lifecycle::Registered | Lifecycle::Seeding { .. } => Stage::Beginning(self.begin()),
+                    Lifecycle::Registered | Lifecycle::Seeding { .. } | Lifecycle::Original { .. } => {
+                        Stage::Beginning(self.begin())
+                    }
                     _ => Stage::Settling { since: now },
                 };
                 self.look(now)
@@ -154,7 +156,9 @@ impl Conversation {
 
     /// Welcomes the source once all that was received before is durable.
     fn settle(&mut self, since: Instant, now: Instant) -> Result<(), SessionEnd> {
-        let Some(durable) = self.session.resume_point(&self.machine.shared)? else {
+        let recorded = !matches!(self.machine.shared.lock().lifecycle, Lifecycle::Original { .. });
+        let durable = self.session.resume_point(&self.machine.shared)?.filter(|_| recorded);
+        let Some(durable) = durable else {
             if now.duration_since(since) < SETTLE_WITHIN {
                 self.stage = Stage::Settling { since };
                 return Ok(());

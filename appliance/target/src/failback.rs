@@ -195,6 +195,8 @@ fn facts(machine: &Machine, at: Sequence, started: Timestamp, roots: Option<Vec<
             sequence: at,
             time: point.map(|point| point.time),
             consistency: point.map_or(manifest::Consistency::Fuzzy, |point| match point.consistency {
+                // The beginning of a resync is never a point.
+                wire::Consistency::Resync => manifest::Consistency::Fuzzy,
                 wire::Consistency::Fuzzy => manifest::Consistency::Fuzzy,
                 wire::Consistency::Crash => manifest::Consistency::Crash,
                 wire::Consistency::Application => manifest::Consistency::Application,

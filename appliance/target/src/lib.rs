@@ -41,6 +41,8 @@ mod refusal;
 mod reorder;
 /// One machine's replica, over `blockdev`'s traits.
 pub mod replica;
+/// Protecting a machine again on disks it had.
+mod reprotect;
 /// One connection.
 mod session;
 /// Views on this host.
@@ -63,6 +65,7 @@ pub use node::{MasterTarget, NodeConfig};
 pub use operations::{DiskOffer, Found, PointName};
 pub use presence::DiskSight;
 pub use refusal::SessionEnd;
+pub use reprotect::ReprotectPlan;
 pub use view::View;
 pub use volume_file::{Claim, NewVolume, check_directory, claim_volume, read_superblock};
 pub use whereabouts::{Whereabouts, find_disk};

@@ -65,6 +65,8 @@ pub struct MasterTarget {
     stopping: AtomicBool,
     /// Machines on the volume that can't even be named, with the reason.
     unreadable: Mutex<Vec<String>>,
+    /// Held while a machine is between two generations.
+    pub(crate) reprotects: Mutex<()>,
 }
 
 impl MasterTarget {
@@ -96,6 +98,7 @@ impl MasterTarget {
             workers,
             pools,
             stopping: AtomicBool::new(false),
+            reprotects: Mutex::default(),
             unreadable: Mutex::default(),
         };
         for id in list_machines(&node.volume)? {
@@ -191,7 +194,7 @@ impl MasterTarget {
         (0..self.workers.len()).min_by_key(load).expect("a node has a worker")
     }
 
-    fn recover(&self, id: MachineId) -> Result<(), TargetError> {
+    pub(crate) fn recover(&self, id: MachineId) -> Result<(), TargetError> {
         let worker = self.next_worker();
         let setup = self.setup(worker);
         let recovered = self.on_worker(worker, move |engine, appliers| {

@@ -57,12 +57,23 @@ pub struct Found {
 }
 
 impl MasterTarget {
-    /// Registers a machine with its target disks; durable on return. `id` is 16 random bytes.
+    /// Registers a machine with its target disks, to be seeded; durable on return. `id` is 16 random bytes.
     pub fn add(
         &self,
         id: MachineId,
         name: &MachineName,
         offers: &[DiskOffer],
+    ) -> Result<Arc<Machine>, TargetError> {
+        self.register(id, name, offers, Lifecycle::Registered)
+    }
+
+    /// Registers a machine; durable on return.
+    pub(crate) fn register(
+        &self,
+        id: MachineId,
+        name: &MachineName,
+        offers: &[DiskOffer],
+        lifecycle: Lifecycle,
     ) -> Result<Arc<Machine>, TargetError> {
         if self.machine(name).is_ok() {
             return Err(TargetError::MachineExists { name: name.clone() });
@@ -90,7 +101,7 @@ impl MasterTarget {
             name: name.clone(),
             generation: next_generation(&self.volume, newest)?,
             disks,
-            lifecycle: Lifecycle::Registered,
+            lifecycle,
             applied: Sequence(0),
             oldest_epoch: EpochNumber(1),
             base: Sequence(0),
@@ -336,6 +347,7 @@ pub(crate) fn wrong_phase(name: &MachineName, lifecycle: &Lifecycle, needed: &'s
         Lifecycle::Rewinding { .. } => "rewinding",
         Lifecycle::Rewound { .. } => "rewound",
         Lifecycle::Committed { .. } => "committed",
+        Lifecycle::Original { .. } => "waiting for its source",
     };
     TargetError::Phase { name: name.clone(), phase, needed }
 }

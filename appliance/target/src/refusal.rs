@@ -57,7 +57,7 @@ impl SessionEnd {
             Lifecycle::Committed { at } => Some(Self::refused(
                 RefusalCode::Fenced,
                 format!(
-                    "generation {} ended when sequence {at} was committed; add the machine anew to protect it again",
+                    "generation {} ended when sequence {at} was committed; `landfall reprotect` at the target begins another",
                     state.generation
                 ),
             )),
@@ -65,13 +65,11 @@ impl SessionEnd {
                 RefusalCode::Rewound,
                 "the machine stands at an older recovery point: `landfall commit` or `landfall cancel` it first",
             )),
-            Lifecycle::Registered | Lifecycle::Seeding { .. } | Lifecycle::Protected if state.is_closed() => {
-                Some(Self::refused(
-                    RefusalCode::Rewound,
-                    "a failback has begun: wait for it, then commit or cancel",
-                ))
-            }
-            Lifecycle::Registered | Lifecycle::Seeding { .. } | Lifecycle::Protected => None,
+            _ if state.is_closed() => Some(Self::refused(
+                RefusalCode::Rewound,
+                "a failback has begun: wait for it, then commit or cancel",
+            )),
+            _ => None,
         }
     }
 }

@@ -4,8 +4,8 @@ use units::{ByteLen, ByteOffset, DiskIndex, GRANULE_LEN, LEAF_LEN, SECTOR_LEN, S
 
 use crate::extent::check_payload_len;
 use crate::{
-    CONNECTIONS_MAX, Changed, CheckError, DiskShape, EXTENT_LEN_MAX, Encoding, Extent, HASHES_MAX, HashQuery,
-    Hello, Marker, Message, Phase, SeedSync, Span, Welcome,
+    CONNECTIONS_MAX, Changed, CheckError, Consistency, DiskShape, EXTENT_LEN_MAX, Encoding, Extent,
+    HASHES_MAX, HashQuery, Hello, Marker, Message, Phase, SeedSync, Span, Welcome,
 };
 
 /// Checks a message of either direction against the disks of its machine and the length of the frame's payload.
@@ -149,7 +149,15 @@ fn check_welcome(welcome: &Welcome, disks: &[DiskShape]) -> Result<(), CheckErro
 
 fn check_marker(marker: &Marker, disks: &[DiskShape]) -> Result<(), CheckError> {
     check_sequence("the sequence of a marker", marker.sequence)?;
-    if marker.roots.is_empty() { Ok(()) } else { check_per_disk("roots", marker.roots.len(), disks) }
+    match marker.roots.len() {
+        0 => Ok(()),
+        found if marker.consistency == Consistency::Resync => Err(CheckError::PerDisk {
+            what: "roots where a resync begins and none is known",
+            found,
+            disks: disks.len(),
+        }),
+        found => check_per_disk("roots", found, disks),
+    }
 }
 
 fn check_seed_sync(sync: &SeedSync, disks: &[DiskShape]) -> Result<(), CheckError> {

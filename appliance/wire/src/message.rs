@@ -174,8 +174,8 @@ pub enum Encoding {
     },
 }
 
-/// How far a recovery point can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// How far a recovery point can be trusted. Ordered by that: the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Consistency {
     /// The disk was being written while it was scanned: later and earlier writes are mixed.
     Fuzzy,
@@ -183,6 +183,31 @@ pub enum Consistency {
     Crash,
     /// The applications had been asked to be consistent.
     Application,
+    /// No recovery point at all: a resync begins. What follows mixes states until a marker that can be trusted.
+    Resync,
+}
+
+impl Consistency {
+    fn trust(self) -> u8 {
+        match self {
+            Self::Resync => 0,
+            Self::Fuzzy => 1,
+            Self::Crash => 2,
+            Self::Application => 3,
+        }
+    }
+}
+
+impl Ord for Consistency {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.trust().cmp(&other.trust())
+    }
+}
+
+impl PartialOrd for Consistency {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// A recovery point.
@@ -196,7 +221,8 @@ pub struct Marker {
     pub consistency: Consistency,
     /// A word for people; may be empty.
     pub label: String<64>,
-    /// The root of each disk at this point, by disk, where the source knows it. Empty, or one for every disk.
+    /// The root of each disk at this point, by disk, where the source knows it. Empty, or one for every disk; empty where a resync
+    /// begins.
     pub roots: Vec<Hash, DISKS_MAX>,
 }
 

@@ -171,6 +171,11 @@ fn sequence_zero_and_a_missing_root_are_refused() {
     assert_eq!(refused("02-batch", zero_batch), RefusalCode::Gap);
     assert_eq!(refused("03-marker", zero_marker), RefusalCode::Gap);
     assert_eq!(refused("03-marker", one_root), RefusalCode::DiskMismatch);
+    let rooted_resync = |message: &mut Message| match message {
+        Message::Marker(marker) => marker.consistency = wire::Consistency::Resync,
+        _ => unreachable!("the sample is a marker"),
+    };
+    assert_eq!(refused("03-marker", rooted_resync), RefusalCode::DiskMismatch);
 }
 
 #[test]

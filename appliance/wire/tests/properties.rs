@@ -70,8 +70,12 @@ fn welcome() -> impl Strategy<Value = Message> {
 }
 
 fn marker() -> impl Strategy<Value = Message> {
-    let consistency =
-        prop_oneof![Just(Consistency::Fuzzy), Just(Consistency::Crash), Just(Consistency::Application)];
+    let consistency = prop::sample::select(vec![
+        Consistency::Fuzzy,
+        Consistency::Crash,
+        Consistency::Application,
+        Consistency::Resync,
+    ]);
     (any::<u64>(), any::<u64>(), consistency, "\\PC{0,16}", vec(hash(), 0..=256)).prop_map(
         |(sequence, time, consistency, label, roots)| {
             Message::Marker(Box::new(Marker {

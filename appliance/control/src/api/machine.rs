@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use units::{DiskIndex, Generation, MachineName, Sequence, Timestamp};
 
-use super::{JobId, Point, Rfc3339};
+use super::{JobId, Point, Resync, Rfc3339};
 
 /// Where a machine is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -13,6 +13,8 @@ pub enum Phase {
     Seeding,
     /// Every round of the source adds a recovery point.
     Protected,
+    /// The target disks hold an earlier state: the source compares, and sends what differs. The state before can be gone back to.
+    Resyncing,
     /// The target disks are being brought to another recovery point.
     Rewinding,
     /// The target disks stand at a chosen recovery point, until commit or cancel.
@@ -54,6 +56,9 @@ pub struct Machine {
     pub rpo_seconds: Option<u64>,
     /// Its source's session.
     pub session: Session,
+    /// The resync under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resync: Option<Resync>,
     /// The job under way.
     pub job: Option<JobId>,
     /// The views that are open.

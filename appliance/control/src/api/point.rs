@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use units::{MachineName, Sequence};
 
-use super::Rfc3339;
+use super::{Resync, Rfc3339};
 
 /// How far a recovery point can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -45,4 +45,7 @@ pub struct Points {
     pub at: Sequence,
     /// The points.
     pub points: Vec<Point>,
+    /// The resync under way: since it began there is no consistent point.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resync: Option<Resync>,
 }

@@ -6,7 +6,7 @@ use units::{MachineName, Sequence};
 
 use super::{
     DiskEvents, DiskVerdicts, Disks, FailbackStarted, Job, JobId, JobStarted, Jobs, Machine, MachineRemoved,
-    Machines, ManifestFile, Manifests, Points, Retention, Rfc3339, Status, View, Views,
+    Machines, ManifestFile, Manifests, Points, Reprotected, Retention, Rfc3339, Status, View, Views,
 };
 
 /// A kind of request and what answers it.
@@ -121,6 +121,22 @@ requests! {
         /// Which machine.
         machine: MachineName,
     } -> JobStarted;
+    /// Protects a machine again on disks that hold an earlier state of it, or only plans it: a committed machine begins another
+    /// generation on its own disks; one that is not known is registered with `disks`. What the disks hold becomes the first
+    /// recovery point, and the source sends what differs.
+    Reprotect {
+        /// Which machine.
+        machine: MachineName,
+        /// The target disks of a machine that is not known; none for a committed one.
+        #[serde(default)]
+        disks: Vec<DiskChoice>,
+        /// Only plan: change nothing.
+        #[serde(default)]
+        plan_only: bool,
+        /// The name again, typed by a person or vouched for by `--yes`; not looked at when only planning.
+        #[serde(default)]
+        confirm: String,
+    } -> Reprotected;
     /// Computes the roots at a recovery point and compares them with the source's.
     PointVerify {
         /// Which machine.

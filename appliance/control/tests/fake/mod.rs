@@ -6,8 +6,8 @@ use std::time::Duration;
 use landfall_control::api::{
     Cancel, Commit, DiskEvents, DiskVerdicts, Disks, Failback, FailbackStarted, Job, JobId, JobKind,
     JobOutcome, JobStarted, JobState, Jobs, Machine, MachineAdd, MachineRemove, MachineRemoved, Machines,
-    ManifestFile, ManifestShow, Manifests, PointList, PointVerify, PointView, Points, Retention, Rfc3339,
-    Status, View, Views,
+    ManifestFile, ManifestShow, Manifests, PointList, PointVerify, PointView, Points, Reprotect, Reprotected,
+    Retention, Rfc3339, Status, View, Views,
 };
 use landfall_control::{ApiError, Code, Service};
 use units::{MachineName, Timestamp};
@@ -80,6 +80,10 @@ impl Service for Fake {
     }
 
     fn cancel(&self, _: Cancel) -> Result<JobStarted, ApiError> {
+        Err(unknown())
+    }
+
+    fn reprotect(&self, _: Reprotect) -> Result<Reprotected, ApiError> {
         Err(unknown())
     }
 

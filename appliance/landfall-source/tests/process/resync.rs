@@ -58,3 +58,33 @@ fn an_agent_killed_after_it_took_a_resend_has_not_forgotten_it() {
     bench.once(&[]).expect_done();
     bench.assert_identical();
 }
+
+#[test]
+fn a_resync_is_told_before_anything_of_it_and_only_a_resync_is() {
+    let bench = rotten();
+    bench.once(&[]).expect_done();
+    assert_eq!(bench.server.store().resyncs, [], "a round with a table is none");
+    let before = bench.server.store().durable;
+    bench.once(&["--resync"]).expect_done();
+    assert_eq!(bench.server.store().resyncs, [(before.next(), 0)]);
+    let store = bench.server.store();
+    assert!(store.durable > before.next(), "a point completes it");
+    assert_eq!(std::fs::read(&bench.disks[0]).expect("a disk"), store.durable_content[0]);
+}
+
+#[test]
+fn a_resync_that_is_cut_goes_on_as_one_and_sends_nothing_twice() {
+    let bench = rotten();
+    std::fs::remove_file(bench.table()).expect("removed");
+    bench.server.store().fuse = Some(4);
+    bench.once(&[]).expect_done();
+    let store = bench.server.store();
+    assert!(
+        store.crashes == 1 && store.resyncs.len() <= 2 && !store.resyncs.is_empty(),
+        "{:?}",
+        store.resyncs
+    );
+    assert!(store.disk_bytes <= (8 * MIB + 3 * LEAF) as u64, "{} bytes", store.disk_bytes);
+    drop(store);
+    bench.assert_identical();
+}

@@ -9,7 +9,7 @@ use control::api::{
 use control::{ApiError, Code, ErrorReply};
 use units::{ByteLen, MachineName};
 
-use super::Context;
+use super::{Context, reprotect};
 use crate::arguments::Confirmed;
 use crate::paint::{Paint, Tone, harmless};
 use crate::prompt;
@@ -112,6 +112,7 @@ pub(super) fn sheet(machine: &Machine, paint: Paint) -> String {
         ("source", session(&machine.session)),
     ];
     lines.extend(machine.problem.as_ref().map(|problem| ("problem", harmless(problem))));
+    lines.extend(machine.resync.as_ref().map(|resync| ("resync", reprotect::describe(resync))));
     lines.extend(machine.at.as_ref().map(|at| ("stands at", describe(at))));
     lines.extend(machine.job.map(|job| ("job", job.to_string())));
     let views: Vec<_> = machine.views.iter().map(u64::to_string).collect();
@@ -171,12 +172,16 @@ fn phase_text(machine: &Machine) -> String {
     let word = match machine.phase {
         Phase::Seeding => "seeding",
         Phase::Protected => "protected",
+        Phase::Resyncing => "resyncing",
         Phase::Rewinding => "rewinding",
         Phase::Rewound => "rewound",
         Phase::Committed => "committed",
         Phase::Damaged => "damaged",
         Phase::Failed => "failed",
     };
+    if let Some(resync) = &machine.resync {
+        return format!("{word} {}", percent(resync.compared_bytes, resync.total_bytes));
+    }
     let total: u64 = machine.disks.iter().filter_map(|disk| disk.protected_bytes).sum();
     if machine.phase != Phase::Seeding || total == 0 {
         return word.to_owned();
@@ -188,7 +193,7 @@ fn phase_text(machine: &Machine) -> String {
 fn phase_tone(phase: Phase) -> Tone {
     match phase {
         Phase::Protected | Phase::Committed => Tone::Good,
-        Phase::Seeding | Phase::Rewinding | Phase::Rewound => Tone::Warn,
+        Phase::Seeding | Phase::Resyncing | Phase::Rewinding | Phase::Rewound => Tone::Warn,
         Phase::Damaged | Phase::Failed => Tone::Bad,
     }
 }
@@ -214,7 +219,7 @@ fn session(session: &Session) -> String {
 }
 
 /// Returns the path as `landfalld`, which runs elsewhere, will find it. Links are kept: a name by identity stays one.
-fn absolute(path: &Path) -> Result<String, ErrorReply> {
+pub(super) fn absolute(path: &Path) -> Result<String, ErrorReply> {
     let refused =
         || ApiError::new(Code::BadArgument, format!("{} is not a path that can be used", path.display()));
     let absolute = std::path::absolute(path).map_err(|error| ErrorReply::from(refused().because(error)))?;

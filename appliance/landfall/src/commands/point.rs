@@ -4,7 +4,7 @@ use control::ErrorReply;
 use control::api::{Consistency, FailbackTo, Point, PointList, PointVerify, Points, Rfc3339};
 use units::MachineName;
 
-use super::{Context, now};
+use super::{Context, now, reprotect};
 use crate::paint::{Paint, Tone};
 use crate::screen::Ending;
 use crate::span::{count, span};
@@ -62,7 +62,8 @@ fn moment(context: &Context<'_>, machine: &MachineName, when: When) -> Result<Op
 
 fn render(points: &Points, rows_max: usize, paint: Paint) -> String {
     let (Some(oldest), Some(newest)) = (points.points.first(), points.points.last()) else {
-        return format!("machine {} has no recovery points yet\n", points.machine);
+        let resync = resync(points);
+        return format!("machine {} has no recovery points yet\n{resync}", points.machine);
     };
     let listed = points.points.len() as u64;
     let of = if listed < points.total { format!(" of {}", points.total) } else { String::new() };
@@ -75,7 +76,15 @@ fn render(points: &Points, rows_max: usize, paint: Paint) -> String {
     if hidden > 0 {
         text += &format!("{} not shown; --limit {listed} shows all\n", count(hidden as u64, "older point"));
     }
-    text + &table(points, hidden).render(paint)
+    text + &table(points, hidden).render(paint) + &resync(points)
+}
+
+/// Says that there is no consistent point since a resync began.
+fn resync(points: &Points) -> String {
+    points.resync.as_ref().map_or_else(String::new, |resync| {
+        let (from, resync) = (resync.from, reprotect::describe(resync));
+        format!("no consistent point from #{from} on: resync in progress {resync}\n")
+    })
 }
 
 fn table(points: &Points, hidden: usize) -> Table {

@@ -120,6 +120,22 @@ fn what_is_changed_reads_as_it_did() {
 }
 
 #[test]
+fn a_reprotect_reads_as_it_did() {
+    let lines = [
+        "reprotect db-01 --plan",
+        "reprotect db-01 --yes",
+        "reprotect db-01",
+        "reprotect web-01 --yes",
+        "reprotect new-01 --disk /dev/sdd --plan",
+        "reprotect new-01 --disk /dev/sdd --yes",
+        "reprotect new-01 --allow-file --yes",
+        "reprotect db-01 --plan --output json",
+        "reprotect new-01 --disk /dev/sdd --yes --output json",
+    ];
+    transcripts("reprotect.txt", Fake::default, &lines);
+}
+
+#[test]
 fn the_json_of_what_is_shown_keeps_its_shape() {
     let lines = in_json(SHOWING);
     transcripts("showing-json.txt", Fake::default, &lines.iter().map(String::as_str).collect::<Vec<_>>());

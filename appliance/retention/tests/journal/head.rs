@@ -55,7 +55,11 @@ fn heads_have_the_bytes_of_the_format_and_survive_being_written() {
 fn heads_of_older_versions_are_heads_without_what_those_lack() {
     let older = |golden: &str, lacks: fn(Head) -> Head| {
         let mut rest: &[u8] = &unhex(golden);
+        // Older versions had fewer lifecycles: those at the end of the list came later.
         for head in heads() {
+            if rest.is_empty() {
+                break;
+            }
             assert_eq!(Head::decode(rest), Ok(lacks(head)));
             rest = &rest[48 + usize::from(rest[8]) + 256 * usize::from(rest[9])..];
         }

@@ -165,6 +165,7 @@ pub(crate) fn heads() -> Vec<Head> {
         Lifecycle::Rewinding { low: Sequence(20), to: Sequence(40), then: Afterwards::Replicate },
         Lifecycle::Rewound { at: Sequence(21) },
         Lifecycle::Committed { at: Sequence(21) },
+        Lifecycle::Original { found: Timestamp(1_795_183_387_000_000) },
     ]
     .into_iter()
     .zip(1..)

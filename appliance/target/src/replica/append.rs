@@ -107,7 +107,9 @@ impl Appender {
             items.push(item);
         }
         assert!(
-            items.is_empty() || state.lifecycle == Lifecycle::Protected || state.closed,
+            items.is_empty()
+                || matches!(state.lifecycle, Lifecycle::Protected | Lifecycle::Original { .. })
+                || state.closed,
             "only a stream is appended"
         );
         items
@@ -227,6 +229,7 @@ impl Appender {
             let info = state.epoch_mut(position.epoch);
             (info.last, info.closed) = (item.sequence, item.time);
             let payload_len = item.payload.len();
+            state.count_resync(&item.body, item.time, ByteLen(payload_len as u64));
             let content_len = content_len(&item.body);
             let resident = self.budget.keep(item.body, item.payload);
             let (sequence, epoch) = (item.sequence, position.epoch);

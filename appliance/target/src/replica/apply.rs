@@ -127,6 +127,9 @@ impl<V> Applier<V> {
         if self.expiry_is_due(now) && self.expire(engine, now)? == Step::Worked {
             return Ok(Step::Worked);
         }
+        if self.end_original(engine)? {
+            return Ok(Step::Worked);
+        }
         if self.head.head().lifecycle == Lifecycle::Protected && self.destage(engine, now)? {
             return Ok(Step::Worked);
         }

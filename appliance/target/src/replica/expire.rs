@@ -215,12 +215,15 @@ fn summary(info: &EpochInfo) -> EpochSummary {
     EpochSummary { epoch, first, last, closed, redo, undo, thinnable }
 }
 
-/// Returns what must stay: the pins, and the newest consistent point while there is no newer.
+/// Returns what must stay: the pins, and the newest consistent point while there is no newer; while a resync is under way, for whatever
+/// reason.
 fn holds(state: &State) -> Vec<Hold> {
     let pins = state.pins.iter().map(|pin| Hold { sequence: pin.sequence, holder: Holder::Pin });
     let newest = state.timeline.latest(Consistency::Crash).map(|point| {
         let yields = state.timeline.points().next_back().is_some_and(|last| last.sequence > point.sequence);
         Hold { sequence: point.sequence, holder: Holder::Newest { yields } }
     });
-    pins.chain(newest).collect()
+    let resync = state.timeline.kept_by_resync(state.base);
+    let before = resync.map(|sequence| Hold { sequence, holder: Holder::Newest { yields: false } });
+    pins.chain(before.or(newest)).collect()
 }

@@ -60,7 +60,7 @@ impl<V> Applier<V> {
         match self.head.head().lifecycle {
             Lifecycle::Rewinding { low, .. } => (low, written),
             Lifecycle::Rewound { at } | Lifecycle::Committed { at } => (at, at),
-            Lifecycle::Registered | Lifecycle::Seeding { .. } | Lifecycle::Protected => (written, written),
+            _ => (written, written),
         }
     }
 

@@ -43,6 +43,9 @@ impl<V> Applier<V> {
         lens: Vec<ByteLen>,
     ) -> Result<(), ReplicaError> {
         assert_eq!(lens.len(), self.disks.len(), "the disks were compared before");
+        if let Lifecycle::Original { found } = self.head.head().lifecycle {
+            return self.begin_original(engine, lens, found);
+        }
         if self.head.head().lifecycle != Lifecycle::Registered {
             return Ok(());
         }

@@ -98,6 +98,17 @@ pub struct Shrunk {
     pub loss: Loss,
 }
 
+/// How far a resync is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compared {
+    /// When the session that compares began to, by the target's clock.
+    pub since: Timestamp,
+    /// Bytes of all disks before the place the source has asked about last.
+    pub compared: ByteLen,
+    /// Payload bytes received since then.
+    pub received: ByteLen,
+}
+
 /// Where the appender goes on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AppendStart {
@@ -155,6 +166,8 @@ pub struct State {
     pub resends: Resends,
     /// What was seen of target disks that are not as they should be, by index.
     pub sights: BTreeMap<usize, String>,
+    /// How far the resync under way is, in the session that goes on with it.
+    pub compared: Option<Compared>,
     /// No item is taken: a failback or its like has been asked for.
     pub(crate) closed: bool,
     pub(crate) inbox: VecDeque<Received>,
@@ -333,6 +346,7 @@ impl State {
             stalled: None,
             resends: Resends::default(),
             sights: BTreeMap::new(),
+            compared: None,
             closed: false,
             inbox: Default::default(),
             queue: Default::default(),
@@ -357,6 +371,30 @@ impl State {
         })
     }
 
+    /// Counts a durable item in the resync under way.
+    pub(crate) fn count_resync(&mut self, body: &Body, received: Timestamp, payload: ByteLen) {
+        if let Body::Marker(marker) = body
+            && marker.consistency == wire::Consistency::Resync
+        {
+            let (compared, received) = (ByteLen::ZERO, (received, ByteLen::ZERO));
+            self.compared = Some(Compared { since: received.0, compared, received: received.1 });
+        }
+        if self.timeline.resync().is_none() {
+            self.compared = None;
+        }
+        if let Some(compared) = &mut self.compared {
+            compared.received += payload;
+        }
+    }
+
+    /// Notes that the source has asked about a disk up to here.
+    pub(crate) fn asked_about(&mut self, disk: units::DiskIndex, upto: ByteOffset) {
+        let before: ByteLen = self.lens.iter().take(usize::from(disk.0)).copied().sum();
+        if let Some(compared) = &mut self.compared {
+            compared.compared = compared.compared.max(before + ByteLen(upto.0));
+        }
+    }
+
     /// Returns the bytes the journal takes on the volume.
     pub fn journal_len(&self) -> ByteLen {
         self.epochs.iter().map(|epoch| epoch.redo + epoch.undo).sum()
@@ -369,8 +407,10 @@ impl State {
 
     /// Tells whether no item may be taken in this lifecycle, or for the sake of a rewind that waits for its turn.
     pub(crate) fn stays_closed(&self, lifecycle: &Lifecycle) -> bool {
-        let flows =
-            matches!(lifecycle, Lifecycle::Registered | Lifecycle::Seeding { .. } | Lifecycle::Protected);
+        let flows = !matches!(
+            lifecycle,
+            Lifecycle::Rewinding { .. } | Lifecycle::Rewound { .. } | Lifecycle::Committed { .. }
+        );
         !flows || self.work.iter().any(Work::closes_stream)
     }
 

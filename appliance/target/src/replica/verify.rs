@@ -198,7 +198,9 @@ impl<V> Applier<V> {
         let end = LeafIndex(query.first.0 + u64::from(query.count)).offset().0.min(disk_len.0);
         let start = query.first.offset();
         let span = Span { disk: query.disk, start, len: ByteLen(end - start.0) };
-        self.leaves(engine, &span, &[])
+        let hashes = self.leaves(engine, &span, &[])?;
+        self.shared.lock().asked_about(query.disk, ByteOffset(end));
+        Ok(hashes)
     }
 }
 

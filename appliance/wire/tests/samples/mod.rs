@@ -16,6 +16,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Message, usize)> {
         ("01-welcome-protected", welcome_protected(), 0),
         ("02-batch", batch(), 4096 + 77),
         ("03-marker", marker(), 0),
+        ("03-marker-resync", marker_resync(), 0),
         ("04-seed", Message::Seed(Box::new(Seed { extents: extents().into_iter().collect() })), 4096 + 77),
         ("05-seed-sync", seed_sync(), 0),
         ("06-seed-durable", Message::SeedDurable(SeedDurable { token: 7 }), 0),
@@ -117,6 +118,16 @@ fn marker() -> Message {
         consistency: Consistency::Crash,
         label: "nightly".try_into().expect("short enough"),
         roots: [Hash([0xcc; 32]), Hash([0xdd; 32])].into_iter().collect(),
+    }))
+}
+
+fn marker_resync() -> Message {
+    Message::Marker(Box::new(Marker {
+        sequence: Sequence(303),
+        time: Timestamp(1_795_183_387_000_002),
+        consistency: Consistency::Resync,
+        label: heapless::String::new(),
+        roots: heapless::Vec::new(),
     }))
 }
 

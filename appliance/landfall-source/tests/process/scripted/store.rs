@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use units::{ByteLen, ByteOffset, DiskIndex, Generation, Hash, Sequence, disk_root};
 use wire::{
-    Batch, Changed, DiskShape, Encoding, Extent, Marker, Phase, RefusalCode, Resend, ResendTaken, Seed,
-    SeedSync, Span,
+    Batch, Changed, Consistency, DiskShape, Encoding, Extent, Marker, Phase, RefusalCode, Resend,
+    ResendTaken, Seed, SeedSync, Span,
 };
 
 use super::Chance;
@@ -34,6 +34,8 @@ pub(crate) struct Store {
     pub(crate) payload_bytes: u64,
     pub(crate) disk_bytes: u64,
     pub(crate) hashes_asked: u64,
+    /// Where resyncs began, and how many extents had come in batches before.
+    pub(crate) resyncs: Vec<(Sequence, usize)>,
     /// Whether the history is said not to reach back.
     pub(crate) forgetful: bool,
     /// What to refuse the next hellos with.
@@ -71,6 +73,7 @@ impl Store {
             payload_bytes: 0,
             disk_bytes: 0,
             hashes_asked: 0,
+            resyncs: Vec::new(),
             forgetful: false,
             refusals: Vec::new(),
             resend: None,
@@ -163,6 +166,10 @@ impl Store {
                     len: *len,
                 });
                 self.written.extend(spans.map(|span| (batch.sequence, span)));
+            }
+            Item::Marker(marker) if marker.consistency == Consistency::Resync => {
+                self.rule(marker.roots.is_empty(), "nothing is known where a resync begins");
+                self.resyncs.push((marker.sequence, self.written.len()));
             }
             Item::Marker(marker) => {
                 let roots: Vec<Hash> = self.content.iter().map(|disk| root(disk)).collect();

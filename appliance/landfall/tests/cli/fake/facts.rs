@@ -4,8 +4,8 @@ use control::api::{
     Consistency, Content, ContentOrigin, Disk, DiskEvent, DiskEventKind, DiskProof, DiskVerdict, Eligibility,
     Epoch, FailbackPlan, FailbackTo, Health, HexHash, History, Job, JobId, JobKind, JobOutcome, JobState,
     Machine, MachineAdd, MachineDisk, ManifestEntry, ManifestFile, ManifestSummary, Manifests, Phase,
-    PlanDisk, Point, PointList, PointView, Points, Reason, Retention, Rfc3339, Session, Status, View,
-    ViewDisk, VolumeUse,
+    PlanDisk, Point, PointList, PointView, Points, Reason, Reprotect, ReprotectPlan, Reprotected, Resync,
+    Retention, Rfc3339, Session, Status, View, ViewDisk, VolumeUse,
 };
 use control::{ApiError, Code};
 use units::{DiskIndex, EpochNumber, Generation, Hash, MachineName, Sequence, Timestamp};
@@ -71,6 +71,7 @@ fn machine(name: &str, phase: Phase) -> Machine {
             since: Some(at("2026-11-20T10:58:00Z")),
             received_bytes: 7 * GIB,
         },
+        resync: None,
         job: None,
         views: Vec::new(),
         next: None,
@@ -192,6 +193,37 @@ pub(super) fn disks() -> Vec<Disk> {
 }
 
 /// 60 points a minute apart, the 20th application-consistent, the 21st fuzzy, then half an hour without, then four more.
+/// A machine that is being reprotected: a committed one with its history, or a new one.
+pub(super) fn reprotected(request: &Reprotect, known: Option<Machine>) -> Reprotected {
+    let paths = request.disks.iter().map(|choice| choice.path.clone());
+    let plan = ReprotectPlan {
+        machine: request.machine.clone(),
+        generation: known.as_ref().map(|machine| machine.generation),
+        points: known.as_ref().map_or(0, |_| 172),
+        oldest: known.as_ref().map(|_| oldest()),
+        newest: known.as_ref().map(|_| newest()),
+        journal_bytes: known.as_ref().map_or(0, |_| 3 * GIB),
+        disks: known.as_ref().map_or_else(|| paths.collect(), |machine| vec![machine.disks[0].path.clone()]),
+    };
+    let resync = Resync {
+        from: Sequence(2),
+        since: at("2026-11-20T11:00:00Z"),
+        compared_bytes: 10 * GIB,
+        total_bytes: 40 * GIB,
+        received_bytes: GIB,
+        rate: Some(200 << 20),
+        eta_seconds: Some(154),
+    };
+    let fresh = Machine {
+        generation: Generation(3),
+        name: request.machine.clone(),
+        resync: Some(resync),
+        ..machine("web-01", Phase::Resyncing)
+    };
+    let machine = (!request.plan_only).then(|| fresh.derived(now().0));
+    Reprotected { plan, machine }
+}
+
 pub(super) fn points(request: &PointList) -> Points {
     let start = oldest().time.0;
     let minute = |minutes: u64| Rfc3339(Timestamp(start.0 + minutes * 60_000_000));
@@ -210,7 +242,7 @@ pub(super) fn points(request: &PointList) -> Points {
     } else if request.limit > 0 {
         points.drain(..points.len().saturating_sub(request.limit as usize));
     }
-    Points { machine: request.machine.clone(), time: now(), total, at: Sequence(702), points }
+    Points { machine: request.machine.clone(), time: now(), total, at: Sequence(702), points, resync: None }
 }
 
 pub(super) fn plan(machine: MachineName) -> FailbackPlan {

@@ -10,8 +10,8 @@ use std::thread::JoinHandle;
 use control::api::{
     Cancel, Commit, DiskEligible, DiskEvents, DiskVerdicts, DiskWatch, Disks, Failback, FailbackStarted,
     FailbackTo, Job, JobId, JobStarted, Jobs, Machine, MachineAdd, MachineRemove, MachineRemoved, Machines,
-    ManifestFile, ManifestShow, Manifests, Phase, PointList, PointVerify, PointView, Points, Request,
-    Retention, Status, View, Views,
+    ManifestFile, ManifestShow, Manifests, Phase, PointList, PointVerify, PointView, Points, Reprotect,
+    Reprotected, Request, Retention, Status, View, Views,
 };
 use control::{ApiError, Code, Config, Server, Service, Stop};
 use tempfile::TempDir;
@@ -179,6 +179,20 @@ impl Service for Fake {
         self.note(request.clone());
         let machine = self.machine(&request.machine)?;
         Ok(JobStarted { job: (machine.phase == Phase::Rewound).then_some(JobId(9)) })
+    }
+
+    fn reprotect(&self, request: Reprotect) -> Result<Reprotected, ApiError> {
+        if !request.plan_only {
+            self.note(request.clone());
+        }
+        if let Ok(machine) = self.machine(&request.machine) {
+            if machine.phase != Phase::Rewound {
+                let what = format!("machine {} can't be reprotected", request.machine);
+                return Err(ApiError::new(Code::MachinePhase, what).because("it is protected, not committed"));
+            }
+            return Ok(facts::reprotected(&request, Some(machine)));
+        }
+        Ok(facts::reprotected(&request, None))
     }
 
     fn point_verify(&self, request: PointVerify) -> Result<JobStarted, ApiError> {
