@@ -23,8 +23,15 @@ mod seal;
 mod seeds;
 
 /// Every list of decoders.
-pub const LISTS: &[&[(&str, fn(&[u8]))]] =
-    &[blockdev::DECODERS, control::DECODERS, manifest::DECODERS, nbd::DECODERS, retention::DECODERS, source::DECODERS, wire::DECODERS];
+pub const LISTS: &[&[(&str, fn(&[u8]))]] = &[
+    blockdev::DECODERS,
+    control::DECODERS,
+    manifest::DECODERS,
+    nbd::DECODERS,
+    retention::DECODERS,
+    source::DECODERS,
+    wire::DECODERS,
+];
 
 /// Feeds `bytes` to the decoder of this name.
 pub fn run(name: &str, bytes: &[u8]) {

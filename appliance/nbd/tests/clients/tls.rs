@@ -3,12 +3,14 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::lab::{Bench, FileExport, run, told};
 use link::{Credentials, Role};
-use nbd::{Exports, Limits, Listen, Server};
+use nbd::{Exports, Limits, Listen, Scratch, ScratchRoom, Server};
 use pki::IssueRequest;
+use units::ByteLen;
 use wire::Identity;
 
 /// A bench whose server listens on TCP; its own name is `localhost`, for clients that compare it.
@@ -24,7 +26,9 @@ impl Town {
         let own = issue(&bench, "ca", Role::MasterTarget, "localhost");
         let credentials = Credentials::read(&own).expect("our own credentials");
         let listen = Listen::Tls { address: "localhost:0".to_owned(), credentials };
-        let exports = Exports::numbered([FileExport::open(&bench.disk, false) as _]);
+        let disk = FileExport::open(&bench.disk, false);
+        let scratch = Scratch::over(disk.clone(), bench.directory.path(), ScratchRoom::new(ByteLen::mib(8)));
+        let exports = Exports::numbered([disk as _, Arc::new(scratch.expect("a scratch")) as _]);
         let server = Server::start(&listen, exports, limits).expect("the server starts");
         Self { bench, server }
     }
@@ -68,6 +72,21 @@ fn an_operator_reads_over_tls() {
     let image = format!("driver=nbd,host=localhost,port={},tls-creds=tls", town.port());
     let disk = format!("driver=raw,file.driver=file,file.filename={}", town.bench.disk.display());
     told("qemu-img", &["compare", "--object", &object, "--image-opts", &image, &disk]);
+}
+
+#[test]
+fn what_is_written_over_tls_is_read_again() {
+    let town = Town::new(Limits::default());
+    let operator = issue(&town.bench, "ca", Role::Operator, "ann");
+    let uri = town.uri(&operator).replace("/?", "/1?");
+    let (other, back) = (town.bench.path("other.raw"), town.bench.path("back.raw"));
+    let mut changed = town.bench.bytes();
+    changed.rotate_left(5000);
+    std::fs::write(&other, &changed).expect("another image is written");
+    let (other, back) = (other.to_str().expect("ASCII"), back.to_str().expect("ASCII"));
+    told("nbdcopy", &["--flush", "--connections=4", "--requests=32", other, &uri]);
+    told("nbdcopy", &["--connections=4", &uri, back]);
+    assert!(std::fs::read(back).expect("the copy") == changed);
 }
 
 #[test]
