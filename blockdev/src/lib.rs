@@ -7,6 +7,7 @@
 //! It knows nothing of what is written, keeps no history and reads no environment.
 
 mod background;
+mod background_engine;
 mod content;
 mod device;
 mod dir_volume;
@@ -33,6 +34,8 @@ mod watch;
 
 /// Reading beside the main work.
 pub use background::{BackgroundDone, BackgroundRead, BackgroundReader, ReaderSlot, start_background_reader};
+/// An engine over a background reader.
+pub use background_engine::BackgroundEngine;
 /// What is on a disk.
 pub use content::{Content, ContentKind, DiskEnds, recognise};
 /// A device that was opened and checked.

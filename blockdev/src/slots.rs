@@ -74,6 +74,11 @@ impl<D: Attached> Slots<D> {
         &mut self.entry_mut(slot).device
     }
 
+    /// Returns every device.
+    pub(crate) fn each(&self) -> impl Iterator<Item = &D> {
+        self.entries.iter().flatten().map(|entry| &entry.device)
+    }
+
     /// Counts an operation as in flight and says whether the device refuses it.
     pub(crate) fn begin(&mut self, slot: DeviceSlot, operation: &Operation) -> Result<(), DeviceError> {
         let entry = self.entry_mut(slot);

@@ -6,7 +6,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 
-use blockdev::{Access, DirVolume, EngineChoice, Expect, FilePolicy, OpenDevice, PagePool, open_device};
+use blockdev::{
+    Access, BackgroundReader, DirVolume, EngineChoice, Expect, FilePolicy, OpenDevice, PagePool, open_device,
+    start_background_reader,
+};
 use link::{Acceptor, Limits};
 use retention::HeadDisk;
 use units::{ByteLen, MachineId, MachineName};
@@ -28,6 +31,8 @@ use crate::worker::{CommitOrder, Thread, WorkOrder, start_committer, start_worke
 const COMMIT_BUFFERS: usize = 32;
 const APPLY_BUFFERS: usize = 96;
 const BUFFER_LEN: usize = 256 << 10;
+/// Reads of views that the shared reader has under way.
+const BACKGROUND_DEPTH: usize = 128;
 
 /// How a master target is set up.
 #[derive(Clone, Debug)]
@@ -63,6 +68,8 @@ pub struct MasterTarget {
     pools: Vec<PagePool>,
     budget: ResidentBudget,
     stopping: AtomicBool,
+    /// Reads for views; started with the first.
+    background: Mutex<Option<Arc<dyn BackgroundReader>>>,
     /// Machines on the volume that can't even be named, with the reason.
     unreadable: Mutex<Vec<String>>,
     /// Held while a machine is between two generations.
@@ -99,6 +106,7 @@ impl MasterTarget {
             pools,
             stopping: AtomicBool::new(false),
             reprotects: Mutex::default(),
+            background: Mutex::default(),
             unreadable: Mutex::default(),
         };
         for id in list_machines(&node.volume)? {
@@ -146,6 +154,18 @@ impl MasterTarget {
     /// Ends the listening; sessions are told that the target stops. `listen` returns after one more connection.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns the reader that views share.
+    pub(crate) fn background(&self) -> Result<Arc<dyn BackgroundReader>, TargetError> {
+        let mut started = lock(&self.background);
+        if let Some(reader) = &*started {
+            return Ok(reader.clone());
+        }
+        let reader: Arc<dyn BackgroundReader> =
+            start_background_reader(BACKGROUND_DEPTH, self.config.engine)?.into();
+        *started = Some(reader.clone());
+        Ok(reader)
     }
 
     /// Returns why each machine that is on the volume, but can't be named, is missing from the machines.

@@ -1,11 +1,12 @@
-//! Views on this host: a live view, and the engines that read it.
+//! Views on this host: a live view, and the engines that read it. All of them share one background reader, so that no
+//! reading of views waits in the queues of the applier, nor the applier in theirs.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use blockdev::{
-    Access, DirVolume, EngineChoice, Expect, FilePolicy, HostEngine, OpenDevice, PagePool, open_device,
-    open_engine,
+    Access, BackgroundEngine, BackgroundReader, DirVolume, Expect, FilePolicy, OpenDevice, PagePool,
+    open_device,
 };
 use retention::{HeadDisk, Lifecycle};
 use units::{ByteLen, ByteOffset, DiskIndex, MachineName, Sequence};
@@ -27,9 +28,10 @@ pub struct View {
     machine: MachineName,
     live: Arc<LiveView>,
     volume: DirVolume,
+    background: Arc<dyn BackgroundReader>,
     /// The target disks, opened for reading.
     disks: Vec<OpenDevice>,
-    idle: Mutex<Vec<ViewReader<HostEngine, DirVolume>>>,
+    idle: Mutex<Vec<ViewReader<BackgroundEngine, DirVolume>>>,
 }
 
 impl MasterTarget {
@@ -51,6 +53,7 @@ impl MasterTarget {
             machine: name.clone(),
             live,
             volume: self.volume.clone(),
+            background: self.background()?,
             disks: disks.map_err(TargetError::Disk)?,
             idle: Mutex::default(),
         })
@@ -101,9 +104,8 @@ impl View {
         self.live.zeroes(span, |at| disk.stretch_at(at))
     }
 
-    fn reader(&self) -> Result<ViewReader<HostEngine, DirVolume>, ReplicaError> {
-        // A ring belongs to one thread, and any of a server's threads may read.
-        let engine = open_engine(READER_DEPTH, EngineChoice::Plain)?;
+    fn reader(&self) -> Result<ViewReader<BackgroundEngine, DirVolume>, ReplicaError> {
+        let engine = BackgroundEngine::new(self.background.clone(), READER_DEPTH)?;
         let pool = PagePool::new(READER_DEPTH, 256 << 10);
         let disks = self.disks.iter().map(OpenDevice::reader).collect::<Result<_, _>>()?;
         ViewReader::new(self.live.clone(), engine, self.volume.clone(), pool, disks)

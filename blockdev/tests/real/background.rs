@@ -1,14 +1,15 @@
 //! Reads in the background.
 
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use landfall_blockdev::{
-    Access, BackgroundDone, BackgroundRead, DeviceError, Engine, EngineChoice, PagePool, open_device,
-    open_engine, start_background_reader,
+    Access, BackgroundDone, BackgroundEngine, BackgroundRead, BackgroundReader, DeviceError, Engine,
+    EngineChoice, PagePool, open_device, open_engine, start_background_reader,
 };
 use units::ByteOffset;
 
-use crate::rig::{any, one, open, sparse_file, write};
+use crate::rig::{any, one, open, read, sparse_file, write};
 
 const LEN: u64 = 4 << 20;
 const PART: usize = 65536;
@@ -100,4 +101,42 @@ fn a_full_background_queue_gives_the_read_back() {
     drop(refused);
     drop(reader);
     assert_eq!(pool.available(), 2, "after the reader has gone every buffer is home");
+}
+
+#[test]
+fn engines_on_many_threads_share_one_reader_and_only_read() {
+    let directory = tempfile::tempdir().unwrap();
+    for choice in [EngineChoice::Best, EngineChoice::Plain] {
+        let path = sparse_file(directory.path(), &format!("{choice:?}"), LEN);
+        let mut main = open_engine(4, EngineChoice::Best).unwrap();
+        let disk = main.attach(open(&path)).unwrap();
+        for nth in 0..LEN / PART as u64 {
+            one(&mut main, write(disk, nth * PART as u64, PART, nth as u8 + 1)).0.unwrap();
+        }
+        // More engines than the reader has places: each gets its turn.
+        let reader: Arc<dyn BackgroundReader> = start_background_reader(2, choice).unwrap().into();
+        std::thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| read_all(BackgroundEngine::new(reader.clone(), 4).unwrap(), &path));
+            }
+        });
+    }
+}
+
+fn read_all(mut engine: BackgroundEngine, path: &std::path::Path) {
+    let disk = engine.attach(open_device(path, &any(Access::ReadOnly)).unwrap()).unwrap();
+    let reads = (0..LEN / PART as u64).map(|nth| {
+        let mut request = read(disk, nth * PART as u64, PART);
+        request.tag = nth;
+        request
+    });
+    for done in engine.run(reads).unwrap() {
+        done.outcome.unwrap();
+        let buffer = done.operation.into_buffer().unwrap();
+        assert!(buffer.iter().all(|byte| u64::from(*byte) == done.tag + 1), "part {}", done.tag);
+    }
+    assert!(matches!(one(&mut engine, write(disk, 0, PART, 9)).0, Err(DeviceError::ReadOnly { .. })));
+    assert!(matches!(one(&mut engine, read(disk, LEN, PART)).0, Err(DeviceError::PastEnd { .. })));
+    assert_eq!(engine.in_flight(), 0);
+    engine.detach(disk);
 }
