@@ -10,6 +10,7 @@ mod job;
 mod machine;
 mod manifest;
 mod point;
+mod policy;
 mod reprotect;
 mod request;
 mod retention;
@@ -29,15 +30,21 @@ pub use job::{DiskProof, Job, JobId, JobKind, JobOutcome, JobStarted, JobState, 
 pub use machine::{Machine, MachineDisk, MachineRemoved, Machines, Phase, Session};
 /// Manifests of failbacks.
 pub use manifest::{ManifestEntry, ManifestFile, ManifestSummary, Manifests};
+pub use point::{Consistency, Gap, GapKind, Point, Points};
+/// Policies, what goes by them, and pins.
+pub use policy::{
+    Expiry, ExpiryStep, Keeping, Loss, MachineExpiry, MachinePolicy, Pin, Pins, Policies, Policy,
+    PolicyChange, PolicyChanged, WhenFull,
+};
 /// Recovery points.
-pub use point::{Consistency, Point, Points};
 /// Protecting a machine again, and resyncs.
 pub use reprotect::{ReprotectPlan, Reprotected, Resync};
 /// What a client may ask.
 pub use request::{
     Call, Cancel, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, JobList,
     JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, PointList,
-    PointVerify, PointView, Reprotect, Request, RetentionShow, StatusShow, ViewClose, ViewList,
+    PointPin, PointUnpin, PointVerify, PointView, PolicySet, PolicyShow, Reprotect, Request, RetentionPlan,
+    RetentionShow, StatusShow, ViewClose, ViewList,
 };
 /// How far back history reaches, and what it costs.
 pub use retention::{Epoch, History, Retention};

@@ -118,6 +118,8 @@ codes! {
         "the history takes all its space", "make it larger, or keep less history";
     1211 VolumeFailed Failed: "the retention volume failed",
         "a file on it can't be read or written", "look at the kernel's log and at the volume";
+    1220 HistoryPaused Refused: "replication waits for room",
+        "the volume is full or the budget is used up, and the policy or a pin lets nothing go", "make the volume larger, unpin points, or change the policy with `landfall policy set`";
     1230 DiskSystem Refused: "it is the system disk",
         "the appliance itself runs from it", "choose another with `landfall disk eligible`";
     1231 DiskMounted Refused: "the device is mounted",
@@ -166,6 +168,14 @@ codes! {
         "a record fails its checksum", "choose a later recovery point";
     1306 RootsDiffer Failed: "the roots differ",
         "the target's disk is not the same as the source's was at that point", "don't use this point; let the source run with --resync";
+    1310 PolicyValue Refused: "a value of the policy is out of bounds",
+        "it is below the least or above the most that is allowed", "see `landfall policy set --help` for the bounds";
+    1311 PolicyExpires Refused: "history would go at once by this policy",
+        "it keeps less than there is", "look with --dry-run; agree with --yes";
+    1312 PointThinned Refused: "the point was given up",
+        "its epoch lost what lies between its start and its end, to make room", "choose another from `landfall point list MACHINE`";
+    1313 PinRefused Refused: "the point can't be pinned or unpinned",
+        "it is not there or not pinned, expires at once, or there are 64 pins already", "see the pins in `landfall point list MACHINE`";
     1401 JobUnknown Refused: "no such job",
         "it never was, or ended long ago", "see `landfall job list`";
     1402 JobFailed Failed: "the job failed",

@@ -48,6 +48,11 @@ fn reply(service: &dyn Service, request: Request) -> Result<Vec<u8>, ApiError> {
         Request::JobWatch(watch) => result(service.job_show(watch.id)?),
         Request::ManifestList(list) => result(service.manifest_list(&list.machine)?),
         Request::ManifestShow(show) => result(service.manifest_show(show)?),
+        Request::RetentionPlan(plan) => result(service.retention_plan(plan.machine.as_ref())?),
+        Request::PolicyShow(show) => result(service.policy_show(show.machine.as_ref())?),
+        Request::PolicySet(set) => result(service.policy_set(set)?),
+        Request::PointPin(pin) => result(service.point_pin(pin)?),
+        Request::PointUnpin(unpin) => result(service.point_unpin(unpin)?),
         Request::RetentionShow(show) => result(service.retention_show(show.machine.as_ref())?),
     })
 }

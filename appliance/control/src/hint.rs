@@ -2,8 +2,6 @@
 
 use crate::api::{Concern, Health, Machine, Phase, Status};
 
-/// A machine whose newest recovery point is older than this is a concern, in seconds.
-const RPO_SECONDS_MAX: u64 = 900;
 /// A retention volume with less free space than this, in per cent, is a concern.
 const FREE_PERCENT_MIN: u64 = 10;
 
@@ -47,7 +45,7 @@ pub(crate) fn for_machine(machine: &Machine) -> Option<String> {
 
 /// Says what keeps the appliance from being healthy, worst first.
 pub(crate) fn concerns(status: &Status) -> Vec<Concern> {
-    let mut concerns: Vec<_> = status.machines.iter().filter_map(machine_concern).collect();
+    let mut concerns: Vec<_> = status.machines.iter().flat_map(machine_concerns).collect();
     concerns.extend(volume_concern(status));
     concerns.sort_by_key(|concern| concern.health);
     concerns
@@ -63,7 +61,58 @@ pub(crate) fn for_status(status: &Status) -> Option<String> {
     first.into_iter().chain(&status.machines).find_map(|machine| machine.next.clone())
 }
 
-fn machine_concern(machine: &Machine) -> Option<Concern> {
+/// Lists what is wrong with a machine: what it is, how old its points are, and how its history stands.
+fn machine_concerns(machine: &Machine) -> Vec<Concern> {
+    let concern = |(health, what)| Concern { health, machine: Some(machine.name.clone()), what };
+    let found = machine_concern(machine).into_iter().chain(rpo_concern(machine));
+    found.chain(keeping_concerns(machine)).map(concern).collect()
+}
+
+/// Says how old the newest point is, where it is older than wanted: an alarm, if twice as old.
+fn rpo_concern(machine: &Machine) -> Option<(Health, String)> {
+    let (age, most) = (machine.rpo_seconds?, u64::from(machine.keeping.policy.rpo_seconds));
+    if machine.phase != Phase::Protected || most == 0 || age <= most {
+        return None;
+    }
+    let health = if age > 2 * most { Health::Failed } else { Health::Degraded };
+    let [age, most] = [age, most].map(span);
+    Some((health, format!("its newest recovery point is {age} old, the RPO threshold is {most}")))
+}
+
+/// Says how the history falls short of the policy.
+fn keeping_concerns(machine: &Machine) -> Vec<(Health, String)> {
+    let keeping = &machine.keeping;
+    let mut concerns = Vec::new();
+    concerns.extend(keeping.paused.clone().map(|what| (Health::Failed, what)));
+    concerns.extend(keeping.shrunk.clone().map(|what| (Health::Degraded, what)));
+    let (left, wanted) = (keeping.history_left_seconds, u64::from(keeping.policy.window_seconds));
+    if keeping.churn_bytes_per_hour.is_some() && left < wanted {
+        let [left, wanted] = [left, wanted].map(span);
+        concerns.push((
+            Health::Degraded,
+            format!("its history will reach {left} back, the policy wants {wanted}"),
+        ));
+    }
+    let most = u64::from(keeping.policy.application_seconds);
+    if let Some(age) = keeping.application_age_seconds.filter(|age| most > 0 && *age > most) {
+        let [age, most] = [age, most].map(span);
+        let what =
+            format!("its newest application-consistent point is {age} old, wanted is one every {most}");
+        concerns.push((Health::Degraded, what));
+    }
+    concerns
+}
+
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+fn machine_concern(machine: &Machine) -> Option<(Health, String)> {
     let disk_problem = machine.disks.iter().find_map(|disk| disk.problem.as_ref());
     let problem = machine.problem.as_ref().or(disk_problem);
     let (health, what) = match (machine.phase, problem) {
@@ -74,12 +123,9 @@ fn machine_concern(machine: &Machine) -> Option<Concern> {
         (Phase::Seeding | Phase::Protected | Phase::Resyncing, None) if !machine.session.connected => {
             (Health::Degraded, "its source is not connected".to_owned())
         }
-        (Phase::Protected, None) if machine.rpo_seconds.is_some_and(|age| age > RPO_SECONDS_MAX) => {
-            (Health::Degraded, "its newest recovery point is older than 15 minutes".to_owned())
-        }
         _ => return None,
     };
-    Some(Concern { health, machine: Some(machine.name.clone()), what })
+    Some((health, what))
 }
 
 fn volume_concern(status: &Status) -> Option<Concern> {
@@ -97,7 +143,7 @@ mod tests {
     use units::{Generation, Sequence, Timestamp};
 
     use super::*;
-    use crate::api::{Consistency, JobId, Point, Rfc3339, Session, VolumeUse};
+    use crate::api::{Consistency, JobId, Keeping, Point, Policy, Rfc3339, Session, VolumeUse};
 
     fn machine(name: &str, phase: Phase) -> Machine {
         let newest = Point {
@@ -125,6 +171,16 @@ mod tests {
             job: None,
             views: Vec::new(),
             next: None,
+            keeping: Keeping {
+                policy: Policy {
+                    rpo_seconds: 900,
+                    window_seconds: 86_400,
+                    application_seconds: 3600,
+                    ..Policy::default()
+                },
+                history_left_seconds: 86_400,
+                ..Keeping::default()
+            },
         }
     }
 
@@ -163,7 +219,38 @@ mod tests {
             .iter()
             .map(|concern| concern.machine.as_ref().map(|name| name.as_str()))
             .collect();
-        assert_eq!(about, [Some("a"), Some("b"), None]);
+        assert_eq!(about, [Some("a"), Some("b"), Some("b"), None], "b is lost, and its points are old");
+    }
+
+    #[test]
+    fn points_twice_as_old_as_the_threshold_are_an_alarm() {
+        let health = |seconds| status(seconds, vec![machine("a", Phase::Protected)], 500).health;
+        assert_eq!([900, 901, 1800, 1801].map(health), {
+            use Health::{Degraded, Failed, Healthy};
+            [Healthy, Degraded, Degraded, Failed]
+        });
+    }
+
+    #[test]
+    fn a_history_that_falls_short_of_its_policy_is_a_concern() {
+        let with = |change: fn(&mut Keeping)| {
+            let mut machine = machine("a", Phase::Protected);
+            change(&mut machine.keeping);
+            let concerns = status(0, vec![machine], 500).concerns;
+            concerns.into_iter().map(|concern| (concern.health, concern.what)).collect::<Vec<_>>()
+        };
+        assert_eq!(with(|keeping| keeping.history_left_seconds = 3600), [], "nothing is known of its churn");
+        let short = with(|keeping| {
+            keeping.history_left_seconds = 3 * 3600;
+            keeping.churn_bytes_per_hour = Some(1 << 30);
+        });
+        let what = "its history will reach 3 h back, the policy wants 24 h".to_owned();
+        assert_eq!(short, [(Health::Degraded, what)]);
+        let paused = with(|keeping| keeping.paused = Some("it waits".to_owned()));
+        assert_eq!(paused, [(Health::Failed, "it waits".to_owned())]);
+        let late = with(|keeping| keeping.application_age_seconds = Some(3601));
+        assert_eq!(late.len(), 1);
+        assert_eq!(with(|keeping| keeping.application_age_seconds = None), [], "it never gave one");
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use units::MachineName;
 
 use crate::api::{
-    Cancel, Commit, DiskEvents, DiskVerdicts, Disks, Failback, FailbackStarted, Job, JobId, JobStarted, Jobs,
-    Machine, MachineAdd, MachineRemove, MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests,
-    PointList, PointVerify, PointView, Points, Reprotect, Reprotected, Retention, Status, View, Views,
+    Cancel, Commit, DiskEvents, DiskVerdicts, Disks, Expiry, Failback, FailbackStarted, Job, JobId,
+    JobStarted, Jobs, Machine, MachineAdd, MachineRemove, MachineRemoved, Machines, ManifestFile,
+    ManifestShow, Manifests, Pins, PointList, PointPin, PointUnpin, PointVerify, PointView, Points, Policies,
+    PolicyChanged, PolicySet, Reprotect, Reprotected, Retention, Status, View, Views,
 };
 use crate::error::ApiError;
 
@@ -80,4 +81,19 @@ pub trait Service: Send + Sync + 'static {
 
     /// Returns how far back the history of one machine, or of all, reaches.
     fn retention_show(&self, machine: Option<&MachineName>) -> Result<Retention, ApiError>;
+
+    /// Returns what goes of the history of one machine, or of all.
+    fn retention_plan(&self, machine: Option<&MachineName>) -> Result<Expiry, ApiError>;
+
+    /// Returns the policy of one machine, or of all.
+    fn policy_show(&self, machine: Option<&MachineName>) -> Result<Policies, ApiError>;
+
+    /// Changes a policy; durable on return. History that would go by it at once must have been agreed to.
+    fn policy_set(&self, request: PolicySet) -> Result<PolicyChanged, ApiError>;
+
+    /// Keeps a recovery point beyond the policy; durable on return.
+    fn point_pin(&self, request: PointPin) -> Result<Pins, ApiError>;
+
+    /// Keeps a recovery point no longer; durable on return.
+    fn point_unpin(&self, request: PointUnpin) -> Result<Pins, ApiError>;
 }

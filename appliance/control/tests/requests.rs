@@ -4,13 +4,18 @@
 use landfall_control::api::{
     Cancel, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, JobId, JobList,
     JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, PointList,
-    PointVerify, PointView, Reprotect, Request, RetentionShow, StatusShow, ViewClose, ViewList,
+    PointPin, PointUnpin, PointVerify, PointView, PolicyChange, PolicySet, PolicyShow, Reprotect, Request,
+    RetentionPlan, RetentionShow, StatusShow, ViewClose, ViewList, WhenFull,
 };
 use landfall_control::decode_request;
 use units::{MachineName, Sequence};
 
 fn web() -> MachineName {
     "web-01".parse().unwrap()
+}
+
+fn change() -> PolicyChange {
+    PolicyChange { window_seconds: Some(7200), when_full: Some(WhenFull::Thin), ..PolicyChange::default() }
 }
 
 /// Every request with its line. A new kind of request does not compile here until `place` knows it.
@@ -86,6 +91,20 @@ fn all() -> Vec<(Request, &'static str)> {
             .into(),
             r#"{"request":"reprotect","machine":"web-01","disks":[{"path":"/dev/sdc","allow_file":false}],"plan_only":true,"confirm":""}"#,
         ),
+        (RetentionPlan { machine: None }.into(), r#"{"request":"retention_plan","machine":null}"#),
+        (PolicyShow { machine: None }.into(), r#"{"request":"policy_show","machine":null}"#),
+        (
+            PolicySet { machine: Some(web()), change: change(), plan_only: true, expiry_ok: false }.into(),
+            r#"{"request":"policy_set","machine":"web-01","change":{"rpo_seconds":null,"window_seconds":7200,"application_seconds":null,"budget_bytes":null,"when_full":"thin","inherit":false},"plan_only":true,"expiry_ok":false}"#,
+        ),
+        (
+            PointPin { machine: web(), point: sequence, until: None, note: "why".to_owned() }.into(),
+            r#"{"request":"point_pin","machine":"web-01","point":{"sequence":812},"until":null,"note":"why"}"#,
+        ),
+        (
+            PointUnpin { machine: web(), point: sequence }.into(),
+            r#"{"request":"point_unpin","machine":"web-01","point":{"sequence":812}}"#,
+        ),
     ]
 }
 
@@ -114,6 +133,11 @@ fn place(request: &Request) -> usize {
         Request::ViewList(_) => 19,
         Request::ViewClose(_) => 20,
         Request::Reprotect(_) => 21,
+        Request::RetentionPlan(_) => 22,
+        Request::PolicyShow(_) => 23,
+        Request::PolicySet(_) => 24,
+        Request::PointPin(_) => 25,
+        Request::PointUnpin(_) => 26,
     }
 }
 
@@ -121,7 +145,7 @@ fn place(request: &Request) -> usize {
 fn every_request_is_written_and_read_as_it_was() {
     let all = all();
     assert!(all.iter().enumerate().all(|(index, (request, _))| place(request) == index));
-    assert_eq!(all.len(), 22, "every kind is in the list");
+    assert_eq!(all.len(), 27, "every kind is in the list");
     for (request, line) in all {
         assert_eq!(serde_json::to_string(&request).unwrap(), line);
         assert_eq!(decode_request(line.as_bytes()).unwrap(), request);

@@ -1,5 +1,8 @@
 //! What can be typed.
 
+/// Policies, pins and sizes.
+mod keeping;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -8,6 +11,8 @@ use clap_complete::Shell;
 use control::api::JobId;
 use units::{ByteLen, MachineName};
 use wire::Role;
+
+pub(crate) use keeping::{PinArguments, PolicyArguments, PolicyCommand, SizeArguments, WhenFull};
 
 use crate::when::{PointName, When};
 
@@ -114,6 +119,9 @@ pub(crate) enum Command {
     /// How far back history reaches and what it costs
     #[command(subcommand, after_help = "Example:\n  landfall retention show")]
     Retention(RetentionCommand),
+    /// What is kept of each machine
+    #[command(subcommand, after_help = "Example:\n  landfall policy show")]
+    Policy(PolicyCommand),
     /// Certificates; needs no landfalld
     #[command(subcommand, after_help = "Example:\n  landfall pki init --ca /etc/landfall/ca")]
     Pki(PkiCommand),
@@ -283,6 +291,22 @@ pub(crate) enum PointCommand {
         #[arg(value_name = "ID")]
         view: u64,
     },
+    /// Keep a point, however old it grows and however full the volume is
+    #[command(
+        after_help = "POINT is latest, TIME or SEQ. A machine has at most 64 pins. A pin that holds what would go otherwise\n\
+                      makes the source wait when the volume is full.\n\nExamples:\n  \
+                            landfall point pin web-01@812 --note 'before the upgrade'\n  \
+                            landfall point pin 'web-01@10m ago' --for 7d\n  \
+                            landfall point pin web-01@latest --until 2026-12-24T00:00:00Z"
+    )]
+    Pin(PinArguments),
+    /// Keep a pinned point no longer than the others
+    #[command(after_help = "Example:\n  landfall point unpin web-01@812")]
+    Unpin {
+        /// The machine and the point
+        #[arg(value_name = "MACHINE@POINT")]
+        point: PointName,
+    },
     /// Prove a point: compare the source's root of each disk with the one computed here
     #[command(
         after_help = "POINT is latest, TIME or SEQ; without it, the latest. Exits with 1 when roots differ.\n\n\
@@ -410,6 +434,20 @@ pub(crate) enum JobCommand {
 /// What can be done with the history.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RetentionCommand {
+    /// Show what goes of the history now, and why; changes nothing
+    #[command(
+        after_help = "Examples:\n  landfall retention expire --plan\n  landfall retention expire web-01 --plan"
+    )]
+    Expire {
+        /// Only this machine
+        machine: Option<MachineName>,
+        /// Show the plan: what goes, goes by itself
+        #[arg(long, required = true)]
+        plan: bool,
+    },
+    /// Compute how large a retention volume must be, or how far back one reaches; needs no landfalld
+    #[command(after_help = crate::commands::SIZE_EXAMPLES)]
+    Size(SizeArguments),
     /// Show the retention volume, and window and size of each machine's history
     #[command(after_help = "Examples:\n  landfall retention show\n  landfall retention show web-01")]
     Show {

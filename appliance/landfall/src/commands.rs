@@ -9,10 +9,13 @@ mod job;
 mod machine;
 mod manifest;
 mod manifest_check;
+mod pin;
 mod pki;
 mod point;
+mod policy;
 mod reprotect;
 mod retention;
+mod size;
 mod status;
 mod view;
 
@@ -25,9 +28,11 @@ use units::Timestamp;
 
 use crate::arguments::{
     Arguments, Command, DiskCommand, JobCommand, MachineCommand, ManifestCommand, PointCommand,
-    RetentionCommand,
+    PolicyCommand, RetentionCommand,
 };
 use crate::screen::{Ending, Screen};
+
+pub(crate) use size::EXAMPLES as SIZE_EXAMPLES;
 
 /// What every command that asks `landfalld` needs.
 pub(crate) struct Context<'a> {
@@ -70,6 +75,8 @@ pub(crate) fn run(arguments: Arguments, screen: &Screen) -> Result<Ending, Error
         Command::Point(PointCommand::View(wanted)) => view::open(&context, wanted),
         Command::Point(PointCommand::Views) => view::list(&context),
         Command::Point(PointCommand::Close { view }) => view::close(&context, view),
+        Command::Point(PointCommand::Pin(wanted)) => pin::pin(&context, wanted),
+        Command::Point(PointCommand::Unpin { point }) => pin::unpin(&context, point),
         Command::Point(PointCommand::Verify { point, no_wait }) => point::verify(&context, point, no_wait),
         Command::Failback(failback) => failback::start(&context, failback),
         Command::Commit(confirmed) => failback::commit(&context, confirmed),
@@ -83,6 +90,10 @@ pub(crate) fn run(arguments: Arguments, screen: &Screen) -> Result<Ending, Error
         Command::Job(JobCommand::List) => job::list(&context),
         Command::Job(JobCommand::Watch { job }) => job::watch(&context, job),
         Command::Retention(RetentionCommand::Show { machine }) => retention::show(&context, machine),
+        Command::Retention(RetentionCommand::Expire { machine, .. }) => policy::expire(&context, machine),
+        Command::Retention(RetentionCommand::Size(wanted)) => size::show(screen, &wanted),
+        Command::Policy(PolicyCommand::Show { machine }) => policy::show(&context, machine),
+        Command::Policy(PolicyCommand::Set(wanted)) => policy::set(&context, wanted),
         Command::Pki(command) => pki::run(screen, command),
         Command::Explain { code } => explain::explain(screen, code.as_deref()),
         Command::Completions { shell } => explain::completions(screen, shell),

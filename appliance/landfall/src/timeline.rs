@@ -1,10 +1,11 @@
 //! Recovery points drawn as one line of text.
 
-use control::api::{Consistency, Point, Points};
+use control::api::{Consistency, GapKind, Point, Points};
 use units::Timestamp;
 
 /// What the marks mean, in one line.
-pub(crate) const LEGEND: &str = "| crash  A application  ~ fuzzy  T the target disks";
+pub(crate) const LEGEND: &str =
+    "| crash  A application  ~ fuzzy  P pinned  T target disks  _ silent  = thinned";
 
 /// Draws `points` on a line of `width` cells, oldest to newest: `··|··A··|··T`. Where several fall into one cell, the best
 /// shows; `T` shows above all.
@@ -21,28 +22,31 @@ pub(crate) fn draw(points: &Points, width: usize) -> String {
             .checked_div(whole)
             .map_or(last, |at| usize::try_from(at).unwrap_or(last).min(last))
     };
+    for gap in &points.gaps {
+        let line = match gap.kind {
+            GapKind::Silent => '_',
+            GapKind::Thinned => '=',
+        };
+        // Only what lies between the points; a gap that goes on shows at the end of the line.
+        let (from, to) = (cell(gap.from.0.max(oldest.time.0)), cell(gap.to.0));
+        cells[(from + 1).min(to)..to].fill(line);
+    }
     for point in &points.points {
         let (at, mark) = (cell(point.time.0), mark(point));
         if rank(mark) > rank(cells[at]) {
             cells[at] = mark;
         }
     }
+    for pin in &points.pins {
+        let shown = (oldest.time..=newest.time).contains(&pin.point.time);
+        if shown {
+            cells[cell(pin.point.time.0)] = 'P';
+        }
+    }
     if let Some(stands) = points.points.iter().rev().find(|point| point.sequence <= points.at) {
         cells[cell(stands.time.0)] = 'T';
     }
     cells.into_iter().collect()
-}
-
-/// Returns, for each point but the first, the seconds without a point before it, where that is a gap: more than three times the
-/// usual distance, and a minute at least.
-pub(crate) fn gaps(points: &[Point]) -> Vec<Option<u64>> {
-    let seconds = |pair: &[Point]| pair[1].time.0.since(pair[0].time.0).as_secs();
-    let mut sorted: Vec<_> = points.windows(2).map(seconds).collect();
-    sorted.sort_unstable();
-    let usual = sorted.get(sorted.len() / 2).copied().unwrap_or(0);
-    let limit = usual.saturating_mul(3).max(60);
-    let found = points.windows(2).map(|pair| Some(seconds(pair)).filter(|distance| *distance > limit));
-    points.first().map(|_| None).into_iter().chain(found).collect()
 }
 
 fn mark(point: &Point) -> char {
@@ -64,7 +68,7 @@ fn rank(mark: char) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use control::api::Rfc3339;
+    use control::api::{Gap, Pin, Rfc3339};
     use units::Sequence;
 
     use super::*;
@@ -84,6 +88,8 @@ mod tests {
             at: Sequence(at),
             points: list.iter().enumerate().map(point).collect(),
             resync: None,
+            gaps: Vec::new(),
+            pins: Vec::new(),
         }
     }
 
@@ -106,10 +112,15 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_is_told_from_the_usual_distance() {
+    fn silence_what_was_thinned_and_pins_show_on_the_line() {
         use Consistency::Crash;
-        let regular = [(0, Crash), (300, Crash), (600, Crash), (2400, Crash), (2700, Crash)];
-        assert_eq!(gaps(&points(0, &regular).points), [None, None, None, Some(1800), None]);
-        assert!(gaps(&[]).is_empty());
+        let mut all = points(0, &[(0, Crash), (20, Crash), (60, Crash), (100, Crash)]);
+        let gap =
+            |from: usize, to: usize, kind| Gap { from: all.points[from].time, to: all.points[to].time, kind };
+        let gaps = vec![gap(0, 1, GapKind::Thinned), gap(2, 3, GapKind::Silent)];
+        let pins = vec![Pin { point: all.points[1].clone(), until: None, note: String::new() }];
+        (all.gaps, all.pins) = (gaps, pins);
+        assert_eq!(draw(&all, 11), "|=P···|___|");
+        assert_eq!(draw(&all, 3).chars().count(), 3);
     }
 }

@@ -6,10 +6,11 @@ use std::time::SystemTime;
 
 use blockdev::FilePolicy;
 use control::api::{
-    Cancel, Commit, Concern, Content, ContentOrigin, DiskEvents, DiskVerdicts, Disks, Failback, FailbackPlan,
-    FailbackStarted, FailbackTo, Health, Job, JobId, JobStarted, Jobs, Machine, MachineAdd, MachineRemove,
-    MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, PlanDisk, PointList, PointVerify,
-    PointView, Points, Reprotect, Reprotected, Retention, Status, View, VolumeUse,
+    Cancel, Commit, Concern, Content, ContentOrigin, DiskEvents, DiskVerdicts, Disks, Expiry, Failback,
+    FailbackPlan, FailbackStarted, FailbackTo, Health, Job, JobId, JobStarted, Jobs, Machine, MachineAdd,
+    MachineRemove, MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, Pins, PlanDisk,
+    PointList, PointPin, PointUnpin, PointVerify, PointView, Points, Policies, PolicyChanged, PolicySet,
+    Reprotect, Reprotected, Retention, Status, View, VolumeUse,
 };
 use control::{ApiError, Code, Service};
 use retention::{Log, Piece, RewindPlan};
@@ -19,7 +20,7 @@ use units::{ByteLen, DiskIndex, MachineId, MachineName, Sequence, Timestamp};
 use crate::failure::api_error;
 use crate::random::random_bytes;
 use crate::views::{Views, Wanted};
-use crate::{notary, report, reprotect};
+use crate::{keeping, notary, report, reprotect};
 
 /// The service of one master target.
 pub(crate) struct Answers {
@@ -53,15 +54,30 @@ impl Answers {
     }
 
     fn machines(&self) -> Vec<Machine> {
-        let (jobs, now) = (self.jobs(), now());
-        let describe = |machine: &Arc<target::Machine>| {
-            report::machine(machine, &jobs, self.views.of(&machine.name), now)
-        };
-        self.node.machines().iter().map(describe).collect()
+        let jobs = self.jobs();
+        self.node.machines().iter().map(|machine| self.describe_with(machine, &jobs)).collect()
     }
 
     fn describe(&self, machine: &target::Machine) -> Machine {
-        report::machine(machine, &self.jobs(), self.views.of(&machine.name), now())
+        self.describe_with(machine, &self.jobs())
+    }
+
+    fn describe_with(&self, machine: &target::Machine, jobs: &[Job]) -> Machine {
+        let (views, forecast) = (self.views.of(&machine.name), self.forecast(machine));
+        report::machine(machine, jobs, views, forecast, now())
+    }
+
+    /// Says how far back a machine's history will reach. A volume that can't be asked has no free space.
+    fn forecast(&self, machine: &target::Machine) -> target::Forecast {
+        let free = self.node.usage().map_or(ByteLen::ZERO, |usage| usage.free);
+        self.node.forecast(machine, free)
+    }
+
+    fn some_machines(&self, name: Option<&MachineName>) -> Result<Vec<Arc<target::Machine>>, ApiError> {
+        match name {
+            Some(name) => Ok(vec![self.machine(name)?]),
+            None => Ok(self.node.machines()),
+        }
     }
 
     fn machine(&self, name: &MachineName) -> Result<Arc<target::Machine>, ApiError> {
@@ -193,7 +209,8 @@ impl Service for Answers {
             _ => state.applied,
         };
         let resync = report::resync(&state, now());
-        Ok(Points { machine: request.machine, time: now().into(), total, at, points, resync })
+        let (gaps, pins) = (report::gaps(&state, now()), keeping::pins(&state));
+        Ok(Points { machine: request.machine, time: now().into(), total, at, points, resync, gaps, pins })
     }
 
     fn failback(&self, request: Failback) -> Result<FailbackStarted, ApiError> {
@@ -273,12 +290,36 @@ impl Service for Answers {
     }
 
     fn retention_show(&self, machine: Option<&MachineName>) -> Result<Retention, ApiError> {
-        let machines = match machine {
-            Some(name) => vec![self.machine(name)?],
-            None => self.node.machines(),
-        };
-        let machines = machines.iter().map(|machine| report::history(machine)).collect();
+        let machines = self.some_machines(machine)?;
+        let history =
+            |machine: &Arc<target::Machine>| report::history(machine, self.forecast(machine), now());
+        let machines = machines.iter().map(history).collect();
         Ok(Retention { time: now().into(), volume: self.volume()?, machines })
+    }
+
+    fn retention_plan(&self, machine: Option<&MachineName>) -> Result<Expiry, ApiError> {
+        keeping::expiry(&self.node, &self.some_machines(machine)?, now())
+    }
+
+    fn policy_show(&self, machine: Option<&MachineName>) -> Result<Policies, ApiError> {
+        Ok(keeping::policies(&self.node, &self.some_machines(machine)?, now()))
+    }
+
+    fn policy_set(&self, request: PolicySet) -> Result<PolicyChanged, ApiError> {
+        keeping::set(&self.node, request)
+    }
+
+    fn point_pin(&self, request: PointPin) -> Result<Pins, ApiError> {
+        let sequence = self.find(&request.machine, request.point, wire::Consistency::Fuzzy)?;
+        keeping::pin(&self.node, request, sequence, now())
+    }
+
+    fn point_unpin(&self, request: PointUnpin) -> Result<Pins, ApiError> {
+        let sequence = match request.point {
+            FailbackTo::Sequence(sequence) => sequence,
+            point => self.find(&request.machine, point, wire::Consistency::Fuzzy)?,
+        };
+        keeping::unpin(&self.node, request, sequence, now())
     }
 }
 

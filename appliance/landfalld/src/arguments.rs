@@ -27,10 +27,10 @@ pub(crate) struct Arguments {
     /// Control socket for `landfall`
     #[arg(long, value_name = "PATH", default_value = "/run/landfall/control.sock")]
     pub(crate) socket: PathBuf,
-    /// How far back recovery points reach
+    /// How far back recovery points reach, on a new volume; later `landfall policy set --default` says it
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = units::parse_span)]
     keep: Duration,
-    /// Most bytes of history of one machine; the oldest goes first
+    /// Most bytes of history of one machine, on a new volume; later `landfall policy set --default` says it
     #[arg(long, value_name = "SIZE", default_value = "1PiB")]
     keep_bytes: ByteLen,
     /// Age at which an epoch ends

@@ -42,6 +42,8 @@ fn code_of(error: &TargetError) -> Code {
         TargetError::TimeOutside { .. } | TargetError::SequenceOutside { .. } => Code::PointOutsideWindow,
         TargetError::Inconsistent { .. } => Code::PointInconsistent,
         TargetError::Replica { source, .. } => code_of_replica(source),
+        TargetError::Policy(_) => Code::PolicyValue,
+        TargetError::Pin { .. } => Code::PinRefused,
         TargetError::Stopping => Code::Stopping,
     }
 }
@@ -49,6 +51,7 @@ fn code_of(error: &TargetError) -> Code {
 pub(crate) fn code_of_replica(error: &ReplicaError) -> Code {
     match (error, error.kind()) {
         (ReplicaError::Device(source), _) => code_of_device(source),
+        (ReplicaError::Plan(retention::PlanError::Thinned { .. }), _) => Code::PointThinned,
         (_, FailureKind::Damaged) => Code::HistoryDamaged,
         (_, FailureKind::Full) => Code::VolumeFull,
         (_, FailureKind::Refused) => Code::PointOutsideWindow,

@@ -6,6 +6,7 @@ mod arguments;
 mod disk_answers;
 mod disks;
 mod failure;
+mod keeping;
 mod notary;
 mod random;
 mod report;

@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use control::api::{
-    Consistency, DiskProof, Epoch, History, Job, JobId, JobKind, JobOutcome, JobState, Machine, MachineDisk,
-    Phase, Point, Resync, Rfc3339, Session,
+    Consistency, DiskProof, Epoch, Gap, GapKind, History, Job, JobId, JobKind, JobOutcome, JobState, Machine,
+    MachineDisk, Phase, Point, Resync, Rfc3339, Session,
 };
 use control::{ApiError, ErrorReply};
 use retention::Lifecycle;
@@ -12,9 +12,16 @@ use target::replica::{FailureKind, State};
 use units::{DiskIndex, Sequence, Timestamp};
 
 use crate::failure::code_of_replica;
+use crate::keeping;
 
 /// Describes a machine.
-pub(crate) fn machine(machine: &target::Machine, jobs: &[Job], views: Vec<u64>, now: Timestamp) -> Machine {
+pub(crate) fn machine(
+    machine: &target::Machine,
+    jobs: &[Job],
+    views: Vec<u64>,
+    forecast: target::Forecast,
+    now: Timestamp,
+) -> Machine {
     let session = machine.session().map(session).unwrap_or_default();
     let running = |job: &&Job| job.machine == machine.name && job.state == JobState::Running;
     let job = jobs.iter().find(running).map(|job| job.id);
@@ -45,6 +52,7 @@ pub(crate) fn machine(machine: &target::Machine, jobs: &[Job], views: Vec<u64>, 
         job,
         views,
         next: None,
+        keeping: keeping::keeping(&state, forecast, now),
     }
     .derived(now)
 }
@@ -135,6 +143,24 @@ pub(crate) fn point(point: &retention::Point) -> Point {
     }
 }
 
+/// Lists the spans without points.
+pub(crate) fn gaps(state: &State, now: Timestamp) -> Vec<Gap> {
+    let thinned = |sequence| {
+        let ended =
+            |info: &&target::replica::EpochInfo| info.thinned && (info.first..=info.last).contains(&sequence);
+        state.epochs.iter().any(|info| ended(&info))
+    };
+    let gap = |gap: retention::Gap| Gap {
+        from: gap.from.into(),
+        to: gap.to.into(),
+        kind: match gap.kind {
+            retention::GapKind::Silent => GapKind::Silent,
+            retention::GapKind::Thinned => GapKind::Thinned,
+        },
+    };
+    state.timeline.gaps(state.policy().rpo(), now, thinned).into_iter().map(gap).collect()
+}
+
 /// Describes a sequence as a point, even where it is none: then it is as good as fuzzy, and as old as the point before it.
 pub(crate) fn named(state: &State, sequence: Sequence) -> Point {
     if let Some(found) = state.timeline.get(sequence) {
@@ -222,7 +248,7 @@ fn proofs(job: &target::Job, machine: Option<&target::Machine>) -> Vec<DiskProof
 }
 
 /// Describes how far back a machine's history reaches.
-pub(crate) fn history(machine: &target::Machine) -> History {
+pub(crate) fn history(machine: &target::Machine, forecast: target::Forecast, now: Timestamp) -> History {
     let state = machine.shared.lock();
     let policy = state.policy();
     let (oldest, newest) = (state.timeline.points().next(), state.timeline.points().next_back());
@@ -237,6 +263,7 @@ pub(crate) fn history(machine: &target::Machine) -> History {
             .find(|point| point.sequence >= info.first)
             .map(|point| point.time.into()),
         sealed: info.sealed,
+        thinned: info.thinned,
         redo_bytes: info.redo.0,
         undo_bytes: info.undo.0,
     };
@@ -248,6 +275,7 @@ pub(crate) fn history(machine: &target::Machine) -> History {
         keep_seconds: policy.window_seconds.into(),
         keep_bytes: (policy.budget.0 < 1 << 50).then_some(policy.budget.0),
         bytes: state.journal_len().0,
+        keeping: keeping::keeping(&state, forecast, now),
         epochs: state.epochs.iter().map(epoch).collect(),
     }
 }

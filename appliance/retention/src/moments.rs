@@ -94,6 +94,11 @@ impl Moments {
         self.0.retain(|moment| !(first..last).contains(&moment.last));
     }
 
+    /// Returns the oldest.
+    pub fn first(&self) -> Option<Moment> {
+        self.0.front().copied()
+    }
+
     /// Returns how many seconds are told apart.
     pub fn count(&self) -> usize {
         self.0.len()

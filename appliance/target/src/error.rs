@@ -172,6 +172,19 @@ pub enum TargetError {
         /// The newest point.
         newest: Timestamp,
     },
+    /// A policy has a value out of bounds.
+    #[error("the policy is not changed")]
+    Policy(#[source] retention::PolicyError),
+    /// A pin can't be made or taken away.
+    #[error("point {sequence} of {name} can't be pinned or unpinned: {why}")]
+    Pin {
+        /// The machine.
+        name: MachineName,
+        /// The point.
+        sequence: Sequence,
+        /// Why.
+        why: &'static str,
+    },
     /// The sequence is not in the history.
     #[error("{name} has no sequence {sequence}; the history reaches from {oldest} to {newest}")]
     SequenceOutside {

@@ -25,6 +25,8 @@ mod failback;
 mod generation;
 /// Long work that operators started.
 mod job;
+/// What operators want kept.
+mod keeping;
 /// One machine, and who speaks for it.
 mod machine;
 /// The server.
@@ -60,6 +62,7 @@ pub use error::TargetError;
 pub use failback::{Notary, Proof};
 pub use generation::next_generation;
 pub use job::{Job, JobKind};
+pub use keeping::Forecast;
 pub use machine::{Machine, SessionReport};
 pub use node::{MasterTarget, NodeConfig};
 pub use operations::{DiskOffer, Found, PointName};

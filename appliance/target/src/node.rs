@@ -11,7 +11,7 @@ use blockdev::{
     start_background_reader,
 };
 use link::{Acceptor, Limits};
-use retention::HeadDisk;
+use retention::{HeadDisk, Policy};
 use units::{ByteLen, MachineId, MachineName};
 
 use crate::door::{Door, serve};
@@ -67,6 +67,8 @@ pub struct MasterTarget {
     pub(crate) workers: Vec<Thread<WorkOrder>>,
     pools: Vec<PagePool>,
     budget: ResidentBudget,
+    /// The policy of machines that have none of their own.
+    pub(crate) defaults: Mutex<Policy>,
     stopping: AtomicBool,
     /// Reads for views; started with the first.
     background: Mutex<Option<Arc<dyn BackgroundReader>>>,
@@ -83,7 +85,7 @@ impl MasterTarget {
     pub fn open(directory: &Path, config: NodeConfig, new: &NewVolume) -> Result<Arc<Self>, TargetError> {
         check_directory(directory)?;
         let volume = DirVolume::open(directory)?;
-        claim_volume(&volume, config.engine, Claim::Serve(&config.name), new)?;
+        let superblock = claim_volume(&volume, config.engine, Claim::Serve(&config.name), new)?;
         let system = |source| TargetError::System { what: "a thread", source };
         let choice = config.engine;
         let commit_pool = PagePool::new(COMMIT_BUFFERS, BUFFER_LEN);
@@ -98,6 +100,7 @@ impl MasterTarget {
         let node = Self {
             volume,
             budget: ResidentBudget::new(config.resident),
+            defaults: Mutex::new(superblock.defaults),
             config,
             machines: RwLock::default(),
             jobs: Jobs::default(),
@@ -199,7 +202,7 @@ impl MasterTarget {
     pub(crate) fn setup(&self, worker: usize) -> Setup<DirVolume> {
         Setup {
             volume: self.volume.clone(),
-            limits: self.config.replica,
+            limits: ReplicaLimits { retention: *lock(&self.defaults), ..self.config.replica },
             pool: self.pools[worker].clone(),
             budget: self.budget.clone(),
             committer: self.committer.bell.clone(),

@@ -41,7 +41,8 @@ pub struct DiskOffer {
 pub enum PointName {
     /// The newest consistent one.
     Latest,
-    /// The newest consistent one at or before this time.
+    /// The newest consistent one at or before this time; or, where an inconsistent one will do, exactly the last sequence at or
+    /// before it, to the second.
     Time(Timestamp),
     /// Exactly this sequence.
     Sequence(Sequence),
@@ -185,6 +186,12 @@ impl MasterTarget {
         let found = match point {
             PointName::Latest => state.timeline.latest(floor).ok_or_else(none)?,
             PointName::Time(time) => {
+                if floor == Consistency::Fuzzy
+                    && let Some(sequence) = state.moments.at(time).filter(|_| time <= now())
+                {
+                    // Any second can be named, where an inconsistent one will do.
+                    return Ok(Found { sequence, point: state.timeline.get(sequence).cloned() });
+                }
                 let first = state.timeline.points().next().ok_or_else(none)?;
                 let last = state.timeline.points().next_back().ok_or_else(none)?;
                 let outside = TargetError::TimeOutside {
@@ -203,6 +210,9 @@ impl MasterTarget {
                         oldest,
                         newest,
                     });
+                }
+                if let Some(source) = state.thinned_at(sequence) {
+                    return Err(TargetError::Replica { name: name.clone(), source: source.into() });
                 }
                 let found = state.timeline.get(sequence).cloned();
                 return check_consistency(name, sequence, found, floor);

@@ -98,6 +98,20 @@ pub fn claim_volume(
     }
 }
 
+/// Changes the policy of machines that have none of their own; durable on return. Errors: the volume does not say what it is.
+pub(crate) fn set_defaults(
+    volume: &DirVolume,
+    choice: EngineChoice,
+    defaults: Policy,
+) -> Result<(), TargetError> {
+    let set = with_file(volume, choice, |engine, file| {
+        file.update(engine, |record| record.defaults = defaults).map_err(TargetError::Superblock)
+    })?;
+    let lost = DecodeError::Short { found: 0, needed: 1 };
+    let (file, at) = (PATH.to_owned(), units::ByteOffset(0));
+    set.ok_or(TargetError::Superblock(ReplicaError::Damaged { file, at, cause: lost }))
+}
+
 fn make(
     volume: &DirVolume,
     choice: EngineChoice,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use units::{DiskIndex, Generation, MachineName, Sequence, Timestamp};
 
-use super::{JobId, Point, Resync, Rfc3339};
+use super::{JobId, Keeping, Point, Resync, Rfc3339};
 
 /// Where a machine is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -66,6 +66,9 @@ pub struct Machine {
     pub views: Vec<u64>,
     /// What to do next, for people; absent when there is nothing to do.
     pub next: Option<String>,
+    /// What is wanted of its history, and how that stands.
+    #[serde(default)]
+    pub keeping: Keeping,
 }
 
 /// One target disk of a machine.

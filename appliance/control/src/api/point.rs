@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use units::{MachineName, Sequence};
 
-use super::{Resync, Rfc3339};
+use super::{Pin, Resync, Rfc3339};
 
 /// How far a recovery point can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,4 +48,31 @@ pub struct Points {
     /// The resync under way: since it began there is no consistent point.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resync: Option<Resync>,
+    /// The spans without points, oldest first.
+    #[serde(default)]
+    pub gaps: Vec<Gap>,
+    /// The points that are kept beyond the policy.
+    #[serde(default)]
+    pub pins: Vec<Pin>,
+}
+
+/// A span without recovery points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// The point before it.
+    pub from: Rfc3339,
+    /// The point behind it, or the time of the answer.
+    pub to: Rfc3339,
+    /// Why.
+    pub kind: GapKind,
+}
+
+/// Why a span has no recovery points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapKind {
+    /// The source gave none for longer than the RPO threshold.
+    Silent,
+    /// They were given up for want of room.
+    Thinned,
 }

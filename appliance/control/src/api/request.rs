@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use units::{MachineName, Sequence};
 
 use super::{
-    DiskEvents, DiskVerdicts, Disks, FailbackStarted, Job, JobId, JobStarted, Jobs, Machine, MachineRemoved,
-    Machines, ManifestFile, Manifests, Points, Reprotected, Retention, Rfc3339, Status, View, Views,
+    DiskEvents, DiskVerdicts, Disks, Expiry, FailbackStarted, Job, JobId, JobStarted, Jobs, Machine,
+    MachineRemoved, Machines, ManifestFile, Manifests, Pins, Points, Policies, PolicyChange, PolicyChanged,
+    Reprotected, Retention, Rfc3339, Status, View, Views,
 };
 
 /// A kind of request and what answers it.
@@ -193,6 +194,52 @@ requests! {
         #[serde(default)]
         machine: Option<MachineName>,
     } -> Retention;
+    /// Asks what goes of the history now, and what stays though it should go.
+    RetentionPlan {
+        /// One machine; all when absent.
+        #[serde(default)]
+        machine: Option<MachineName>,
+    } -> Expiry;
+    /// Asks for the policies.
+    PolicyShow {
+        /// One machine; all when absent.
+        #[serde(default)]
+        machine: Option<MachineName>,
+    } -> Policies;
+    /// Changes a policy, or says what would go by it.
+    PolicySet {
+        /// The machine; the default when absent.
+        #[serde(default)]
+        machine: Option<MachineName>,
+        /// What is to change.
+        change: PolicyChange,
+        /// Only say what would go: change nothing.
+        #[serde(default)]
+        plan_only: bool,
+        /// History may go at once by it.
+        #[serde(default)]
+        expiry_ok: bool,
+    } -> PolicyChanged;
+    /// Keeps a recovery point beyond the policy, or changes how long.
+    PointPin {
+        /// Which machine.
+        machine: MachineName,
+        /// Which point.
+        point: FailbackTo,
+        /// Until when; for ever when absent.
+        #[serde(default)]
+        until: Option<Rfc3339>,
+        /// Why, for people; at most 128 bytes.
+        #[serde(default)]
+        note: String,
+    } -> Pins;
+    /// Keeps a recovery point no longer.
+    PointUnpin {
+        /// Which machine.
+        machine: MachineName,
+        /// Which point.
+        point: FailbackTo,
+    } -> Pins;
 }
 
 /// A target disk that is offered.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use units::{EpochNumber, MachineName, Sequence};
 
-use super::{Point, Rfc3339, VolumeUse};
+use super::{Keeping, Point, Rfc3339, VolumeUse};
 
 /// One epoch of a machine's journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct Epoch {
     pub started: Option<Rfc3339>,
     /// No more is added to it.
     pub sealed: bool,
+    /// It has lost its ordered writes: only its start and its end can be had.
+    #[serde(default)]
+    pub thinned: bool,
     /// Bytes of ordered writes.
     pub redo_bytes: u64,
     /// Bytes of before-images.
@@ -41,6 +44,9 @@ pub struct History {
     pub keep_bytes: Option<u64>,
     /// Bytes of the whole journal.
     pub bytes: u64,
+    /// What is wanted of it, and how that stands.
+    #[serde(default)]
+    pub keeping: Keeping,
     /// The epochs, oldest first.
     pub epochs: Vec<Epoch>,
 }

@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use landfall_control::api::{
-    Cancel, Commit, DiskEvents, DiskVerdicts, Disks, Failback, FailbackStarted, Job, JobId, JobKind,
+    Cancel, Commit, DiskEvents, DiskVerdicts, Disks, Expiry, Failback, FailbackStarted, Job, JobId, JobKind,
     JobOutcome, JobStarted, JobState, Jobs, Machine, MachineAdd, MachineRemove, MachineRemoved, Machines,
-    ManifestFile, ManifestShow, Manifests, PointList, PointVerify, PointView, Points, Reprotect, Reprotected,
-    Retention, Rfc3339, Status, View, Views,
+    ManifestFile, ManifestShow, Manifests, Pins, PointList, PointPin, PointUnpin, PointVerify, PointView,
+    Points, Policies, PolicyChanged, PolicySet, Reprotect, Reprotected, Retention, Rfc3339, Status, View,
+    Views,
 };
 use landfall_control::{ApiError, Code, Service};
 use units::{MachineName, Timestamp};
@@ -134,6 +135,26 @@ impl Service for Fake {
     }
 
     fn retention_show(&self, _: Option<&MachineName>) -> Result<Retention, ApiError> {
+        Err(unknown())
+    }
+
+    fn retention_plan(&self, _: Option<&MachineName>) -> Result<Expiry, ApiError> {
+        Err(unknown())
+    }
+
+    fn policy_show(&self, _: Option<&MachineName>) -> Result<Policies, ApiError> {
+        Err(unknown())
+    }
+
+    fn policy_set(&self, _: PolicySet) -> Result<PolicyChanged, ApiError> {
+        Err(unknown())
+    }
+
+    fn point_pin(&self, _: PointPin) -> Result<Pins, ApiError> {
+        Err(unknown())
+    }
+
+    fn point_unpin(&self, _: PointUnpin) -> Result<Pins, ApiError> {
         Err(unknown())
     }
 }

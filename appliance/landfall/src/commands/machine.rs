@@ -75,6 +75,7 @@ pub(super) fn table(machines: &[Machine]) -> Table {
         Text("PHASE"),
         Number("RPO"),
         Number("WINDOW"),
+        Number("HISTORY LEFT"),
         Number("DURABLE"),
         Number("LAG"),
         Text("SOURCE"),
@@ -86,6 +87,7 @@ pub(super) fn table(machines: &[Machine]) -> Table {
             phase(machine),
             machine.rpo_seconds.map(span).unwrap_or_default().into(),
             window(machine).map(span).unwrap_or_default().into(),
+            history_left(machine).into(),
             format!("#{}", machine.durable).into(),
             ByteLen(machine.lag_bytes).to_string().into(),
             source(&machine.session),
@@ -109,6 +111,7 @@ pub(super) fn sheet(machine: &Machine, paint: Paint) -> String {
         ("oldest point", point(&machine.oldest)),
         ("newest point", point(&machine.newest)),
         ("RPO", rpo),
+        ("history", history(machine)),
         ("source", session(&machine.session)),
     ];
     lines.extend(machine.problem.as_ref().map(|problem| ("problem", harmless(problem))));
@@ -157,6 +160,21 @@ fn disks(disks: &[MachineDisk]) -> Table {
         ]);
     }
     table
+}
+
+/// Writes how far back the history reaches, will reach, and should.
+fn history(machine: &Machine) -> String {
+    let keeping = &machine.keeping;
+    let wanted = span(keeping.policy.window_seconds.into());
+    let now = window(machine).map_or_else(|| "-".to_owned(), span);
+    match keeping.churn_bytes_per_hour {
+        Some(churn) => format!("{now} of {wanted}; {} at {} an hour", history_left(machine), ByteLen(churn)),
+        None => format!("{now} of {wanted}"),
+    }
+}
+
+fn history_left(machine: &Machine) -> String {
+    machine.newest.as_ref().map(|_| span(machine.keeping.history_left_seconds)).unwrap_or_default()
 }
 
 fn window(machine: &Machine) -> Option<u64> {

@@ -1,7 +1,7 @@
 //! `landfall point list|verify`
 
 use control::ErrorReply;
-use control::api::{Consistency, FailbackTo, Point, PointList, PointVerify, Points, Rfc3339};
+use control::api::{Consistency, FailbackTo, Gap, GapKind, Point, PointList, PointVerify, Points, Rfc3339};
 use units::MachineName;
 
 use super::{Context, now, reprotect};
@@ -12,8 +12,9 @@ use crate::table::{Cell, Column, Table};
 use crate::timeline;
 use crate::when::{PointName, When};
 
-/// Cells of the timeline.
+/// Cells of the timeline where nobody looks, and its bounds on a terminal.
 const LINE_CELLS: usize = 72;
+const CELLS: std::ops::RangeInclusive<usize> = 56..=160;
 /// Rows a person is shown unless more are asked for.
 const ROWS_MAX: usize = 40;
 
@@ -69,9 +70,15 @@ fn render(points: &Points, rows_max: usize, paint: Paint) -> String {
     let of = if listed < points.total { format!(" of {}", points.total) } else { String::new() };
     let window = span(newest.time.0.since(oldest.time.0).as_secs());
     let mut text = format!("{}: {}{of} in {window}\n\n", points.machine, count(listed, "recovery point"));
-    text += &format!("  {}\n", timeline::draw(points, LINE_CELLS));
-    let room = LINE_CELLS.saturating_sub(oldest.time.to_string().chars().count());
+    let cells = line_cells();
+    text += &format!("  {}\n", timeline::draw(points, cells));
+    let room = cells.saturating_sub(oldest.time.to_string().chars().count());
     text += &format!("  {}{:>room$}\n  {}\n\n", oldest.time, newest.time.to_string(), timeline::LEGEND);
+    if let Some(now) = points.gaps.last().filter(|gap| gap.kind == GapKind::Silent && gap.to == points.time) {
+        let since = span(now.to.0.since(now.from.0).as_secs());
+        text += &paint.tone(Tone::Warn, &format!("no point for {since}: the source is silent"));
+        text += "\n\n";
+    }
     let hidden = points.points.len().saturating_sub(rows_max);
     if hidden > 0 {
         text += &format!("{} not shown; --limit {listed} shows all\n", count(hidden as u64, "older point"));
@@ -87,6 +94,12 @@ fn resync(points: &Points) -> String {
     })
 }
 
+/// Returns how wide the line may be: as the terminal, less the margin.
+fn line_cells() -> usize {
+    let columns = rustix::termios::tcgetwinsize(std::io::stdout()).map_or(0, |size| usize::from(size.ws_col));
+    if columns == 0 { LINE_CELLS } else { columns.saturating_sub(4).clamp(*CELLS.start(), *CELLS.end()) }
+}
+
 fn table(points: &Points, hidden: usize) -> Table {
     use Column::{Number, Text};
     let mut table = Table::new([
@@ -96,26 +109,28 @@ fn table(points: &Points, hidden: usize) -> Table {
         Text("CONSISTENCY"),
         Text("ROOTS"),
         Text("LABEL"),
+        Text("PINNED"),
     ]);
-    let gaps = timeline::gaps(&points.points);
-    for (point, gap) in points.points.iter().zip(gaps).skip(hidden) {
-        if let Some(seconds) = gap {
-            let none = Cell::toned(Tone::Warn, format!("(no point for {})", span(seconds)));
-            table.row([
-                Cell::default(),
-                none,
-                Cell::default(),
-                Cell::default(),
-                Cell::default(),
-                Cell::default(),
-            ]);
+    for point in points.points.iter().skip(hidden) {
+        if let Some(gap) = points.gaps.iter().find(|gap| gap.to == point.time && gap.from < point.time) {
+            table.row(gap_row(gap));
         }
         table.row(row(points, point));
     }
     table
 }
 
-fn row(points: &Points, point: &Point) -> [Cell; 6] {
+fn gap_row(gap: &Gap) -> [Cell; 7] {
+    let len = span(gap.to.0.since(gap.from.0).as_secs());
+    let what = match gap.kind {
+        GapKind::Silent => format!("(no point for {len})"),
+        GapKind::Thinned => format!("({len} thinned)"),
+    };
+    let empty = Cell::default;
+    [empty(), Cell::toned(Tone::Warn, what), empty(), empty(), empty(), empty(), empty()]
+}
+
+fn row(points: &Points, point: &Point) -> [Cell; 7] {
     let (tone, word) = consistency(point.consistency);
     [
         format!("#{}", point.sequence).into(),
@@ -124,5 +139,15 @@ fn row(points: &Points, point: &Point) -> [Cell; 6] {
         Cell::toned(tone, word),
         if point.proof { "given" } else { "" }.into(),
         point.label.as_str().into(),
+        pinned(points, point).into(),
     ]
+}
+
+/// Says until when a point is pinned, and why; nothing, if it is not.
+fn pinned(points: &Points, point: &Point) -> String {
+    let Some(pin) = points.pins.iter().find(|pin| pin.point.sequence == point.sequence) else {
+        return String::new();
+    };
+    let until = pin.until.map_or_else(|| "for ever".to_owned(), |until| format!("until {until}"));
+    if pin.note.is_empty() { until } else { format!("{until}: {}", pin.note) }
 }

@@ -4,8 +4,8 @@ use control::ErrorReply;
 use control::api::{Epoch, History, Retention, RetentionShow};
 use units::{ByteLen, MachineName};
 
-use super::{Context, status};
-use crate::paint::Paint;
+use super::{Context, policy, status};
+use crate::paint::{Paint, harmless};
 use crate::screen::Ending;
 use crate::span::span;
 use crate::table::{Column, Table};
@@ -24,6 +24,7 @@ fn render(retention: &Retention, detailed: bool, paint: Paint) -> String {
         return text + "no machine has history\n";
     }
     text += &format!("\n{}", histories(&retention.machines).render(paint));
+    text += &notes(&retention.machines);
     for history in retention.machines.iter().filter(|_| detailed) {
         text += &format!("\n{}", epochs(&history.epochs).render(paint));
     }
@@ -35,8 +36,11 @@ fn histories(machines: &[History]) -> Table {
     let mut table = Table::new([
         Text("MACHINE"),
         Number("WINDOW"),
-        Number("KEPT FOR"),
+        Number("OF"),
+        Number("HISTORY LEFT"),
+        Number("PER HOUR"),
         Number("AT MOST"),
+        Text("WHEN FULL"),
         Number("EPOCHS"),
         Number("BYTES"),
         Text("OLDEST POINT"),
@@ -49,7 +53,15 @@ fn histories(machines: &[History]) -> Table {
             history.machine.as_str().into(),
             span(history.window_seconds).into(),
             span(history.keep_seconds).into(),
+            span(history.keeping.history_left_seconds).into(),
+            history
+                .keeping
+                .churn_bytes_per_hour
+                .map(|churn| ByteLen(churn).to_string())
+                .unwrap_or_default()
+                .into(),
             history.keep_bytes.map(|bytes| ByteLen(bytes).to_string()).unwrap_or_default().into(),
+            policy::when_full(history.keeping.policy.when_full).into(),
             history.epochs.len().to_string().into(),
             ByteLen(history.bytes).to_string().into(),
             oldest.into(),
@@ -57,6 +69,27 @@ fn histories(machines: &[History]) -> Table {
         ]);
     }
     table
+}
+
+/// Writes what keeps a history from being as the policy wants it.
+fn notes(histories: &[History]) -> String {
+    let note = |history: &History| {
+        let keeping = &history.keeping;
+        let lines = [&keeping.paused, &keeping.shrunk, &keeping.held];
+        let words = ["", "", "older history stays: "];
+        let told = lines.into_iter().zip(words).filter_map(|(line, word)| Some((line.as_ref()?, word)));
+        told.map(|(line, word)| format!("  {}: {word}{}\n", history.machine, harmless(line)))
+            .collect::<String>()
+    };
+    histories.iter().map(note).collect()
+}
+
+fn state(epoch: &Epoch) -> &'static str {
+    match (epoch.sealed, epoch.thinned) {
+        (_, true) => "thinned",
+        (true, false) => "sealed",
+        (false, false) => "open",
+    }
 }
 
 fn epochs(epochs: &[Epoch]) -> Table {
@@ -77,7 +110,7 @@ fn epochs(epochs: &[Epoch]) -> Table {
             format!("#{}", epoch.last).into(),
             ByteLen(epoch.redo_bytes).to_string().into(),
             ByteLen(epoch.undo_bytes).to_string().into(),
-            if epoch.sealed { "sealed" } else { "open" }.into(),
+            state(epoch).into(),
             epoch.started.map(|started| started.to_string()).unwrap_or_default().into(),
         ]);
     }

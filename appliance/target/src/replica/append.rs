@@ -156,7 +156,7 @@ impl Appender {
         self.close(engine);
         self.log = Some(LogWriter::new(engine, slot, position, self.limits.log_chunk));
         self.opened = now;
-        let (redo, undo) = (ByteLen::ZERO, ByteLen::ZERO);
+        let (redo, undo, given_up) = (ByteLen::ZERO, ByteLen::ZERO, ByteLen::ZERO);
         let last = Sequence(first.0 - 1);
         let info = EpochInfo {
             epoch: position.epoch,
@@ -166,6 +166,7 @@ impl Appender {
             sealed: false,
             indexed: false,
             thinned: false,
+            given_up,
             redo,
             undo,
         };

@@ -201,7 +201,7 @@ impl<V> Applier<V> {
             let mut state = self.shared.lock();
             let info = state.epoch_mut(epoch.epoch);
             assert!(info.sealed && info.indexed, "what is thinned is sealed, and known by its index");
-            (info.thinned, info.redo) = (true, ByteLen::ZERO);
+            (info.thinned, info.given_up, info.redo) = (true, info.redo, ByteLen::ZERO);
             state.timeline.thin(epoch.first, epoch.last);
             state.moments.thin(epoch.first, epoch.last);
         }

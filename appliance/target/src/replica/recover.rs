@@ -328,6 +328,7 @@ impl<V: Volume> Applier<V> {
             sealed,
             indexed,
             thinned,
+            given_up: ByteLen::ZERO,
             redo,
             undo,
         });
@@ -352,6 +353,7 @@ impl<V: Volume> Applier<V> {
             sealed: true,
             indexed: true,
             thinned: index.is_thinned(),
+            given_up: ByteLen::ZERO,
             redo: ByteLen(index.redo_len.0),
             undo: ByteLen(index.undo_len.0),
         });

@@ -83,6 +83,8 @@ pub struct EpochInfo {
     pub indexed: bool,
     /// It has lost its redo: only its start and its end can be had.
     pub thinned: bool,
+    /// Bytes of redo it has lost.
+    pub given_up: ByteLen,
     /// Bytes of redo.
     pub redo: ByteLen,
     /// Bytes of undo.

@@ -2,7 +2,7 @@
 
 use blockdev::{Engine, Volume};
 use retention::{EpochIndex, Log, Placement, TailScan, unsaved};
-use units::{ByteOffset, EpochNumber, Hash, Sequence, Timestamp};
+use units::{ByteLen, ByteOffset, EpochNumber, Hash, Sequence, Timestamp};
 
 use super::apply::Applier;
 use super::error::ReplicaError;
@@ -19,16 +19,18 @@ impl<V: Volume> Applier<V> {
         found: &mut Found,
     ) -> Result<(), ReplicaError> {
         found.epoch = epoch;
-        let index = match self.read_index(engine, epoch)? {
+        let (index, given_up) = match self.read_index(engine, epoch)? {
             Some(mut index) => {
+                let given_up = ByteLen(index.redo_len.0);
                 index.thin();
-                index
+                (index, given_up)
             }
-            None => self.remake_thinned(engine, epoch, found.last.next())?,
+            None => (self.remake_thinned(engine, epoch, found.last.next())?, ByteLen::ZERO),
         };
         let known = index.last_checksum != Hash::default();
         let previous = known.then_some(index.last_checksum);
         self.take_index(index, found)?;
+        self.shared.lock().epoch_mut(epoch).given_up = given_up;
         // A lost index leaves the predecessor of the next epoch's first record unknown: any is taken.
         found.previous = previous;
         Ok(())
@@ -107,7 +109,7 @@ impl<V> Applier<V> {
             let open = self.open.as_mut().expect("the epoch is open");
             portion.iter().for_each(|span| open.captured.insert(span));
             let end = open.undo.position().end.0;
-            self.shared.lock().epoch_mut(epoch).undo = units::ByteLen(end);
+            self.shared.lock().epoch_mut(epoch).undo = ByteLen(end);
         }
         Ok(())
     }

@@ -2,10 +2,11 @@
 
 use control::api::{
     Consistency, Content, ContentOrigin, Disk, DiskEvent, DiskEventKind, DiskProof, DiskVerdict, Eligibility,
-    Epoch, FailbackPlan, FailbackTo, Health, HexHash, History, Job, JobId, JobKind, JobOutcome, JobState,
-    Machine, MachineAdd, MachineDisk, ManifestEntry, ManifestFile, ManifestSummary, Manifests, Phase,
-    PlanDisk, Point, PointList, PointView, Points, Reason, Reprotect, ReprotectPlan, Reprotected, Resync,
-    Retention, Rfc3339, Session, Status, View, ViewDisk, VolumeUse,
+    Epoch, ExpiryStep, FailbackPlan, FailbackTo, Gap, GapKind, Health, HexHash, History, Job, JobId, JobKind,
+    JobOutcome, JobState, Keeping, Loss, Machine, MachineAdd, MachineDisk, MachineExpiry, ManifestEntry,
+    ManifestFile, ManifestSummary, Manifests, Phase, Pin, Pins, PlanDisk, Point, PointList, PointView,
+    Points, Policy, Reason, Reprotect, ReprotectPlan, Reprotected, Resync, Retention, Rfc3339, Session,
+    Status, View, ViewDisk, VolumeUse, WhenFull,
 };
 use control::{ApiError, Code};
 use units::{DiskIndex, EpochNumber, Generation, Hash, MachineName, Sequence, Timestamp};
@@ -75,6 +76,26 @@ fn machine(name: &str, phase: Phase) -> Machine {
         job: None,
         views: Vec::new(),
         next: None,
+        keeping: keeping(),
+    }
+}
+
+pub(super) fn policy() -> Policy {
+    Policy {
+        rpo_seconds: 900,
+        window_seconds: 86_400,
+        application_seconds: 3600,
+        budget_bytes: None,
+        when_full: WhenFull::Shrink,
+    }
+}
+
+fn keeping() -> Keeping {
+    Keeping {
+        policy: policy(),
+        churn_bytes_per_hour: Some(2 * GIB),
+        history_left_seconds: 86_400,
+        ..Keeping::default()
     }
 }
 
@@ -90,6 +111,8 @@ pub(super) fn machines() -> Vec<Machine> {
     failed.problem = Some("disk 0 failed to flush\x1b]0;owned\x07".to_owned());
     failed.disks[0].problem = Some("input/output error".to_owned());
     let protected = machine("web-01", Phase::Protected);
+    failed.keeping.paused = Some("its source waits: the policy is to pause".to_owned());
+    failed.keeping.history_left_seconds = 7200;
     [rewound, seeding, failed, protected].map(|machine| machine.derived(now().0)).to_vec()
 }
 
@@ -242,7 +265,47 @@ pub(super) fn points(request: &PointList) -> Points {
     } else if request.limit > 0 {
         points.drain(..points.len().saturating_sub(request.limit as usize));
     }
-    Points { machine: request.machine.clone(), time: now(), total, at: Sequence(702), points, resync: None }
+    let gap = |from, to, kind| Gap { from: minute(from), to: minute(to), kind };
+    let gaps = vec![gap(4, 5, GapKind::Thinned), gap(59, 90, GapKind::Silent)];
+    let pins = pins().pins;
+    Points {
+        machine: request.machine.clone(),
+        time: now(),
+        total,
+        at: Sequence(702),
+        points,
+        resync: None,
+        gaps,
+        pins,
+    }
+}
+
+pub(super) fn pins() -> Pins {
+    let minute = |minutes: u64| Rfc3339(Timestamp(oldest().time.0.0 + minutes * 60_000_000));
+    let upgrade = point(659, minute(19), Consistency::Application, "before the upgrade");
+    let pin = |point, until, note: &str| Pin { point, until, note: note.to_owned() };
+    let pins = vec![
+        pin(oldest(), None, ""),
+        pin(upgrade, Some(at("2026-12-24T00:00:00Z")), "the auditors\x1b[2J want it"),
+    ];
+    Pins { machine: "web-01".parse().unwrap(), time: now(), pins }
+}
+
+pub(super) fn expiry(machine: MachineName) -> MachineExpiry {
+    let step = |epoch: u64, loss, reason: &str| ExpiryStep {
+        epoch: EpochNumber(epoch),
+        first: Sequence(600 + epoch * 10),
+        last: Sequence(609 + epoch * 10),
+        closed: at("2026-11-20T11:00:00Z"),
+        loss,
+        freed_bytes: GIB,
+        reason: reason.to_owned(),
+    };
+    let steps = vec![
+        step(4, Loss::Whole, "closed 90000 s ago, before the window"),
+        step(6, Loss::Redo, "closed 87000 s ago, before the window"),
+    ];
+    MachineExpiry { machine, steps, held: Some("point #655 is pinned".to_owned()), wanting: None }
 }
 
 pub(super) fn plan(machine: MachineName) -> FailbackPlan {
@@ -328,6 +391,7 @@ pub(super) fn retention(empty: bool) -> Retention {
         last: Sequence(649 + number * 10),
         started: Some(at("2026-11-20T11:00:00Z")),
         sealed,
+        thinned: number == 1,
         redo_bytes: 2 * GIB,
         undo_bytes: 700 << 20,
     };
@@ -339,6 +403,7 @@ pub(super) fn retention(empty: bool) -> Retention {
         keep_seconds: 86_400,
         keep_bytes: None,
         bytes: 6 * GIB,
+        keeping: Keeping { held: Some("point #640 is pinned".to_owned()), ..keeping() },
         epochs: vec![epoch(1, true), epoch(2, false)],
     };
     Retention { time: now(), volume: volume(), machines: if empty { Vec::new() } else { vec![history] } }

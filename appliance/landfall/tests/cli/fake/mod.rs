@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use control::api::{
-    Cancel, Commit, DiskEligible, DiskEvents, DiskVerdicts, DiskWatch, Disks, Failback, FailbackStarted,
-    FailbackTo, Job, JobId, JobStarted, Jobs, Machine, MachineAdd, MachineRemove, MachineRemoved, Machines,
-    ManifestFile, ManifestShow, Manifests, Phase, PointList, PointVerify, PointView, Points, Reprotect,
-    Reprotected, Request, Retention, Status, View, Views,
+    Cancel, Commit, DiskEligible, DiskEvents, DiskVerdicts, DiskWatch, Disks, Expiry, Failback,
+    FailbackStarted, FailbackTo, Job, JobId, JobStarted, Jobs, Machine, MachineAdd, MachinePolicy,
+    MachineRemove, MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, Phase, Pins, PointList,
+    PointPin, PointUnpin, PointVerify, PointView, Points, Policies, Policy, PolicyChanged, PolicySet,
+    Reprotect, Reprotected, Request, Retention, Status, View, Views, WhenFull,
 };
 use control::{ApiError, Code, Config, Server, Service, Stop};
 use tempfile::TempDir;
@@ -250,5 +251,50 @@ impl Service for Fake {
     fn retention_show(&self, machine: Option<&MachineName>) -> Result<Retention, ApiError> {
         machine.map(|name| self.machine(name)).transpose()?;
         Ok(facts::retention(self.empty))
+    }
+
+    fn retention_plan(&self, machine: Option<&MachineName>) -> Result<Expiry, ApiError> {
+        machine.map(|name| self.machine(name)).transpose()?;
+        let machines = if self.empty { Vec::new() } else { vec![facts::expiry("web-01".parse().unwrap())] };
+        Ok(Expiry { time: facts::now(), machines })
+    }
+
+    fn policy_show(&self, machine: Option<&MachineName>) -> Result<Policies, ApiError> {
+        machine.map(|name| self.machine(name)).transpose()?;
+        let (machine, own) = ("web-01".parse().unwrap(), true);
+        let policy = Policy { budget_bytes: Some(40 << 30), when_full: WhenFull::Thin, ..facts::policy() };
+        let machines = vec![MachinePolicy { machine, own, policy }];
+        Ok(Policies { time: facts::now(), default: facts::policy(), machines })
+    }
+
+    fn policy_set(&self, request: PolicySet) -> Result<PolicyChanged, ApiError> {
+        self.note(request.clone());
+        let before = facts::policy();
+        let after = Policy { window_seconds: request.change.window_seconds.unwrap_or(86_400), ..before };
+        let goes = match &request.machine {
+            Some(machine) if after.window_seconds < before.window_seconds => {
+                vec![facts::expiry(machine.clone())]
+            }
+            _ => Vec::new(),
+        };
+        if !goes.is_empty() && !request.plan_only && !request.expiry_ok {
+            return Err(ApiError::new(
+                Code::PolicyExpires,
+                "the policy is not changed: 2 epochs would go at once",
+            ));
+        }
+        Ok(PolicyChanged { machine: request.machine, before, after, done: !request.plan_only, goes })
+    }
+
+    fn point_pin(&self, request: PointPin) -> Result<Pins, ApiError> {
+        self.note(request.clone());
+        self.machine(&request.machine)?;
+        Ok(facts::pins())
+    }
+
+    fn point_unpin(&self, request: PointUnpin) -> Result<Pins, ApiError> {
+        self.note(request.clone());
+        self.machine(&request.machine)?;
+        Ok(Pins { pins: Vec::new(), ..facts::pins() })
     }
 }
