@@ -10,7 +10,7 @@ use crate::negotiation::{Agreed, Negotiation, Next, Secrecy};
 use crate::protocol::ProtocolError;
 use crate::protocol::option::{OPTION_HEAD_LEN, OPTION_LEN_MAX, decode_client_flags, decode_option_head};
 use crate::protocol::reply::greeting;
-use crate::server::Shared;
+use crate::server::{Place, Shared};
 use crate::socket::Socket;
 use crate::stream::{Input, Output, start_tls};
 use crate::transmission::Transmission;
@@ -27,11 +27,12 @@ enum NotAgreed {
 }
 
 /// Serves a client until it leaves, fails, or the server stops.
-pub(crate) fn serve(shared: &Shared, socket: &Arc<Socket>) {
+pub(crate) fn serve(place: &Place, socket: &Arc<Socket>) {
+    let shared = &*place.shared;
     let deadline = Instant::now() + shared.limits.handshake;
     let mut input = Input::new(Arc::clone(socket), deadline);
     let mut output = Output::new(Arc::clone(socket));
-    match agree(shared, &mut input, &mut output) {
+    match agree(place, &mut input, &mut output) {
         Ok(Some(agreed)) => {
             tracing::info!(image = ?agreed.offer, "NBD client begins");
             Transmission::new(socket, input, output, &agreed, shared.limits.in_flight).run();
@@ -46,7 +47,8 @@ pub(crate) fn serve(shared: &Shared, socket: &Arc<Socket>) {
 }
 
 /// Goes through the handshake; `None`: the client asked for nothing.
-fn agree(shared: &Shared, input: &mut Input, output: &mut Output) -> Result<Option<Agreed>, NotAgreed> {
+fn agree(place: &Place, input: &mut Input, output: &mut Output) -> Result<Option<Agreed>, NotAgreed> {
+    let shared = &*place.shared;
     input.prepare(shared.limits.write_stall)?;
     output.send(&[&greeting()])?;
     let mut flags = [0; 4];
@@ -67,6 +69,10 @@ fn agree(shared: &Shared, input: &mut Input, output: &mut Output) -> Result<Opti
             input.read_exact(&mut data)?;
             negotiation.answer(head.number, &data, &mut answer)
         };
+        if matches!(next, Next::Requests(_)) {
+            // Before the client hears of it, so that it can rely on its place.
+            place.keep();
+        }
         output.send(&[&answer])?;
         match next {
             Next::Option => {}

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// How much clients may have under way, and how long they may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at once; one more is closed at once. A client may open several.
+    /// Connections at once; a client may open several. For one more the oldest that is still in its handshake is closed,
+    /// or, if there is none, the new one.
     pub connections: usize,
     /// Requests of one connection at once, each on a thread of its own that is started when it is needed.
     pub in_flight: usize,

@@ -1,6 +1,6 @@
 //! The server: a thread that lets clients in, and threads for each of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{ErrorKind, PipeReader, PipeWriter};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -50,7 +50,14 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) tls: Option<Arc<ServerConfig>>,
     stopping: AtomicBool,
-    clients: Mutex<HashMap<u64, Arc<Socket>>>,
+    clients: Mutex<BTreeMap<u64, Client>>,
+}
+
+/// A connection, by the number of its coming.
+struct Client {
+    socket: Arc<Socket>,
+    /// It has got through the handshake: it keeps its place.
+    agreed: bool,
 }
 
 impl Server {
@@ -69,7 +76,7 @@ impl Server {
             }
         };
         let address = listener.tcp_address();
-        let (stopping, clients) = (AtomicBool::new(false), Mutex::new(HashMap::new()));
+        let (stopping, clients) = (AtomicBool::new(false), Mutex::new(BTreeMap::new()));
         let shared = Arc::new(Shared { exports, limits, tls, stopping, clients });
         let start = |source| ServerError::Start { source };
         let (stopped, stop) = std::io::pipe().map_err(start)?;
@@ -121,7 +128,7 @@ impl Shared {
                 }
             }
         }
-        lock(&self.clients).values().for_each(|socket| socket.shut_down());
+        lock(&self.clients).values().for_each(|client| client.socket.shut_down());
         for thread in threads.into_values() {
             if thread.join().is_err() {
                 tracing::error!("a connection of the NBD server panicked");
@@ -130,28 +137,50 @@ impl Shared {
     }
 
     fn admit(self: &Arc<Self>, number: u64, socket: Socket) -> Option<JoinHandle<()>> {
-        let mut clients = lock(&self.clients);
-        if clients.len() >= self.limits.connections {
+        let socket = Arc::new(socket);
+        if !self.make_room() {
             tracing::warn!(limit = self.limits.connections, "NBD client turned away: too many connections");
             return None;
         }
-        let socket = Arc::new(socket);
-        clients.insert(number, Arc::clone(&socket));
-        drop(clients);
-        let entry = Entry { shared: Arc::clone(self), number };
-        let serve = move || client::serve(&entry.shared, &socket);
+        lock(&self.clients).insert(number, Client { socket: Arc::clone(&socket), agreed: false });
+        let place = Place { shared: Arc::clone(self), number };
+        let serve = move || client::serve(&place, &socket);
         let started = std::thread::Builder::new().name("nbd".to_owned()).spawn(serve);
         started.inspect_err(|error| tracing::warn!(%error, "no thread for an NBD client")).ok()
+    }
+
+    /// Tells whether there is room for one more. Where there is none, the oldest client that is still in its handshake gives
+    /// way: nobody can keep others out without a certificate.
+    fn make_room(&self) -> bool {
+        let mut clients = lock(&self.clients);
+        if clients.len() < self.limits.connections {
+            return true;
+        }
+        let oldest = clients.iter().find(|(_, client)| !client.agreed).map(|(number, _)| *number);
+        let gone = oldest.and_then(|number| clients.remove(&number));
+        gone.is_some_and(|client| {
+            client.socket.shut_down();
+            true
+        })
     }
 }
 
 /// The place of a client among others; given up when dropped, after a panic too.
-struct Entry {
-    shared: Arc<Shared>,
+pub(crate) struct Place {
+    pub(crate) shared: Arc<Shared>,
     number: u64,
 }
 
-impl Drop for Entry {
+impl Place {
+    /// Keeps the place until the client leaves.
+    pub(crate) fn keep(&self) {
+        if let Some(client) = lock(&self.shared.clients).get_mut(&self.number) {
+            client.agreed = true;
+        }
+    }
+}
+
+impl Drop for Place {
     fn drop(&mut self) {
         lock(&self.shared.clients).remove(&self.number);
     }

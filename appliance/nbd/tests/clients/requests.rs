@@ -327,3 +327,21 @@ fn connections_are_counted_and_given_back() {
     drop(server);
     assert!(last.is_over(), "the end of the server is the end of its connections");
 }
+
+#[test]
+fn who_never_begins_keeps_nobody_out() {
+    let bench = Bench::new();
+    let exports = Exports::numbered([FileExport::open(&bench.disk, false) as _]);
+    let limits = Limits { connections: 2, ..Limits::default() };
+    let _server = Server::start(&Listen::Unix(bench.path("nbd.sock")), exports, limits).expect("a server");
+    let served = |raw: &mut Raw| {
+        raw.request(0, FLUSH, 1, 0, 0);
+        raw.error(1) == 0
+    };
+    let mut working = Raw::go(&bench, true);
+    assert!(served(&mut working));
+    let mut idle = Raw::connect(&bench);
+    let mut second = Raw::go(&bench, true);
+    assert!(idle.is_over(), "it gives way");
+    assert!(served(&mut working) && served(&mut second), "these keep their places");
+}
