@@ -53,7 +53,7 @@ fn the_oldest_epochs_go_when_the_volume_is_full_and_replication_goes_on() -> Res
     if !is_root() {
         return Ok(());
     }
-    let (mut rig, unmount) = start(&["--epoch-size", "4MiB"], 900)?;
+    let (mut rig, unmount) = start(&["--epoch-size", "4MiB"], 330)?;
     let member = rig.member("web-01", &[6 * MIB], Kind::File)?;
     member.once()?;
     let first = newest(&rig.appliance.machine("web-01")?)?.sequence;
