@@ -14,7 +14,7 @@ use landfall_tests::rig::{Member, Rig, newest, within};
 const MIB: u64 = 1 << 20;
 const GRANULE_LEN: u64 = 4096;
 /// Payload bytes sent for each byte that changed, at most.
-const SENT_MAX: u64 = 18;
+const SENT_MAX: u64 = 2;
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Rewrites granules scattered over the machine's first disk with noise; returns how many bytes that are at most.

@@ -70,6 +70,8 @@ pub struct Heard {
     pub seed_durable: Vec<u64>,
     /// Hashes that were asked for and not yet fetched.
     pub hashes: Vec<(HashQuery, Vec<Hash>)>,
+    /// Hashes of granules that were asked for and not yet fetched, with their token.
+    pub granules: Vec<(u64, Vec<Hash>)>,
     /// The answer about changes.
     pub changed: ChangedAnswer,
     /// Whether it has answered a ping.
@@ -294,9 +296,10 @@ impl State {
             Message::SeedDurable(durable) => self.heard.seed_durable.push(durable.token),
             Message::Credit(credit) => self.lanes[lane].credit = self.lanes[lane].credit.max(credit.upto),
             Message::Hashes(query) => {
-                let hashes =
-                    payload.chunks_exact(32).map(|hash| Hash(hash.try_into().expect("a chunk has 32 bytes")));
-                self.heard.hashes.push((query, hashes.collect()));
+                self.heard.hashes.push((query, hashes_in(payload)));
+            }
+            Message::Granules(granules) => {
+                self.heard.granules.push((granules.token, hashes_in(payload)));
             }
             Message::Changed(changed) => self.heard.take_changed(*changed),
             Message::Resend(_) if self.heard.resends.len() >= RESENDS_MAX => {
@@ -317,6 +320,7 @@ impl State {
             | Message::SeedSync(_)
             | Message::HashQuery(_)
             | Message::ChangedQuery(_)
+            | Message::GranuleQuery(_)
             | Message::ResendTaken(_) => {
                 return protocol("a message that only a source sends".to_owned());
             }
@@ -352,6 +356,10 @@ impl Heard {
             }
         }
     }
+}
+
+fn hashes_in(payload: &[u8]) -> Vec<Hash> {
+    payload.chunks_exact(32).map(|hash| Hash(hash.try_into().expect("a chunk has 32 bytes"))).collect()
 }
 
 #[cfg(test)]

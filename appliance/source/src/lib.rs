@@ -25,6 +25,7 @@ mod parcel;
 mod progress;
 mod protect;
 mod random;
+mod refine;
 mod resume;
 mod round;
 mod scan;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use blockdev::{PageBuf, PagePool};
-use units::{ByteLen, ByteOffset, DiskIndex, LEAF_LEN, LeafIndex};
+use units::{ByteLen, ByteOffset, DiskIndex, Hash, LEAF_LEN, LeafIndex};
 use wire::{EXTENTS_MAX, Encoding, Extent, PAYLOAD_LEN_MAX};
 
 use crate::compress::{Compressor, Level};
@@ -84,7 +84,8 @@ impl Parcel {
         self.payload_len += usize::try_from(extent.payload_len()).expect("a payload fits the address space");
         self.cover_len += extent.len.0;
         let last = self.extents.last_mut();
-        match last.filter(|last| extent.encoding == Encoding::Zero && continues(last, &extent)) {
+        let whole = content == LeafContent::Zero && self.contents.last() == Some(&LeafContent::Zero);
+        match last.filter(|last| whole && continues(last, &extent)) {
             Some(last) => last.len += extent.len,
             None => {
                 self.extents.push(extent);
@@ -185,6 +186,42 @@ impl Packer {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// Packs parts of one leaf, all into one parcel: with its other parts as they are, the target then holds the leaf whose hash is
+    /// `hash`. `parts` are aligned to granules, ascending, and not empty.
+    pub fn pack_parts(
+        &mut self,
+        (disk, leaf, hash): (DiskIndex, LeafIndex, Hash),
+        bytes: &[u8],
+        parts: &[Range<usize>],
+        compressor: &mut Compressor,
+        full: &mut Vec<Parcel>,
+    ) {
+        let len: usize = parts.iter().map(Range::len).sum();
+        let fits = |open: &Parcel| {
+            open.payload_len + len <= self.payload_max
+                && open.extents.len() + parts.len() <= EXTENTS_MAX
+                && open.cover_len + len as u64 <= COVER_LEN_MAX
+        };
+        if !self.open.as_ref().is_none_or(fits) {
+            full.extend(self.open.take());
+        }
+        for part in parts {
+            let piece = &bytes[part.clone()];
+            let start = ByteOffset(leaf.offset().0 + part.start as u64);
+            let extent = |encoding| Extent { disk, start, len: ByteLen(piece.len() as u64), encoding };
+            let content = LeafContent::Data(hash);
+            if units::is_zero(piece) {
+                self.put(extent(Encoding::Zero), content, &[], full);
+            } else if let Some(encoded) = compressor.compress(piece) {
+                let encoded_len = u32::try_from(encoded.len()).expect("less than a leaf");
+                let encoding = Encoding::Zstd { encoded_len, hash: blake3::hash(encoded).into() };
+                self.put(extent(encoding), content, encoded, full);
+            } else {
+                self.put(extent(Encoding::Raw { hash: blake3::hash(piece).into() }), content, piece, full);
             }
         }
     }

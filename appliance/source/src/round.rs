@@ -9,9 +9,11 @@ use wire::Consistency;
 use crate::agent::Agent;
 use crate::compare::Compare;
 use crate::error::SourceError;
+use crate::leaf::LeafContent;
 use crate::pace::Pace;
-use crate::parcel::{Packer, Parcel};
+use crate::parcel::{Chunk, Packer, Parcel};
 use crate::progress::{Counters, Event, Point, Stage};
+use crate::refine::{Differing, Refine};
 use crate::session::Session;
 use crate::stream::PointWords;
 
@@ -53,7 +55,10 @@ impl<E: Engine> Agent<'_, E> {
         if self.stream.resyncs() && Compare::asks(&self.stream) {
             self.send_resync(session)?;
         }
-        let mut packer = Packer::new(session.payload_max, self.buffers.clone());
+        let mut refine = self.stream.resyncs().then(Refine::new);
+        let new_packer = || Packer::new(session.payload_max, self.buffers.clone());
+        // Parts of leaves come later than whole ones: each packer sees its own in order.
+        let (mut packer, mut parts) = (new_packer(), new_packer());
         let mut full = Vec::new();
         let mut done = ByteLen::ZERO;
         while let Some(chunk) = self.reader.next()? {
@@ -62,7 +67,11 @@ impl<E: Engine> Agent<'_, E> {
             let len = ByteLen(chunk.page.len() as u64);
             self.counters.read += len;
             done += len;
-            let contents = self.differing(&chunk);
+            let mut contents = self.differing(&chunk);
+            if let Some(refine) = &mut refine {
+                take_for_refining(session, refine, &chunk, &mut contents)?;
+                self.pack_refined(session, refine, &mut parts, &mut full, false)?;
+            }
             if contents.iter().any(Option::is_some) {
                 self.look_at_link(session, pace, &chunk, &contents);
                 packer.pack(chunk, &contents, &mut self.compressor, &mut full);
@@ -72,7 +81,11 @@ impl<E: Engine> Agent<'_, E> {
             }
             self.tell(Stage::Round, done, start);
         }
-        if let Some(parcel) = packer.finish() {
+        if let Some(refine) = &mut refine {
+            refine.ask(session)?;
+            self.pack_refined(session, refine, &mut parts, &mut full, true)?;
+        }
+        for parcel in full.into_iter().chain(packer.finish()).chain(parts.finish()) {
             self.send_batch(session, parcel)?;
         }
         if compare.contradictions > 0 {
@@ -85,10 +98,50 @@ impl<E: Engine> Agent<'_, E> {
         Ok(())
     }
 
+    /// Packs the parts of leaves whose answers have come; with `all`, of every leaf that was asked about.
+    fn pack_refined(
+        &mut self,
+        session: &Session,
+        refine: &mut Refine,
+        packer: &mut Packer,
+        full: &mut Vec<Parcel>,
+        all: bool,
+    ) -> Result<(), SourceError> {
+        while let Some(leaves) = refine.answered(session, all)? {
+            for (leaf, parts) in leaves {
+                let Differing { disk, leaf: at, hash, bytes } = leaf;
+                match parts.is_empty() {
+                    true => drop(self.stream.told(disk, at, hash)),
+                    false => packer.pack_parts((disk, at, hash), &bytes, &parts, &mut self.compressor, full),
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn send_batch(&mut self, session: &Session, parcel: Parcel) -> Result<(), SourceError> {
         count(&mut self.counters, &parcel);
         self.send_item(session, parcel)
     }
+}
+
+/// Takes the leaves out of a chunk's contents about whose granules the target is asked first.
+fn take_for_refining(
+    session: &Session,
+    refine: &mut Refine,
+    chunk: &Chunk,
+    contents: &mut [Option<LeafContent>],
+) -> Result<(), SourceError> {
+    for ((leaf, range), content) in chunk.leaves().zip(contents) {
+        if let Some(LeafContent::Data(hash)) = *content
+            && refine.wants()
+        {
+            *content = None;
+            let bytes = chunk.page[range].to_vec();
+            refine.take(session, Differing { disk: chunk.disk, leaf, hash, bytes })?;
+        }
+    }
+    Ok(())
 }
 
 /// Counts a parcel that is sent.

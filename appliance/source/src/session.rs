@@ -160,6 +160,28 @@ impl Session {
         Ok(hashes)
     }
 
+    /// Returns the answer to a question about granules: with `wait`, waits for it. Errors: as for [`Session::durable`]; an answer of
+    /// another length than `count`.
+    pub(crate) fn granules(
+        &self,
+        token: u64,
+        count: usize,
+        wait: bool,
+    ) -> Result<Option<Vec<Hash>>, SourceError> {
+        let answered = |heard: &mut Heard| {
+            let at = heard.granules.iter().position(|(answered, _)| *answered == token)?;
+            Some(heard.granules.swap_remove(at).1)
+        };
+        let limit = (!wait).then_some(Duration::ZERO);
+        match self.exchange.hear(limit, &self.stop, answered)? {
+            Some(hashes) if hashes.len() != count => {
+                let found = format!("{} hashes of granules, {count} were asked for", hashes.len());
+                Err(SourceError::Protocol { target: self.target.clone(), found })
+            }
+            answer => Ok(answer),
+        }
+    }
+
     /// Asks what was written after `since` and waits for the answer. Errors: as for [`Session::durable`].
     pub(crate) fn changed_since(&self, since: Sequence) -> Result<ChangedAnswer, SourceError> {
         self.send(Some(0), Message::ChangedQuery(ChangedQuery { since }), None)?;

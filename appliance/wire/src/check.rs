@@ -5,7 +5,8 @@ use units::{ByteLen, ByteOffset, DiskIndex, GRANULE_LEN, LEAF_LEN, SECTOR_LEN, S
 use crate::extent::check_payload_len;
 use crate::{
     CONNECTIONS_MAX, Changed, CheckError, Consistency, DiskShape, EXTENT_LEN_MAX, Encoding, Extent,
-    HASHES_MAX, HashQuery, Hello, Marker, Message, Phase, SeedSync, Span, Welcome,
+    GRANULE_LEAVES_MAX, GranuleQuery, Granules, HASHES_MAX, HashQuery, Hello, Marker, Message, Phase,
+    SeedSync, Span, Welcome,
 };
 
 /// Checks a message of either direction against the disks of its machine and the length of the frame's payload.
@@ -34,6 +35,8 @@ pub fn check_message(message: &Message, disks: &[DiskShape], payload_len: usize)
             Changed::Spans { spans, .. } => check_spans(spans, disks),
             Changed::Unknown => Ok(()),
         },
+        Message::GranuleQuery(query) => check_granule_query(query, disks),
+        Message::Granules(granules) => check_granules(*granules, payload_len),
         Message::Resend(resend) => check_spans(&resend.spans, disks),
         Message::SeedDurable(_)
         | Message::Durable(_)
@@ -182,6 +185,28 @@ fn check_hash_query(query: &HashQuery, disks: &[DiskShape]) -> Result<(), CheckE
             Err(CheckError::PastEnd { item: 0, start, len: ByteLen(u64::from(count) * LEAF_LEN), disk_len })
         }
     }
+}
+
+fn check_granule_query(query: &GranuleQuery, disks: &[DiskShape]) -> Result<(), CheckError> {
+    let disk_len = disk_len(0, query.disk, disks)?;
+    let Some(last) = query.leaves.last() else { return Err(CheckError::HashCount { count: 0 }) };
+    if let Some(at) = query.leaves.windows(2).position(|pair| pair[0] >= pair[1]) {
+        return Err(CheckError::Disorder { extent: at + 1 });
+    }
+    if last.0 < disk_len.leaves() {
+        return Ok(());
+    }
+    let start = ByteOffset(last.0.saturating_mul(LEAF_LEN));
+    Err(CheckError::PastEnd { item: query.leaves.len() - 1, start, len: ByteLen(LEAF_LEN), disk_len })
+}
+
+fn check_granules(granules: Granules, payload_len: usize) -> Result<(), CheckError> {
+    let Granules { count, .. } = granules;
+    if count == 0 || u64::from(count) > GRANULE_LEAVES_MAX as u64 * (LEAF_LEN / GRANULE_LEN) {
+        return Err(CheckError::HashCount { count });
+    }
+    let (found, expected) = (payload_len as u64, u64::from(count) * 32);
+    if found == expected { Ok(()) } else { Err(CheckError::PayloadLen { found, expected }) }
 }
 
 fn check_spans(spans: &[Span], disks: &[DiskShape]) -> Result<(), CheckError> {

@@ -4,7 +4,7 @@ use units::DISKS_MAX;
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::{EXTENTS_MAX, FrameError, Message, PAYLOAD_LEN_MAX, SPANS_MAX};
+use crate::{EXTENTS_MAX, FrameError, GRANULE_LEAVES_MAX, Message, PAYLOAD_LEN_MAX, SPANS_MAX};
 
 /// The first four bytes of every frame.
 pub const MAGIC: [u8; 4] = *b"LFRP";
@@ -18,9 +18,9 @@ pub const HEADER_LEN: usize = 32;
 pub const BODY_LEN_MAX: usize = 64 << 10;
 
 /// Kinds of message in this version; the kind is the number of the variant in [`Message`].
-const KINDS: u16 = 20;
-/// The kinds that may have a payload: `Batch`, `Seed`, `Hashes`.
-const KINDS_WITH_PAYLOAD: [u16; 3] = [2, 4, 11];
+const KINDS: u16 = 22;
+/// The kinds that may have a payload: `Batch`, `Seed`, `Hashes`, `Granules`.
+const KINDS_WITH_PAYLOAD: [u16; 4] = [2, 4, 11, 21];
 
 /// The longest postcard numbers of 16, 32 and 64 bits.
 const VARINT_LEN_MAX: [usize; 3] = [3, 5, 10];
@@ -37,7 +37,9 @@ const _: () = {
     assert!(
         batch <= BODY_LEN_MAX && changed <= BODY_LEN_MAX && marker <= BODY_LEN_MAX && hello <= BODY_LEN_MAX
     );
-    assert!(resend <= BODY_LEN_MAX);
+    let granules = 1 + VARINT_LEN_MAX[2] + VARINT_LEN_MAX[0] + 2 + GRANULE_LEAVES_MAX * VARINT_LEN_MAX[2];
+    assert!(resend <= BODY_LEN_MAX && granules <= BODY_LEN_MAX);
+    assert!(GRANULE_LEAVES_MAX * 16 * 32 <= PAYLOAD_LEN_MAX);
     assert!(BODY_LEN_MAX <= PAYLOAD_LEN_MAX && PAYLOAD_LEN_MAX <= u32::MAX as usize);
 };
 

@@ -12,6 +12,8 @@ pub const EXTENTS_MAX: usize = 256;
 pub const PAYLOAD_LEN_MAX: usize = 1 << 20;
 /// Leaf hashes in one answer.
 pub const HASHES_MAX: usize = PAYLOAD_LEN_MAX / 32;
+/// Leaves in one question about granules.
+pub const GRANULE_LEAVES_MAX: usize = 1024;
 /// Spans in one answer about what changed.
 pub const SPANS_MAX: usize = 1024;
 /// Connections that may share one session.
@@ -60,6 +62,10 @@ pub enum Message {
     Resend(Box<Resend>),
     /// Source: it does not, and will not after a crash either.
     ResendTaken(ResendTaken),
+    /// Source: asks for the hashes of the granules of some leaves, as of the last durable sequence.
+    GranuleQuery(Box<GranuleQuery>),
+    /// Target: the answer. Payload: `count` hashes of 32 bytes.
+    Granules(Granules),
 }
 
 /// Opens a session.
@@ -326,6 +332,26 @@ pub struct ResendTaken {
     pub token: u64,
     /// The last sequence that was given out before: a marker behind it vouches for what was asked for.
     pub after: Sequence,
+}
+
+/// Asks which granules of leaves that differ are to be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GranuleQuery {
+    /// Comes back in [`Granules`].
+    pub token: u64,
+    /// The disk.
+    pub disk: DiskIndex,
+    /// The leaves, ascending; at least one.
+    pub leaves: Vec<LeafIndex, GRANULE_LEAVES_MAX>,
+}
+
+/// Answers [`GranuleQuery`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Granules {
+    /// From the question.
+    pub token: u64,
+    /// How many hashes: one for each granule of each leaf, in their order.
+    pub count: u32,
 }
 
 /// Why a session or frame is refused.

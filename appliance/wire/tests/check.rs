@@ -216,3 +216,24 @@ fn an_answer_has_a_hash_for_each_leaf_and_spans_inside_the_disk() {
     };
     assert_eq!(refused("18-resend", again_past_the_end), RefusalCode::BadExtent);
 }
+
+#[test]
+fn questions_about_granules_name_each_leaf_once_in_order_on_the_disk() {
+    let query = |disk: u16, leaves: &[u64]| {
+        let leaves = leaves.iter().map(|leaf| LeafIndex(*leaf)).collect();
+        let query = wire::GranuleQuery { token: 1, disk: DiskIndex(disk), leaves };
+        check_message(&Message::GranuleQuery(Box::new(query)), &disks(), 0)
+            .map_err(|error| error.refusal_code())
+    };
+    assert_eq!(query(1, &[0, 7, 1024]), Ok(()));
+    for (disk, leaves) in
+        [(1, &[1025][..]), (2, &[0]), (0, &[]), (0, &[3, 3]), (0, &[4, 3]), (1, &[0, u64::MAX])]
+    {
+        assert_eq!(query(disk, leaves), Err(RefusalCode::BadExtent), "{disk} {leaves:?}");
+    }
+    let answer = |count: u32, len: usize| {
+        check_message(&Message::Granules(wire::Granules { token: 1, count }), &disks(), len)
+    };
+    assert_eq!(answer(16 * 1024, 16 * 1024 * 32), Ok(()));
+    assert!(answer(16 * 1024 + 1, 0).is_err() && answer(0, 0).is_err() && answer(2, 63).is_err());
+}

@@ -52,7 +52,7 @@ fn every_kind_has_a_sample_that_is_lawful_and_comes_back() {
         assert!(name.starts_with(&format!("{:02}-", header.kind)), "{name} is kind {}", header.kind);
         kinds.insert(header.kind);
     }
-    assert!(kinds.into_iter().eq(0..20));
+    assert!(kinds.into_iter().eq(0..22));
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_header_is_refused_for_its_meaning_even_if_its_checksum_is_right() {
     assert!(matches!(reheaded(|header| header[0] = b'H'), Err(FrameError::Magic { .. })));
     assert!(matches!(reheaded(|header| header[15] = 1), Err(FrameError::Reserved { .. })));
     assert_eq!(reheaded(|header| header[4] = 2), Err(FrameError::Version { found: 2, expected: 1 }));
-    assert_eq!(reheaded(|header| header[6] = 20), Err(FrameError::Kind { found: 20 }));
+    assert_eq!(reheaded(|header| header[6] = 22), Err(FrameError::Kind { found: 22 }));
     let max = BODY_LEN_MAX as u32;
     let body = |len: u32| reheaded(|header| header[16..20].copy_from_slice(&len.to_le_bytes()));
     assert!(body(max).is_ok());
@@ -146,15 +146,15 @@ fn a_header_is_refused_for_its_meaning_even_if_its_checksum_is_right() {
 
 #[test]
 fn only_kinds_with_a_payload_may_have_one_and_never_more_than_a_mebibyte() {
-    for kind in 0..20_u8 {
+    for kind in 0..22_u8 {
         let payload = |len: u32| {
             reheaded(|header| {
                 header[6] = kind;
                 header[20..24].copy_from_slice(&len.to_le_bytes());
             })
         };
-        assert_eq!(payload(1).is_ok(), [2, 4, 11].contains(&kind), "kind {kind}");
-        assert_eq!(payload(PAYLOAD_LEN_MAX as u32).is_ok(), [2, 4, 11].contains(&kind), "kind {kind}");
+        assert_eq!(payload(1).is_ok(), [2, 4, 11, 21].contains(&kind), "kind {kind}");
+        assert_eq!(payload(PAYLOAD_LEN_MAX as u32).is_ok(), [2, 4, 11, 21].contains(&kind), "kind {kind}");
         assert!(
             matches!(payload(PAYLOAD_LEN_MAX as u32 + 1), Err(FrameError::TooLong { .. })),
             "kind {kind}"

@@ -5,8 +5,9 @@ use proptest::prelude::*;
 use units::{ByteLen, ByteOffset, DiskIndex, Generation, Hash, LeafIndex, Sequence, Timestamp};
 use wire::{
     Applied, BODY_LEN_MAX, Batch, Changed, ChangedQuery, Consistency, Credit, DECODERS, DiskShape, Durable,
-    Encoding, Extent, HEADER_LEN, HashQuery, Hello, Marker, Message, Phase, RefusalCode, Refused, Resend,
-    ResendTaken, Seed, SeedDurable, SeedSync, Span, Welcome, decode_body, decode_header, encode,
+    Encoding, Extent, GranuleQuery, Granules, HEADER_LEN, HashQuery, Hello, Marker, Message, Phase,
+    RefusalCode, Refused, Resend, ResendTaken, Seed, SeedDurable, SeedSync, Span, Welcome, decode_body,
+    decode_header, encode,
 };
 
 fn hash() -> impl Strategy<Value = Hash> {
@@ -110,7 +111,7 @@ fn resend() -> impl Strategy<Value = Message> {
 }
 
 fn small() -> impl Strategy<Value = Message> {
-    (any::<u64>(), any::<u64>(), any::<u16>(), any::<u32>(), 0..12).prop_map(|(a, b, disk, count, which)| {
+    (any::<u64>(), any::<u64>(), any::<u16>(), any::<u32>(), 0..14).prop_map(|(a, b, disk, count, which)| {
         let disk = DiskIndex(disk);
         let query = HashQuery { disk, first: LeafIndex(a), count };
         match which {
@@ -124,6 +125,12 @@ fn small() -> impl Strategy<Value = Message> {
             7 => Message::ChangedQuery(ChangedQuery { since: Sequence(a) }),
             8 => Message::Ping,
             9 => Message::Pong,
+            11 => Message::Granules(Granules { token: a, count }),
+            12 => Message::GranuleQuery(Box::new(GranuleQuery {
+                token: a,
+                disk,
+                leaves: [LeafIndex(a), LeafIndex(b)].into_iter().collect(),
+            })),
             10 => Message::ResendTaken(ResendTaken { token: a, after: Sequence(b) }),
             _ => Message::Goodbye,
         }

@@ -4,7 +4,9 @@ use std::sync::atomic::Ordering;
 
 use retention::{BatchBody, Body, Lifecycle};
 use units::{Sequence, Timestamp};
-use wire::{Changed, Extent, HashQuery, Message, RefusalCode, SPANS_MAX, SeedDurable};
+use wire::{
+    Changed, Extent, GranuleQuery, Granules, HashQuery, Message, RefusalCode, SPANS_MAX, SeedDurable,
+};
 
 use super::{Conversation, Outgoing, Stage};
 use crate::account::extents_cost;
@@ -60,6 +62,10 @@ impl Conversation {
             }
             Message::HashQuery(query) => {
                 self.take_hash_query(query);
+                Ok(())
+            }
+            Message::GranuleQuery(query) => {
+                self.take_granule_query(query);
                 Ok(())
             }
             Message::ChangedQuery(query) => {
@@ -155,6 +161,17 @@ impl Conversation {
         });
         self.machine.shared.give(Work::Seed(SeedWork { extents, payload, then }));
         Ok(())
+    }
+
+    fn take_granule_query(&mut self, query: Box<GranuleQuery>) {
+        const HASHES_LEN: usize = (units::LEAF_LEN / units::GRANULE_LEN) as usize * 32;
+        let (token, len) = (query.token, query.leaves.len() * HASHES_LEN + size_of::<GranuleQuery>());
+        let then = self.answer(len, move |hashes: Vec<units::Hash>| {
+            let count = u32::try_from(hashes.len()).expect("a question has at most 1024 leaves");
+            let bytes = hashes.iter().flat_map(|hash| hash.0).collect();
+            vec![(Message::Granules(Granules { token, count }), bytes)]
+        });
+        self.machine.shared.give(Work::Granules { query, then });
     }
 
     fn take_hash_query(&mut self, query: HashQuery) {

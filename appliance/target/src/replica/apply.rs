@@ -179,6 +179,7 @@ impl<V> Applier<V> {
             Work::EndSeeding { then } => told(then, self.end_seeding(engine)),
             Work::Commit { then } => told(then, self.commit_point(engine)),
             Work::Hashes { query, then } => told(then, self.hashes(engine, &query)),
+            Work::Granules { query, then } => told(then, self.granules(engine, &query)),
             Work::Changed { since, then } => told(then, self.changed_since(engine, since)),
             Work::Plan { to, then } => told(then, self.plan(engine, to)),
             Work::Rewind { to, afterwards, progress } => {

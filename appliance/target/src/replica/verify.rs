@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use blockdev::{Engine, Volume};
 use retention::{Piece, RewindPlan};
-use units::{ByteLen, ByteOffset, DiskIndex, Hash, LEAF_LEN, LeafIndex, Sequence, disk_root};
-use wire::{HashQuery, Span};
+use units::{ByteLen, ByteOffset, DiskIndex, GRANULE_LEN, Hash, LEAF_LEN, LeafIndex, Sequence, disk_root};
+use wire::{GranuleQuery, HashQuery, Span};
 
 use super::apply::{Applier, Run};
 use super::error::{FailureKind, ReplicaError};
@@ -183,6 +183,26 @@ impl<V> Applier<V> {
                 }
             }
             hashes[index] = buffer.chunks(LEAF_LEN as usize).map(|leaf| blake3::hash(leaf).into()).collect();
+            Ok(())
+        })?;
+        Ok(hashes.concat())
+    }
+
+    /// Answers a question about granules: what the disk holds now.
+    pub(crate) fn granules<E: Engine>(
+        &mut self,
+        engine: &mut E,
+        query: &GranuleQuery,
+    ) -> Result<Vec<Hash>, ReplicaError> {
+        let disk = usize::from(query.disk.0);
+        let (slot, disk_len) = (self.disks[disk], self.lens()[disk]);
+        let read =
+            |leaf: &LeafIndex| ReadAt { slot, at: leaf.offset(), len: leaf.len_on(disk_len).as_usize() };
+        let reads: Vec<_> = query.leaves.iter().map(read).collect();
+        let mut hashes = vec![Vec::new(); reads.len()];
+        read_each(engine, &self.pool, &reads, |index, buffer| {
+            let granules = buffer.chunks(GRANULE_LEN as usize);
+            hashes[index] = granules.map(|granule| blake3::hash(granule).into()).collect();
             Ok(())
         })?;
         Ok(hashes.concat())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use retention::{Afterwards, ExpiryPlan, Pin, Policy};
 use units::{ByteLen, ByteOffset, DiskIndex, Hash, Sequence};
-use wire::{HashQuery, Span};
+use wire::{GranuleQuery, HashQuery, Span};
 
 use super::error::ReplicaError;
 use super::progress::Progress;
@@ -44,6 +44,13 @@ pub enum Work {
     Hashes {
         /// Which.
         query: HashQuery,
+        /// Told the hashes.
+        then: Then<Vec<Hash>>,
+    },
+    /// Hash the granules of some leaves, after everything durable was applied.
+    Granules {
+        /// Which.
+        query: Box<GranuleQuery>,
         /// Told the hashes.
         then: Then<Vec<Hash>>,
     },
@@ -132,6 +139,7 @@ impl Work {
         matches!(
             self,
             Self::Hashes { .. }
+                | Self::Granules { .. }
                 | Self::Changed { .. }
                 | Self::Rewind { .. }
                 | Self::Plan { .. }
@@ -152,7 +160,7 @@ impl Work {
             | Self::Unpin { then, .. }
             | Self::Commit { then } => then(Err(error)),
             Self::PlanExpiry { then, .. } => then(Err(error)),
-            Self::Hashes { then, .. } => then(Err(error)),
+            Self::Hashes { then, .. } | Self::Granules { then, .. } => then(Err(error)),
             Self::Changed { then, .. } => then(Err(error)),
             Self::Plan { then, .. } => then(Err(error)),
             Self::View { then, .. } => then(Err(error)),
@@ -173,6 +181,7 @@ impl fmt::Debug for Work {
             Self::SeedSync { .. } => "SeedSync",
             Self::EndSeeding { .. } => "EndSeeding",
             Self::Hashes { .. } => "Hashes",
+            Self::Granules { .. } => "Granules",
             Self::Changed { .. } => "Changed",
             Self::Rewind { .. } => "Rewind",
             Self::Plan { .. } => "Plan",

@@ -2,9 +2,9 @@
 
 use units::{ByteLen, ByteOffset, DiskIndex, Generation, Hash, LeafIndex, Sequence, Timestamp};
 use wire::{
-    Batch, Changed, ChangedQuery, Consistency, Credit, DiskShape, Durable, Encoding, Extent, HashQuery,
-    Hello, Marker, Message, Phase, RefusalCode, Refused, Resend, ResendTaken, Seed, SeedDurable, SeedSync,
-    Span, Welcome,
+    Batch, Changed, ChangedQuery, Consistency, Credit, DiskShape, Durable, Encoding, Extent, GranuleQuery,
+    Granules, HashQuery, Hello, Marker, Message, Phase, RefusalCode, Refused, Resend, ResendTaken, Seed,
+    SeedDurable, SeedSync, Span, Welcome,
 };
 
 /// Every message by the name of its golden file, and the length of its payload.
@@ -33,6 +33,8 @@ pub(crate) fn samples() -> Vec<(&'static str, Message, usize)> {
         ("16-goodbye", Message::Goodbye, 0),
         ("17-refused", refused(), 0),
         ("18-resend", resend(), 0),
+        ("20-granule-query", granule_query(), 0),
+        ("21-granules", Message::Granules(Granules { token: 11, count: 33 }), 33 * 32),
         ("19-resend-taken", Message::ResendTaken(ResendTaken { token: 9, after: Sequence(302) }), 0),
     ]
 }
@@ -143,6 +145,11 @@ fn changed() -> Message {
 fn resend() -> Message {
     let span = Span { disk: DiskIndex(0), start: ByteOffset(4096), len: ByteLen(12288) };
     Message::Resend(Box::new(Resend { token: 9, spans: [span].into_iter().collect() }))
+}
+
+fn granule_query() -> Message {
+    let leaves = [LeafIndex(0), LeafIndex(300), LeafIndex(1024)].into_iter().collect();
+    Message::GranuleQuery(Box::new(GranuleQuery { token: 11, disk: DiskIndex(1), leaves }))
 }
 
 fn refused() -> Message {

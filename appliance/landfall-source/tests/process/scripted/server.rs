@@ -9,7 +9,7 @@ use std::time::Duration;
 use link::{Acceptor, Credentials, Limits, Link, Received};
 use units::Sequence;
 use wire::{
-    Credit, Durable, Hello, Message, RefusalCode, Refused, SeedDurable, Welcome, check_message,
+    Credit, Durable, Granules, Hello, Message, RefusalCode, Refused, SeedDurable, Welcome, check_message,
     verify_payload,
 };
 
@@ -261,6 +261,11 @@ fn take(
         Message::HashQuery(query) => {
             let bytes = store.hashes(query.disk, query.first.0, query.count);
             answers.push((Message::Hashes(query), bytes));
+        }
+        Message::GranuleQuery(query) => {
+            let bytes = store.granules(query.disk, &query.leaves);
+            let count = u32::try_from(bytes.len() / 32).expect("a short answer");
+            answers.push((Message::Granules(Granules { token: query.token, count }), bytes));
         }
         Message::ChangedQuery(query) => {
             let parts = store.changed(query.since);

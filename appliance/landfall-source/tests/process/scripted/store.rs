@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use units::{ByteLen, ByteOffset, DiskIndex, Generation, Hash, Sequence, disk_root};
+use units::{ByteLen, ByteOffset, DiskIndex, Generation, Hash, LeafIndex, Sequence, disk_root};
 use wire::{
     Batch, Changed, Consistency, DiskShape, Encoding, Extent, Marker, Phase, RefusalCode, Resend,
     ResendTaken, Seed, SeedSync, Span,
@@ -34,6 +34,8 @@ pub(crate) struct Store {
     pub(crate) payload_bytes: u64,
     pub(crate) disk_bytes: u64,
     pub(crate) hashes_asked: u64,
+    /// Leaves whose granules were asked for.
+    pub(crate) granules_asked: u64,
     /// Where resyncs began, and how many extents had come in batches before.
     pub(crate) resyncs: Vec<(Sequence, usize)>,
     /// Whether the history is said not to reach back.
@@ -73,6 +75,7 @@ impl Store {
             payload_bytes: 0,
             disk_bytes: 0,
             hashes_asked: 0,
+            granules_asked: 0,
             resyncs: Vec::new(),
             forgetful: false,
             refusals: Vec::new(),
@@ -213,6 +216,15 @@ impl Store {
         let leaves =
             self.durable_content[usize::from(disk.0)].chunks(LEAF).skip(first as usize).take(count as usize);
         leaves.flat_map(|leaf| *blake3::hash(leaf).as_bytes()).collect()
+    }
+
+    pub(crate) fn granules(&mut self, disk: DiskIndex, leaves: &[LeafIndex]) -> Vec<u8> {
+        self.granules_asked += leaves.len() as u64;
+        let disk = &self.durable_content[usize::from(disk.0)];
+        let leaf =
+            |leaf: &LeafIndex| &disk[leaf.0 as usize * LEAF..disk.len().min((leaf.0 as usize + 1) * LEAF)];
+        let granules = leaves.iter().map(leaf).flat_map(|leaf| leaf.chunks(4096));
+        granules.flat_map(|granule| *blake3::hash(granule).as_bytes()).collect()
     }
 
     pub(crate) fn changed(&self, since: Sequence) -> Vec<Changed> {
