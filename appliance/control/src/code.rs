@@ -156,6 +156,10 @@ codes! {
         "a retention volume is used for nothing else", "give an empty file system of its own";
     1247 VolumeLocked Refused: "the retention volume is in use",
         "a running landfalld has it", "stop that one first";
+    1248 VolumeShared Refused: "the directory is no file system of its own",
+        "a retention volume on the system's file system would fill that, and fail with it", "mount a file system there, or add --shared where that does not matter";
+    1249 VolumeMaking Failed: "the retention volume can't be made",
+        "a step failed", "put that right, then run the same command again";
     1301 PointUnknown Refused: "no such recovery point",
         "no recovery point has this sequence", "see `landfall point list MACHINE`";
     1302 PointOutsideWindow Refused: "outside the retention window",

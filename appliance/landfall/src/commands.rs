@@ -15,6 +15,8 @@ mod point;
 mod policy;
 mod reprotect;
 mod retention;
+mod retention_adopt;
+mod retention_init;
 mod size;
 mod status;
 mod view;
@@ -94,6 +96,8 @@ pub(crate) fn run(arguments: Arguments, screen: &Screen) -> Result<Ending, Error
         Command::Retention(RetentionCommand::Size(wanted)) => size::show(screen, &wanted),
         Command::Policy(PolicyCommand::Show { machine }) => policy::show(&context, machine),
         Command::Policy(PolicyCommand::Set(wanted)) => policy::set(&context, wanted),
+        Command::Retention(RetentionCommand::Init(init)) => retention_init::init(screen, &init),
+        Command::Retention(RetentionCommand::Adopt(adopt)) => retention_adopt::adopt(screen, &adopt),
         Command::Pki(command) => pki::run(screen, command),
         Command::Explain { code } => explain::explain(screen, code.as_deref()),
         Command::Completions { shell } => explain::completions(screen, shell),

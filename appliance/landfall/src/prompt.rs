@@ -28,6 +28,29 @@ pub(crate) fn name_again(
     answer(&format!("{what}\nType the machine's name to go on: "))
 }
 
+/// Has the name of a device typed again, unless that is vouched for. Errors: nobody can be asked, or another name was typed.
+pub(crate) fn device_again(
+    screen: &Screen,
+    device: &str,
+    vouched: bool,
+    what: &str,
+) -> Result<(), ErrorReply> {
+    let refused = || ApiError::new(Code::NotConfirmed, format!("{device} was left as it is"));
+    if vouched {
+        return Ok(());
+    }
+    if !screen.can_ask() {
+        return Err(refused()
+            .because("nobody can be asked: this is not a terminal")
+            .fixed_by("add --yes")
+            .into());
+    }
+    if answer(&format!("{what}\nType {device} to go on: "))? == device {
+        return Ok(());
+    }
+    Err(refused().because("another name was typed").into())
+}
+
 /// Asks a question that anything but `y` or `yes` denies.
 pub(crate) fn agreed(question: &str) -> Result<bool, ErrorReply> {
     let answer = answer(&format!("{question} [y/N] "))?;

@@ -1,6 +1,6 @@
 //! Errors of the master target, as operators read them.
 
-use blockdev::{DeviceError, VolumeError};
+use blockdev::DeviceError;
 use control::{ApiError, Code};
 use target::TargetError;
 use target::replica::{FailureKind, ReplicaError, chain};
@@ -15,17 +15,10 @@ pub(crate) fn api_error(error: &TargetError) -> ApiError {
 }
 
 fn code_of(error: &TargetError) -> Code {
+    if let Some(code) = volume::code_of_volume(error) {
+        return code;
+    }
     match error {
-        TargetError::Volume(VolumeError::NoSpace { .. }) => Code::VolumeFull,
-        TargetError::Volume(VolumeError::Locked { .. }) => Code::VolumeLocked,
-        TargetError::Directory { .. } => Code::VolumeMissing,
-        TargetError::VolumeFileSystem { .. } => Code::VolumeFileSystem,
-        TargetError::VolumeReadOnly { .. } => Code::VolumeReadOnly,
-        TargetError::VolumeNoCapacity { .. } => Code::DiskNoCapacity,
-        TargetError::VolumeOccupied { .. } => Code::VolumeOccupied,
-        TargetError::VolumeOwned { .. } => Code::VolumeOwned,
-        TargetError::Superblock(_) => Code::VolumeSuperblock,
-        TargetError::Volume(_) => Code::VolumeFailed,
         TargetError::Engine(_) | TargetError::System { .. } => Code::Internal,
         TargetError::UnknownMachine { .. } => Code::MachineUnknown,
         TargetError::MachineExists { .. } => Code::MachineExists,
@@ -45,6 +38,14 @@ fn code_of(error: &TargetError) -> Code {
         TargetError::Policy(_) => Code::PolicyValue,
         TargetError::Pin { .. } => Code::PinRefused,
         TargetError::Stopping => Code::Stopping,
+        TargetError::Volume(_)
+        | TargetError::Directory { .. }
+        | TargetError::VolumeFileSystem { .. }
+        | TargetError::VolumeReadOnly { .. }
+        | TargetError::VolumeNoCapacity { .. }
+        | TargetError::VolumeOccupied { .. }
+        | TargetError::VolumeOwned { .. }
+        | TargetError::Superblock(_) => unreachable!("errors of volumes have codes of their own"),
     }
 }
 

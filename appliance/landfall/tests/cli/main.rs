@@ -225,6 +225,8 @@ fn explanations_and_help_read_as_they_did() {
         "policy",
         "policy show",
         "policy set",
+        "retention init",
+        "retention adopt",
         "pki",
         "pki init",
         "pki issue",
