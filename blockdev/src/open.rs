@@ -161,7 +161,7 @@ fn lock_file(path: &Path, file: &OwnedFd, kind: FileKind) -> Result<(), DeviceEr
     })
 }
 
-fn check_identity(
+pub(crate) fn check_identity(
     path: &Path,
     found: Option<&Identity>,
     expected: Option<&Identity>,

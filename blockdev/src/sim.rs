@@ -6,6 +6,7 @@
 
 mod disk;
 mod engine;
+mod hotplug;
 mod perform;
 mod random;
 #[cfg(test)]
@@ -194,7 +195,18 @@ impl SimWorld {
     /// Plants a fault.
     pub fn plant(&self, fault: Fault) {
         assert!(!self.has_crashed(), "nothing goes wrong in a world that has stopped");
-        lock(&self.shared).faults.push(fault);
+        lock(&self.shared).faults.push((false, fault));
+    }
+
+    /// Plants a fault that strikes files of the volume only, and counts operations on these.
+    pub fn plant_on_files(&self, fault: Fault) {
+        assert!(!self.has_crashed(), "nothing goes wrong in a world that has stopped");
+        lock(&self.shared).faults.push((true, fault));
+    }
+
+    /// Tells whether a planted fault has yet to strike.
+    pub fn has_faults(&self) -> bool {
+        !lock(&self.shared).faults.is_empty()
     }
 
     /// Flips one bit (0 to 7) of the byte at `at` of a disk or file, durably. Panics if there is no such bit.

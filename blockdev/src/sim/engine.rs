@@ -122,7 +122,7 @@ impl Engine for SimEngine {
         if len.0 - now > world.free().0 {
             return Err(DeviceError::NoSpace { device: name(), len });
         }
-        if world.due_fault(OperationKind::Grow).is_some() {
+        if world.due_fault(OperationKind::Grow, true).is_some() {
             let (kind, at) = (OperationKind::Grow, ByteOffset(now));
             return Err(DeviceError::Failed { device: name(), kind, at, len, source: Errno::IO });
         }

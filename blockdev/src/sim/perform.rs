@@ -20,13 +20,19 @@ impl World {
     /// Performs one operation whose turn has come. Errors: the world crashed inside it.
     pub(super) fn perform(&mut self, queued: Queued, device: &Arc<str>) -> Result<Performed, u64> {
         let kind = queued.request.operation.kind();
+        if self.store(queued.id).is_gone {
+            self.alive()?;
+            let outcome = Err(failed(device, &queued.request.operation, Errno::NODEV));
+            return Ok(Performed { request: queued.request, outcome });
+        }
         if kind == OperationKind::Read {
             self.alive()?;
         } else {
             self.step_with(&queued)?;
         }
         let Queued { id, mut request, completed_before } = queued;
-        let outcome = match self.due_fault(kind) {
+        let is_file = self.store(id).is_file;
+        let outcome = match self.due_fault(kind, is_file) {
             Some(fault) => self.perform_badly(id, &request.operation, fault, device),
             None => {
                 self.perform_well(id, &mut request.operation, completed_before);
@@ -46,7 +52,7 @@ impl World {
     }
 
     fn perform_well(&mut self, id: DiskId, operation: &mut Operation, completed_before: u64) {
-        let ignored = self.faults.contains(&Fault::IgnoreFlush);
+        let ignored = self.faults.iter().any(|(_, fault)| *fault == Fault::IgnoreFlush);
         let disk = self.disk_mut(id);
         match operation {
             Operation::Read { at, into } => disk.read(at.0, into),
@@ -80,21 +86,14 @@ impl World {
             (_, None) if operation.kind() == OperationKind::Flush => disk.forget_flushes(),
             (_, None) => {}
         }
-        let (at, len) = operation.range();
-        Err(DeviceError::Failed {
-            device: Arc::clone(device),
-            kind: operation.kind(),
-            at,
-            len,
-            source: Errno::IO,
-        })
+        Err(failed(device, operation, Errno::IO))
     }
 
-    /// Counts an operation against the planted faults and returns the one that is due, which is then spent.
-    pub(super) fn due_fault(&mut self, kind: OperationKind) -> Option<Fault> {
+    /// Counts an operation, on a file or not, against the planted faults and returns the one that is due, which is then spent.
+    pub(super) fn due_fault(&mut self, kind: OperationKind, is_file: bool) -> Option<Fault> {
         let mut due = None;
-        self.faults.retain_mut(|fault| {
-            let is_due = fault.counts_down(kind);
+        self.faults.retain_mut(|(files_only, fault)| {
+            let is_due = (is_file || !*files_only) && fault.counts_down(kind);
             if is_due {
                 due.get_or_insert(*fault);
             }
@@ -102,4 +101,9 @@ impl World {
         });
         due
     }
+}
+
+fn failed(device: &Arc<str>, operation: &Operation, source: Errno) -> DeviceError {
+    let (device, kind, (at, len)) = (Arc::clone(device), operation.kind(), operation.range());
+    DeviceError::Failed { device, kind, at, len, source }
 }

@@ -26,6 +26,9 @@ pub(super) enum Name {
 pub(super) struct Store {
     pub(super) disk: Disk,
     pub(super) handles: Arc<()>,
+    pub(super) is_file: bool,
+    /// It was pulled out: nothing can be done with it until it is put back.
+    pub(super) is_gone: bool,
 }
 
 /// An operation under way.
@@ -61,7 +64,8 @@ pub(super) struct World {
     /// The changes that were under way when the world stopped.
     pub(super) cut: Vec<(DiskId, Change)>,
     pub(super) undecided: Vec<Undecided>,
-    pub(super) faults: Vec<Fault>,
+    /// Each with whether it strikes files of the volume only.
+    pub(super) faults: Vec<(bool, Fault)>,
     next_id: u32,
 }
 
@@ -104,9 +108,11 @@ impl World {
     pub(super) fn add(&mut self, name: Name, len: u64) -> DiskId {
         self.forget_unreachable();
         let id = DiskId(self.fresh_id());
+        let is_file = matches!(name, Name::File(_));
         let taken = self.names.insert(name, id);
         assert!(taken.is_none(), "a name is given once");
-        self.stores.insert(id, Store { disk: Disk::new(len), handles: Arc::new(()) });
+        self.stores
+            .insert(id, Store { disk: Disk::new(len), handles: Arc::new(()), is_file, is_gone: false });
         id
     }
 
@@ -165,8 +171,8 @@ impl World {
     fn copy(&self, seed: u64) -> Self {
         let named: BTreeSet<DiskId> = self.names.values().copied().collect();
         let stores = self.stores.iter().filter(|(id, _)| named.contains(*id));
-        let stores =
-            stores.map(|(id, store)| (*id, Store { disk: store.disk.clone(), handles: Arc::new(()) }));
+        let stores = stores
+            .map(|(id, store)| (*id, Store { disk: store.disk.clone(), handles: Arc::new(()), ..*store }));
         Self {
             stores: stores.collect(),
             names: self.names.clone(),
