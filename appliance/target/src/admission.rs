@@ -10,7 +10,7 @@ use wire::{Hello, Identity, Message, Phase, RefusalCode, Role};
 use crate::conversation::Admitted;
 use crate::machine::Machine;
 use crate::refusal::SessionEnd;
-use crate::replica::State;
+use crate::replica::{Planted, State};
 
 /// Who calls.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +61,8 @@ fn check_hello(hello: &Hello, machine: &Machine) -> Result<(), SessionEnd> {
     if let Some(end) = SessionEnd::of_state(&state) {
         return Err(end);
     }
-    if hello.generation != Generation(0) && hello.generation != state.generation {
+    let any = hello.generation == Generation(0) || machine.shared.plants(Planted::GenerationUnchecked);
+    if !any && hello.generation != state.generation {
         let detail =
             format!("generation {} may not write: the present one is {}", hello.generation, state.generation);
         return Err(SessionEnd::refused(RefusalCode::Fenced, detail));

@@ -23,7 +23,7 @@ use crate::account::{Account, extents_cost};
 use crate::admission::phase;
 use crate::machine::{Machine, Session, lock};
 use crate::refusal::SessionEnd;
-use crate::replica::{ReplicaError, ResidentBudget, Then, Work};
+use crate::replica::{Planted, ReplicaError, ResidentBudget, Then, Work};
 
 use self::incoming::Item;
 
@@ -126,7 +126,9 @@ impl Conversation {
             Stage::New => {
                 let lifecycle = self.machine.shared.lock().lifecycle.clone();
                 // Done in its turn: what an earlier session seeded, and its watermarks, are settled by then.
+                let hurries = self.machine.shared.plants(Planted::SeedUnsettled);
                 self.stage = match lifecycle {
+                    Lifecycle::Seeding { .. } if hurries => Stage::Settling { since: now },
                     Lifecycle::Registered | Lifecycle::Seeding { .. } | Lifecycle::Original { .. } => {
                         Stage::Beginning(self.begin())
                     }
@@ -188,7 +190,7 @@ impl Conversation {
             let state = self.machine.shared.lock();
             let tells = self.connection == 0 && state.lifecycle == Lifecycle::Protected;
             let again = if tells { state.resends.after(self.asked_again) } else { Vec::new() };
-            (state.durable, state.applied, SessionEnd::of_state(&state), again)
+            (self.machine.shared.acked(&state), state.applied, SessionEnd::of_state(&state), again)
         };
         for resend in again {
             self.asked_again = resend.token;

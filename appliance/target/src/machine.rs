@@ -10,7 +10,7 @@ use wire::Hello;
 
 use crate::refusal::SessionEnd;
 use crate::reorder::Reorder;
-use crate::replica::Shared;
+use crate::replica::{Planted, Shared};
 
 /// A machine, and who speaks for it now.
 pub struct Machine {
@@ -163,7 +163,7 @@ impl Session {
         if let Some(end) = SessionEnd::of_state(&state) {
             return Err(end);
         }
-        if state.durable != state.received {
+        if state.durable != state.received && !shared.plants(Planted::ResumeUnsettled) {
             return Ok(None);
         }
         *reorder = Some(Reorder::new(state.durable, self.connections));

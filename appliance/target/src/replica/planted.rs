@@ -3,8 +3,10 @@
 //! Without the feature `planted-bugs` no mistake can be chosen, and every question for one is a constant `false`.
 
 use retention::TailScan;
+use units::Sequence;
 
 use super::limits::ReplicaLimits;
+use super::shared::{Shared, State};
 
 /// A mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +35,68 @@ pub enum Planted {
     CheckpointUnflushed,
     /// Views learn of what was overwritten when it was.
     ViewsToldLate,
+    /// A source is acked what was received.
+    AckOfReceived,
+    /// A source is acked what another machine has durable.
+    AckOfAnother,
+    /// An item that came before is taken once more, as the next one.
+    DuplicateTaken,
+    /// Any generation may write.
+    GenerationUnchecked,
+    /// More is taken than was credited.
+    CreditUnchecked,
+    /// A session goes on before what an earlier one has brought is durable.
+    ResumeUnsettled,
+    /// A session goes on with a seed before what an earlier one has seeded is settled.
+    SeedUnsettled,
+}
+
+/// Mistakes of sessions are made where a machine's state is looked at.
+#[cfg(feature = "planted-bugs")]
+impl Shared {
+    /// Has a mistake made.
+    pub(crate) fn plant(&self, limits: &ReplicaLimits) {
+        if let Some(mistake) = limits.planted {
+            // Once for each replica that is put together.
+            let _ = self.planted.set(mistake);
+        }
+    }
+
+    /// Tells whether this mistake is to be made.
+    pub(crate) fn plants(&self, mistake: Planted) -> bool {
+        self.planted.get() == Some(&mistake)
+    }
+
+    /// Returns what a source is told to be durable.
+    pub(crate) fn acked(&self, state: &State) -> Sequence {
+        thread_local! {
+            static NEWEST: std::cell::Cell<Sequence> = const { std::cell::Cell::new(Sequence(0)) };
+        }
+        match self.planted.get() {
+            Some(Planted::AckOfReceived) => state.received,
+            Some(Planted::AckOfAnother) => {
+                NEWEST.with(|newest| newest.set(newest.get().max(state.durable)));
+                NEWEST.with(std::cell::Cell::get)
+            }
+            _ => state.durable,
+        }
+    }
+}
+
+/// No mistake is made on purpose.
+#[cfg(not(feature = "planted-bugs"))]
+#[expect(clippy::unused_self, reason = "the questions are the same with and without the feature")]
+impl Shared {
+    pub(crate) const fn plant(&self, _: &ReplicaLimits) {}
+
+    pub(crate) const fn plants(&self, _: Planted) -> bool {
+        false
+    }
+
+    /// Returns what a source is told to be durable.
+    pub(crate) const fn acked(&self, state: &State) -> Sequence {
+        state.durable
+    }
 }
 
 impl ReplicaLimits {

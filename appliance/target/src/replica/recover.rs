@@ -137,6 +137,7 @@ impl<V: Volume> Replica<V> {
     ) -> Result<Self, ReplicaError> {
         let Setup { volume, limits, pool, budget, committer, worker } = setup;
         let shared = Arc::new(Shared::new(State::of(head.head(), limits.retention), committer, worker));
+        shared.plant(&limits);
         let slots = disks.into_iter().map(|disk| engine.attach(disk)).collect::<Result<_, _>>()?;
         let applier = Applier {
             shared: shared.clone(),

@@ -12,6 +12,7 @@ use units::{ByteLen, ByteOffset, EpochNumber, Generation, Hash, Sequence, Timest
 use super::budget::Resident;
 use super::error::{FailureKind, ReplicaError};
 use super::log_writer::{LogPosition, RecordPlace};
+use super::planted::Planted;
 use super::resend::Resends;
 use super::work::Work;
 
@@ -211,6 +212,9 @@ pub struct Shared {
     pub committer: Bell,
     /// Rings for the thread that applies.
     pub worker: Bell,
+    /// The mistake that is made on purpose.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) planted: std::sync::OnceLock<Planted>,
 }
 
 impl Shared {
@@ -223,7 +227,14 @@ impl Shared {
     }
 
     pub(crate) fn new(state: State, committer: Bell, worker: Bell) -> Self {
-        Self { state: Mutex::new(state), watchers: Mutex::default(), committer, worker }
+        Self {
+            state: Mutex::new(state),
+            watchers: Mutex::default(),
+            committer,
+            worker,
+            #[cfg(feature = "planted-bugs")]
+            planted: std::sync::OnceLock::new(),
+        }
     }
 
     /// Locks the state. A thread that panicked while it held the lock has put this machine, and no other, out.
@@ -243,14 +254,14 @@ impl Shared {
             return Err(NotTaken::Closed);
         }
         let expected = state.received.next();
-        if item.sequence < expected {
+        if item.sequence < expected && !self.plants(Planted::DuplicateTaken) {
             return Err(NotTaken::Duplicate);
         }
         if item.sequence > expected {
             return Err(NotTaken::Gap { expected });
         }
-        state.received = item.sequence;
-        state.inbox.push_back(item);
+        state.received = expected;
+        state.inbox.push_back(Received { sequence: expected, ..item });
         drop(state);
         self.committer.ring();
         Ok(())
