@@ -62,7 +62,7 @@ fn fail_one(shape: &Shape, kind: OperationKind, nth: u64) -> bool {
 }
 
 /// The machine acks nothing any more; the others go on as if nothing had happened.
-fn stays_out(rig: &mut Rig, out: usize) {
+pub(crate) fn stays_out(rig: &mut Rig, out: usize) {
     let acked = rig.oracles[out].acked;
     for machine in 0..rig.shape.machines.len() {
         let fails = rig.shared[machine].lock().failure.is_some();

@@ -14,6 +14,7 @@ pub(crate) mod operator;
 pub(crate) mod source;
 pub(crate) mod working;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use ::source::Compression;
 use blockdev::PagePool;
 use retention::Lifecycle;
 use target::Machine;
-use units::Generation;
+use units::{Generation, Sequence};
 
 use self::clock::Clock;
 use self::faults::Faults;
@@ -33,7 +34,7 @@ use super::random::Random;
 use super::rig::{Crashed, Rig, Shape};
 use super::runs::Outcome;
 use super::seen::Sight;
-use super::{check, outage, shapes};
+use super::{check, judge, outage, shapes};
 
 /// Turns after which a healed installation must be up to date.
 const HEALED_WITHIN: u64 = 60_000;
@@ -50,6 +51,8 @@ pub(crate) struct Fleet {
     pub faults: Faults,
     /// Payload bytes each connection may have under way.
     pub window: u64,
+    /// By machine: what was durable when.
+    pub durable: Vec<VecDeque<(Duration, Sequence)>>,
     /// Generations that are over.
     pub ghosts: Vec<(usize, Generation)>,
     pub crashes: u64,
@@ -99,6 +102,7 @@ impl Fleet {
         let window = random.pick(&[64 << 10, 96 << 10, 256 << 10]);
         let faults = Faults::some(&mut random);
         let (machines, network, ghosts) = (Vec::new(), Network::default(), Vec::new());
+        let durable = vec![VecDeque::new(); shape.machines.len()];
         let mut fleet = Self {
             rig,
             machines,
@@ -109,6 +113,7 @@ impl Fleet {
             random,
             faults,
             window,
+            durable,
             ghosts,
             crashes: 0,
         };
@@ -162,7 +167,30 @@ impl Fleet {
         let result = run(&mut self.rig);
         self.clock.pass(self.rig.now.since(now));
         self.rig.note_world();
+        (0..self.sources.len()).for_each(|machine| self.look_back(machine));
         result
+    }
+
+    /// Compares the history with what policy keeps. A clock that is set may cost an hour of it.
+    fn look_back(&mut self, machine: usize) {
+        let (base, durable) = {
+            let state = self.rig.shared[machine].lock();
+            (state.base, state.durable)
+        };
+        let now = self.clock.elapsed;
+        let past = &mut self.durable[machine];
+        if past.back().is_none_or(|(_, last)| *last != durable) {
+            past.push_back((now, durable));
+        }
+        let window = self.rig.shape.limits.retention.window();
+        let Some(begins) = now.checked_sub(window) else { return };
+        let begins = begins + Duration::from_secs(3600) * self.clock.jumps;
+        while past.get(1).is_some_and(|(at, _)| *at <= begins) {
+            past.pop_front();
+        }
+        if self.rig.shape.capacity.is_none() {
+            judge::i3_kept(machine, base, past.front().map_or(Sequence(0), |(_, durable)| *durable));
+        }
     }
 
     fn source_turn(&mut self, machine: usize) {

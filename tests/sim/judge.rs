@@ -14,6 +14,14 @@ pub(crate) fn i1_ack(machine: usize, upto: Sequence, state: &State, oracle: &mut
     oracle.acked = oracle.acked.max(upto.0);
 }
 
+/// What policy keeps is there, however clocks were set: the history reaches back to what was durable when the window began.
+pub(crate) fn i3_kept(machine: usize, base: Sequence, durable_then: Sequence) {
+    assert!(
+        base <= durable_then,
+        "I3: the history of machine {machine} begins at {base}, {durable_then} is within the window"
+    );
+}
+
 /// When a source is told where to go on, nothing of an earlier session can still arrive.
 pub(crate) fn i7_nothing_on_its_way(durable: Sequence, state: &State) {
     let received = state.received;

@@ -1,14 +1,44 @@
-//! The simulator: the real replica over simulated disks, crashed in every way that can be thought of.
+//! The simulator: the product's own code over simulated disks, networks and clocks, broken in every way that can be thought of.
 //!
-//! One thread drives both halves of a replica step by step. An oracle knows the exact image of every disk at every
-//! sequence and what was acked; after each recovery everything that was promised is compared with it.
+//! One thread drives everything step by step; one seed decides whose turn it is, what fails, and what a crash leaves. An
+//! oracle knows the exact image of every disk at every sequence and what was acked; after each recovery everything that
+//! was promised is compared with it. Every seed runs twice and must come to the same. Seeds that failed are kept.
+//!
+//! | part | what it tries |
+//! |---|---|
+//! | [`explore`] | every short sequence of operations, cut at every step, in every way a crash can leave |
+//! | [`swarm`] | long random runs of one target: operations, crashes, failing devices |
+//! | [`fleet`] | installations: sources, network, clocks, one target for two to four machines |
+//! | [`views`] | views while everything else goes on |
+//! | [`faults`], [`hotplug`] | each operation failing once; disks that vanish or are others |
+//! | [`rot`], [`lies`] | bits that flip, blocks in the wrong place; writes that were reported and never done, or went astray |
+//! | [`wrap`] | a small volume that wraps thousands of times |
+//! | [`planted`] | mistakes made on purpose, each found by the check it breaks |
+//!
+//! Each check begins its message with the invariant it stands for, and can fail:
+//!
+//! | invariant | checked by | the planted mistake that it finds |
+//! |---|---|---|
+//! | I1 ack = durable | `check::found`, `judge::i1_ack` | AckBeforeFlush, AckOfReceived, AckOfAnother, SeedUnsettled, RemovedBeforeHead |
+//! | I2 order | `check::disks_are` after a recovery | OldestWins, TornGroupKept, RewindUnrecorded, CheckpointUnflushed |
+//! | I3 exact point | `check::history`, `judge::i3_kept`, the roots of each recovery point | NoBeforeImage, UndoNotFlushed |
+//! | I4 no silent lie | `rot`, `lies`, `views` | PlaceUnchecked, ViewsToldLate |
+//! | I5 tail ≠ rot | `rot` | DamageIsTail |
+//! | I6 containment | `check::disks_are` (what lies behind a disk), `hotplug` | DiskMade |
+//! | I7 once | `check::once`, `judge::i7_nothing_on_its_way` | DuplicateTaken, ResumeUnsettled |
+//! | I8 bounded | `judge::i8_bounded` | CreditUnchecked |
+//! | I9 bounded recovery | `check::found` | none |
+//! | I11 fencing | `judge::i11_fencing` | GenerationUnchecked |
+//! | I12 fail-stop | `faults::stays_out` | FlushRetried |
 
 pub(crate) mod check;
 pub(crate) mod drive;
 pub(crate) mod explore;
 pub(crate) mod faults;
 pub(crate) mod fleet;
+pub(crate) mod hotplug;
 pub(crate) mod judge;
+pub(crate) mod lies;
 pub(crate) mod material;
 pub(crate) mod ops;
 pub(crate) mod oracle;
@@ -28,3 +58,4 @@ pub(crate) mod swarm;
 pub(crate) mod views;
 pub(crate) mod weave;
 pub(crate) mod witness;
+pub(crate) mod wrap;

@@ -53,3 +53,10 @@ pub(crate) const SEEDS: u64 = 600;
 
 /// and of an installation.
 pub(crate) const FLEETS: u64 = 400;
+
+/// Epochs that come and go on a small volume.
+pub(crate) const EPOCHS: u64 = 4000;
+
+/// Seeds of installations that find every planted mistake of sessions.
+#[cfg(feature = "planted-bugs")]
+pub(crate) const PLANTED_FLEETS: u64 = 600;

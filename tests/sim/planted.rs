@@ -7,27 +7,73 @@ use target::replica::Planted;
 
 use super::explore::{Effort, Shard, Start, explore};
 use super::rig::Shape;
-use super::{faults, plan, rot, shapes, swarm, views};
+use super::{faults, fleet, hotplug, plan, rot, shapes, swarm, views};
 
-/// Every mistake that can be planted.
-pub(crate) const ALL: [Planted; 12] = [
-    Planted::AckBeforeFlush,
-    Planted::NoBeforeImage,
-    Planted::UndoNotFlushed,
-    Planted::DamageIsTail,
-    Planted::PlaceUnchecked,
-    Planted::FlushRetried,
-    Planted::RemovedBeforeHead,
-    Planted::OldestWins,
-    Planted::TornGroupKept,
-    Planted::RewindUnrecorded,
-    Planted::CheckpointUnflushed,
-    Planted::ViewsToldLate,
+/// A mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mistake {
+    /// In the target.
+    Of(Planted),
+    /// In how target disks are opened: one that is not there is made.
+    DiskMade,
+}
+
+/// Every mistake that can be planted, with what one of must begin the message of the check that finds it: the invariant, or
+/// an assertion of the product's own.
+pub(crate) const ALL: [(Mistake, &[&str]); 20] = [
+    (Mistake::Of(Planted::AckBeforeFlush), &["I1:"]),
+    (Mistake::Of(Planted::NoBeforeImage), &["I2:", "I3:", "containment:"]),
+    (Mistake::Of(Planted::UndoNotFlushed), &["I2:", "I3:"]),
+    (Mistake::Of(Planted::DamageIsTail), &["I5:"]),
+    (Mistake::Of(Planted::PlaceUnchecked), &["I4:"]),
+    (Mistake::Of(Planted::FlushRetried), &["I12:", "I1:"]),
+    (Mistake::Of(Planted::RemovedBeforeHead), &["I1:"]),
+    (Mistake::Of(Planted::OldestWins), &["I2:", "I3:"]),
+    (Mistake::Of(Planted::TornGroupKept), &["I2:", "groups start at blocks"]),
+    (Mistake::Of(Planted::RewindUnrecorded), &["I2:"]),
+    (Mistake::Of(Planted::CheckpointUnflushed), &["I2:"]),
+    (Mistake::Of(Planted::ViewsToldLate), &["I4:"]),
+    (Mistake::Of(Planted::AckOfReceived), &["I1:"]),
+    (Mistake::Of(Planted::AckOfAnother), &["I1:"]),
+    (Mistake::Of(Planted::DuplicateTaken), &["I7:"]),
+    (Mistake::Of(Planted::GenerationUnchecked), &["I11:"]),
+    (Mistake::Of(Planted::CreditUnchecked), &["I8:"]),
+    (Mistake::Of(Planted::ResumeUnsettled), &["I7:"]),
+    (Mistake::Of(Planted::SeedUnsettled), &["I1:", "I3:"]),
+    (Mistake::DiskMade, &["I6:"]),
 ];
 
-fn with(mistake: Planted) -> Shape {
-    let mut shape = shapes::tiny();
-    shape.limits.planted = Some(mistake);
+impl Mistake {
+    fn plant(self, shape: &mut Shape) {
+        match self {
+            Self::Of(planted) => shape.limits.planted = Some(planted),
+            Self::DiskMade => shape.creates_disks = true,
+        }
+    }
+
+    /// Returns the part of the tests that is to find it, unless any may.
+    fn part(self) -> Option<&'static str> {
+        use Planted::{
+            AckOfAnother, AckOfReceived, CreditUnchecked, DamageIsTail, FlushRetried, GenerationUnchecked,
+            PlaceUnchecked, ResumeUnsettled, SeedUnsettled, ViewsToldLate,
+        };
+        match self {
+            Self::DiskMade => Some("vanishing disks"),
+            Self::Of(ViewsToldLate) => Some("views"),
+            Self::Of(DamageIsTail) => Some("flipped bits"),
+            Self::Of(PlaceUnchecked) => Some("misplaced blocks"),
+            Self::Of(FlushRetried) => Some("failing devices"),
+            Self::Of(
+                AckOfAnother | AckOfReceived | CreditUnchecked | GenerationUnchecked | ResumeUnsettled
+                | SeedUnsettled,
+            ) => Some("installations"),
+            Self::Of(_) => None,
+        }
+    }
+}
+
+fn with(mistake: Mistake, mut shape: Shape) -> Shape {
+    mistake.plant(&mut shape);
     shape
 }
 
@@ -35,13 +81,13 @@ fn with(mistake: Planted) -> Shape {
 type Part<'a> = (&'static str, Box<dyn Fn() + 'a>);
 
 /// Runs one part of the tests after the other with a mistake planted. Returns which part failed, and the check that did.
-pub(crate) fn caught_by(mistake: Planted) -> Option<(&'static str, String)> {
-    let shape = with(mistake);
+pub(crate) fn caught_by(mistake: Mistake) -> Option<(&'static str, String)> {
+    let shape = with(mistake, shapes::tiny());
     let effort = Effort { length: 2, thin: 1, ..plan::EFFORT };
     let whole = Shard { number: 0, of: 1 };
-    let mut two = shape.clone();
-    two.machines.push(vec![512]);
-    let parts: [Part<'_>; 6] = [
+    let two = with(mistake, shapes::two());
+    let adjust = |shape: &mut Shape| mistake.plant(shape);
+    let parts: [Part<'_>; 8] = [
         (
             "exhaustive",
             Box::new(|| drop(explore(&Start::new(1, &shape, &plan::PREFIX), &plan::ALPHABET, effort, whole))),
@@ -49,22 +95,16 @@ pub(crate) fn caught_by(mistake: Planted) -> Option<(&'static str, String)> {
         ("flipped bits", Box::new(|| _ = rot::flip_each(&shape, plan::FLIP_STRIDE))),
         ("misplaced blocks", Box::new(|| _ = rot::misplace_blocks(&shape, plan::MISPLACED))),
         ("failing devices", Box::new(|| _ = faults::fail_each(&two, OperationKind::Flush))),
+        ("vanishing disks", Box::new(|| hotplug::pull_out(&two))),
+        ("views", Box::new(|| (0..plan::VIEW_SEEDS).for_each(|seed| _ = views::run(seed, adjust)))),
+        ("random runs", Box::new(|| (0..plan::SEEDS).for_each(|seed| drop(swarm::run(seed, 1, adjust))))),
         (
-            "views",
-            Box::new(|| {
-                (0..plan::VIEW_SEEDS)
-                    .for_each(|seed| drop(views::run(seed, |shape| shape.limits.planted = Some(mistake))))
-            }),
-        ),
-        (
-            "random runs",
-            Box::new(|| {
-                (0..plan::SEEDS)
-                    .for_each(|seed| drop(swarm::run(seed, 1, |shape| shape.limits.planted = Some(mistake))))
-            }),
+            "installations",
+            Box::new(|| (0..plan::PLANTED_FLEETS).for_each(|seed| drop(fleet::run(seed, 1, adjust)))),
         ),
     ];
-    parts.iter().find_map(|(part, run)| {
+    let mine = parts.iter().filter(|(part, _)| mistake.part().is_none_or(|only| only == *part));
+    mine.into_iter().find_map(|(part, run)| {
         let panic = catch_unwind(AssertUnwindSafe(run)).err()?;
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use blockdev::{PagePool, SimWorld};
+use blockdev::{Access, DeviceError, Expect, FilePolicy, PagePool, SimDevice, SimWorld};
 use retention::{Head, HeadDisk, Lifecycle};
 use target::replica::{
     Appender, Applier, Bell, Replica, ReplicaLimits, ResidentBudget, Setup, Shared, Unrecovered,
@@ -36,6 +36,8 @@ pub(crate) struct Shape {
     pub resident: ByteLen,
     pub capacity: Option<ByteLen>,
     pub depth: usize,
+    /// A mistake: a target disk that is not there is made.
+    pub creates_disks: bool,
 }
 
 thread_local! {
@@ -92,6 +94,20 @@ pub(crate) fn disk_name(machine: usize, disk: usize) -> String {
     format!("disk-{machine}-{disk}")
 }
 
+/// Opens a target disk that was assigned before, as `landfalld` does: by what it is, and never making one.
+pub(crate) fn open_target(
+    world: &SimWorld,
+    disk: &HeadDisk,
+    creates: bool,
+) -> Result<SimDevice, DeviceError> {
+    if creates && world.identity(&disk.path).is_none() {
+        return Ok(world.add_disk(&disk.path, disk.device_len));
+    }
+    let identity = Some(disk.identity.parse().expect("a head says what its disks are"));
+    let (files, access) = (FilePolicy::Refuse, Access::Exclusive);
+    world.open_expected(&disk.path, &Expect { identity, len_min: disk.device_len, files, access })
+}
+
 /// What lies behind each protected disk.
 pub(crate) const GUARD: u8 = 0xa5;
 
@@ -128,7 +144,7 @@ impl Rig {
         for machine in 0..shape.machines.len() {
             let setup = rig.setup();
             let world = rig.world.clone();
-            let open = |disk: &HeadDisk| Ok(world.open_disk(&disk.path));
+            let open = |disk: &HeadDisk| open_target(&world, disk, shape.creates_disks);
             let replica =
                 Replica::recover(&mut rig.apply.borrow_mut().engine, setup, machine_id(machine), open);
             match replica {
@@ -188,7 +204,7 @@ impl Rig {
     pub(crate) fn first_head(&self, machine: usize) -> Head {
         let disk = |(disk, len): (usize, &u64)| HeadDisk {
             path: disk_name(machine, disk),
-            identity: String::new(),
+            identity: self.world.identity(&disk_name(machine, disk)).expect("the disk is there").to_string(),
             file: false,
             device_len: ByteLen(len + self.shape.guard),
             len: ByteLen::ZERO,
@@ -210,7 +226,7 @@ impl Rig {
         }
     }
 
-    pub(crate) fn open_disks(&self, machine: usize) -> Vec<blockdev::SimDevice> {
+    pub(crate) fn open_disks(&self, machine: usize) -> Vec<SimDevice> {
         let disks = 0..self.shape.machines[machine].len();
         disks.map(|disk| self.world.open_disk(&disk_name(machine, disk))).collect()
     }

@@ -134,32 +134,50 @@ pub(crate) fn misplace_blocks(shape: &Shape, tries: u64) -> Tally {
 
 /// Recovers a damaged world: it is refused with a reason, or all it says is true.
 fn judge(rig: &Rig, world: SimWorld, path: &str, expected: Expected, tally: &mut Tally) {
-    tally.tried += 1;
-    let mut next = match Rig::recover(world, &rig.shape, &rig.oracles, 3, rig.now) {
-        Ok(found) => found,
-        Err(stopped) => {
-            let error = stopped.1.expect("nothing stops the world").error;
-            assert!(expected == Expected::Truth, "I4: {path} loses nothing, found: {}", chain(&error));
-            names_its_place(error.kind(), &chain(&error));
-            tally.refused += 1;
-            return;
-        }
-    };
-    next.may_fail = true;
-    let (durable, acked) = (next.shared[0].lock().durable.0, next.oracles[0].acked);
-    if durable < acked {
-        // Nothing behind the very last group can prove that it was durable.
-        let last = path.ends_with("epoch-00000003/redo") && durable == acked - 1;
-        assert!(last, "I5: {path} was cut back from {acked} to {durable}, and nothing was said");
-        next.oracles[0].acked = durable;
-    }
-    check::found(&mut next, 0);
-    let whole = look_around(&mut next);
+    // Nothing behind the very last group can prove that it was durable.
+    let losable = u64::from(path.ends_with("epoch-00000003/redo"));
+    let Some(mut next) = recover(rig, world, path, expected, tally) else { return };
+    let whole = is_true(&mut next, losable, path);
     assert!(whole || expected == Expected::Truth, "I4: {path} loses nothing");
     if expected == Expected::Healed {
         healed(&mut next, path);
     }
     if whole { tally.exact += 1 } else { tally.in_part += 1 }
+}
+
+/// Recovers a world in which a device lied: the same, and what it swallowed of the newest group may be lost.
+pub(crate) fn judge_lie(rig: &Rig, world: SimWorld, tally: &mut Tally) {
+    let Some(mut next) = recover(rig, world, "the volume", Expected::Truth, tally) else { return };
+    let whole = is_true(&mut next, 1, "the volume");
+    if whole { tally.exact += 1 } else { tally.in_part += 1 }
+}
+
+/// Recovers a world, or counts that it was refused, for a reason that names its place.
+fn recover(rig: &Rig, world: SimWorld, path: &str, expected: Expected, tally: &mut Tally) -> Option<Rig> {
+    tally.tried += 1;
+    match Rig::recover(world, &rig.shape, &rig.oracles, 3, rig.now) {
+        Ok(found) => Some(found),
+        Err(stopped) => {
+            let error = stopped.1.expect("nothing stops the world").error;
+            assert!(expected == Expected::Truth, "I4: {path} loses nothing, found: {}", chain(&error));
+            names_its_place(error.kind(), &chain(&error));
+            tally.refused += 1;
+            None
+        }
+    }
+}
+
+/// Looks whether all that is said is true. Returns whether nothing was refused.
+fn is_true(next: &mut Rig, losable: u64, path: &str) -> bool {
+    next.may_fail = true;
+    let (durable, acked) = (next.shared[0].lock().durable.0, next.oracles[0].acked);
+    if durable < acked {
+        let last = durable + losable >= acked;
+        assert!(last, "I5: {path} was cut back from {acked} to {durable}, and nothing was said");
+        next.oracles[0].acked = durable;
+    }
+    check::found(next, 0);
+    look_around(next)
 }
 
 /// Looks at everything there is. Returns whether nothing was refused.

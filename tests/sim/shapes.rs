@@ -33,7 +33,15 @@ pub(crate) fn tiny() -> Shape {
         resident: ByteLen::mib(1),
         capacity: None,
         depth: 4,
+        creates_disks: false,
     }
+}
+
+/// Two machines of which one is small.
+pub(crate) fn two() -> Shape {
+    let mut shape = tiny();
+    shape.machines.push(vec![18 << 10 | 512]);
+    shape
 }
 
 /// Leaves so little room that epochs have to go all the time.
@@ -68,6 +76,7 @@ pub(crate) fn random(random: &mut Random) -> Shape {
         resident,
         capacity,
         depth: random.between(1, 8) as usize,
+        creates_disks: false,
     }
 }
 
@@ -81,6 +90,7 @@ pub(crate) fn installation(random: &mut Random) -> Shape {
     shape.limits.group_len = ByteLen::kib(random.pick(&[64, 256]));
     shape.limits.lag_len = ByteLen::kib(random.pick(&[128, 512]));
     shape.limits.epoch_len = ByteLen::kib(random.pick(&[64, 256, 1024]));
+    shape.limits.retention.window_seconds = random.pick(&[3600, 86_400]);
     let heads = 1024 * shape.machines.len() as u64;
     shape.capacity = random.one_in(3).then(|| ByteLen::kib(heads + random.pick(&[300, 600, 1200])));
     shape

@@ -15,6 +15,8 @@ pub(crate) struct Clock {
     pub elapsed: Duration,
     /// What the wall clock says.
     pub wall: u64,
+    /// How often it was set.
+    pub jumps: u32,
     base: Instant,
     /// What the wall clock said when the target's process started, and what had passed by then.
     started: (u64, Duration),
@@ -22,7 +24,13 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Self { elapsed: Duration::ZERO, wall: BEGIN, base: Instant::now(), started: (BEGIN, Duration::ZERO) }
+        Self {
+            elapsed: Duration::ZERO,
+            wall: BEGIN,
+            jumps: 0,
+            base: Instant::now(),
+            started: (BEGIN, Duration::ZERO),
+        }
     }
 
     pub(crate) fn pass(&mut self, time: Duration) {
@@ -32,6 +40,7 @@ impl Clock {
 
     /// Sets the wall clock ten years on or back.
     pub(crate) fn jump(&mut self, forward: bool) {
+        self.jumps += 1;
         self.wall = if forward { self.wall + TEN_YEARS } else { self.wall.saturating_sub(TEN_YEARS) };
     }
 

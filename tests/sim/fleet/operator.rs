@@ -99,6 +99,7 @@ impl Fleet {
         }
         self.rig.oracles[machine] = oracle;
         self.machines[machine] = self.machine(machine);
+        self.durable[machine].clear();
         self.rig.sights.add(Sight::Reprotected);
         Ok(())
     }
