@@ -115,6 +115,8 @@ fn sealed_bytes_pass_the_checksum_they_were_sealed_for() {
         "journal_head",
         "superblock",
         "making_mark",
+        "scrub_record",
+        "leaf_page",
         "epoch_index",
         "wire_frame",
         "leaf-table",

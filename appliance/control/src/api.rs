@@ -15,6 +15,7 @@ mod reprotect;
 mod request;
 mod retention;
 mod scalar;
+mod scrub;
 mod status;
 mod view;
 
@@ -44,12 +45,14 @@ pub use request::{
     Call, Cancel, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, JobList,
     JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, PointList,
     PointPin, PointUnpin, PointVerify, PointView, PolicySet, PolicyShow, Reprotect, Request, RetentionPlan,
-    RetentionShow, StatusShow, ViewClose, ViewList,
+    RetentionScrub, RetentionShow, StatusShow, ViewClose, ViewList,
 };
 /// How far back history reaches, and what it costs.
 pub use retention::{Epoch, History, Retention};
 /// Times and hashes as JSON writes them.
 pub use scalar::{HexHash, Rfc3339};
+/// Damage, and the background reading that finds it.
+pub use scrub::{Damage, MachineScrub, Scrub, ScrubResult, ScrubState, Scrubs};
 /// The one-screen answer.
 pub use status::{Concern, Health, Status, VolumeUse};
 /// Views: recovery points served over NBD.

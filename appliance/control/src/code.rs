@@ -180,6 +180,8 @@ codes! {
         "its epoch lost what lies between its start and its end, to make room", "choose another from `landfall point list MACHINE`";
     1313 PinRefused Refused: "the point can't be pinned or unpinned",
         "it is not there or not pinned, expires at once, or there are 64 pins already", "see the pins in `landfall point list MACHINE`";
+    1330 PointSpoilt Refused: "the recovery point is spoilt",
+        "something that it needs is damaged", "choose one of the points named, or see `landfall point list MACHINE`";
     1401 JobUnknown Refused: "no such job",
         "it never was, or ended long ago", "see `landfall job list`";
     1402 JobFailed Failed: "the job failed",

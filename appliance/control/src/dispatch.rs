@@ -53,6 +53,7 @@ fn reply(service: &dyn Service, request: Request) -> Result<Vec<u8>, ApiError> {
         Request::PolicySet(set) => result(service.policy_set(set)?),
         Request::PointPin(pin) => result(service.point_pin(pin)?),
         Request::PointUnpin(unpin) => result(service.point_unpin(unpin)?),
+        Request::RetentionScrub(scrub) => result(service.retention_scrub(scrub)?),
         Request::RetentionShow(show) => result(service.retention_show(show.machine.as_ref())?),
     })
 }

@@ -1,6 +1,6 @@
 //! What is not well, and what to do next: pure functions of the facts.
 
-use crate::api::{Concern, Health, Machine, Phase, Status};
+use crate::api::{Concern, Damage, Health, Machine, Phase, Status};
 
 /// A retention volume with less free space than this, in per cent, is a concern.
 const FREE_PERCENT_MIN: u64 = 10;
@@ -120,12 +120,39 @@ fn machine_concern(machine: &Machine) -> Option<(Health, String)> {
         (Phase::Failed, None) => (Health::Failed, "a device of this machine is out".to_owned()),
         (Phase::Damaged, None) => (Health::Failed, "its journal is damaged".to_owned()),
         (_, Some(why)) => (Health::Degraded, why.clone()),
+        _ if machine.damage.iter().any(spoils) => (Health::Degraded, damage(machine)),
         (Phase::Seeding | Phase::Protected | Phase::Resyncing, None) if !machine.session.connected => {
             (Health::Degraded, "its source is not connected".to_owned())
         }
         _ => return None,
     };
     Some((health, what))
+}
+
+/// Tells whether any recovery point is spoilt.
+fn spoils(damage: &Damage) -> bool {
+    damage.last.is_none_or(|last| damage.first <= last)
+}
+
+fn damage(machine: &Machine) -> String {
+    let all = || machine.damage.iter().filter(|damage| spoils(damage));
+    let bytes: u64 = all().map(|damage| damage.len_bytes).sum();
+    let first = all().map(|damage| damage.first).min().unwrap_or_default();
+    match all().map(|damage| damage.last).collect::<Option<Vec<_>>>() {
+        None => {
+            let open = all().filter(|damage| damage.last.is_none());
+            let first = open.map(|damage| damage.first).min().unwrap_or_default();
+            format!(
+                "{bytes} bytes are damaged: no point from #{first} on is whole until its source has sent them again"
+            )
+        }
+        Some(last) => {
+            let last = last.into_iter().max().unwrap_or_default();
+            format!(
+                "{bytes} bytes of its history are damaged: some points from #{first} to #{last} are refused"
+            )
+        }
+    }
 }
 
 fn volume_concern(status: &Status) -> Option<Concern> {
@@ -152,6 +179,7 @@ mod tests {
             consistency: Consistency::Crash,
             label: String::new(),
             proof: true,
+            spoilt: false,
         };
         Machine {
             name: name.parse().unwrap(),
@@ -170,6 +198,8 @@ mod tests {
             resync: None,
             job: None,
             views: Vec::new(),
+            damage: Vec::new(),
+            scrub: None,
             next: None,
             keeping: Keeping {
                 policy: Policy {

@@ -6,7 +6,7 @@ use crate::api::{
     Cancel, Commit, DiskEvents, DiskVerdicts, Disks, Expiry, Failback, FailbackStarted, Job, JobId,
     JobStarted, Jobs, Machine, MachineAdd, MachineRemove, MachineRemoved, Machines, ManifestFile,
     ManifestShow, Manifests, Pins, PointList, PointPin, PointUnpin, PointVerify, PointView, Points, Policies,
-    PolicyChanged, PolicySet, Reprotect, Reprotected, Retention, Status, View, Views,
+    PolicyChanged, PolicySet, Reprotect, Reprotected, Retention, RetentionScrub, Scrubs, Status, View, Views,
 };
 use crate::error::ApiError;
 
@@ -78,6 +78,9 @@ pub trait Service: Send + Sync + 'static {
 
     /// Returns one manifest.
     fn manifest_show(&self, request: ManifestShow) -> Result<ManifestFile, ApiError>;
+
+    /// Changes how machines are scrubbed, as far as wishes are told, and returns how that stands.
+    fn retention_scrub(&self, request: RetentionScrub) -> Result<Scrubs, ApiError>;
 
     /// Returns how far back the history of one machine, or of all, reaches.
     fn retention_show(&self, machine: Option<&MachineName>) -> Result<Retention, ApiError>;

@@ -5,7 +5,7 @@ use landfall_control::api::{
     Cancel, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, JobId, JobList,
     JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, PointList,
     PointPin, PointUnpin, PointVerify, PointView, PolicyChange, PolicySet, PolicyShow, Reprotect, Request,
-    RetentionPlan, RetentionShow, StatusShow, ViewClose, ViewList, WhenFull,
+    RetentionPlan, RetentionScrub, RetentionShow, StatusShow, ViewClose, ViewList, WhenFull,
 };
 use landfall_control::decode_request;
 use units::{MachineName, Sequence};
@@ -64,6 +64,10 @@ fn all() -> Vec<(Request, &'static str)> {
         ),
         (DiskWatch { after: Some(7) }.into(), r#"{"request":"disk_watch","after":7}"#),
         (ManifestList { machine: web() }.into(), r#"{"request":"manifest_list","machine":"web-01"}"#),
+        (
+            RetentionScrub { machine: None, now: true, rate: Some(1 << 20), paused: None }.into(),
+            r#"{"request":"retention_scrub","machine":null,"now":true,"rate":1048576,"paused":null}"#,
+        ),
         (
             ManifestShow { machine: web(), number: Some(3) }.into(),
             r#"{"request":"manifest_show","machine":"web-01","number":3}"#,
@@ -128,16 +132,17 @@ fn place(request: &Request) -> usize {
         Request::DiskEligible(_) => 14,
         Request::DiskWatch(_) => 15,
         Request::ManifestList(_) => 16,
-        Request::ManifestShow(_) => 17,
-        Request::PointView(_) => 18,
-        Request::ViewList(_) => 19,
-        Request::ViewClose(_) => 20,
-        Request::Reprotect(_) => 21,
-        Request::RetentionPlan(_) => 22,
-        Request::PolicyShow(_) => 23,
-        Request::PolicySet(_) => 24,
-        Request::PointPin(_) => 25,
-        Request::PointUnpin(_) => 26,
+        Request::RetentionScrub(_) => 17,
+        Request::ManifestShow(_) => 18,
+        Request::PointView(_) => 19,
+        Request::ViewList(_) => 20,
+        Request::ViewClose(_) => 21,
+        Request::Reprotect(_) => 22,
+        Request::RetentionPlan(_) => 23,
+        Request::PolicyShow(_) => 24,
+        Request::PolicySet(_) => 25,
+        Request::PointPin(_) => 26,
+        Request::PointUnpin(_) => 27,
     }
 }
 
@@ -145,7 +150,7 @@ fn place(request: &Request) -> usize {
 fn every_request_is_written_and_read_as_it_was() {
     let all = all();
     assert!(all.iter().enumerate().all(|(index, (request, _))| place(request) == index));
-    assert_eq!(all.len(), 27, "every kind is in the list");
+    assert_eq!(all.len(), 28, "every kind is in the list");
     for (request, line) in all {
         assert_eq!(serde_json::to_string(&request).unwrap(), line);
         assert_eq!(decode_request(line.as_bytes()).unwrap(), request);

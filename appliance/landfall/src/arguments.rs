@@ -460,6 +460,31 @@ pub(crate) enum RetentionCommand {
     /// Take over the machines on another node's retention volume
     #[command(after_help = ADOPT_HELP)]
     Adopt(AdoptArguments),
+    /// Show how journals and disks are read in the background, begin to, pause or go on
+    #[command(
+        after_help = "Examples:\n  landfall retention scrub\n  landfall retention scrub web-01 --now --rate 64MiB\n  \
+                            landfall retention scrub --pause"
+    )]
+    Scrub(ScrubArguments),
+}
+
+/// What `retention scrub` takes.
+#[derive(Debug, Args)]
+pub(crate) struct ScrubArguments {
+    /// Only this machine
+    pub(crate) machine: Option<MachineName>,
+    /// Begin a pass now
+    #[arg(long)]
+    pub(crate) now: bool,
+    /// Read at most so many bytes a second, until landfalld ends; 0 for no limit
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) rate: Option<ByteLen>,
+    /// Wait until --resume
+    #[arg(long, conflicts_with_all = ["now", "resume"])]
+    pub(crate) pause: bool,
+    /// Go on
+    #[arg(long)]
+    pub(crate) resume: bool,
 }
 
 /// What can be done with certificates.

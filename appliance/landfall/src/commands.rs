@@ -17,6 +17,7 @@ mod reprotect;
 mod retention;
 mod retention_adopt;
 mod retention_init;
+mod scrub;
 mod size;
 mod status;
 mod view;
@@ -91,6 +92,7 @@ pub(crate) fn run(arguments: Arguments, screen: &Screen) -> Result<Ending, Error
         Command::Reprotect(wanted) => reprotect::start(&context, wanted),
         Command::Job(JobCommand::List) => job::list(&context),
         Command::Job(JobCommand::Watch { job }) => job::watch(&context, job),
+        Command::Retention(RetentionCommand::Scrub(wanted)) => scrub::scrub(&context, wanted),
         Command::Retention(RetentionCommand::Show { machine }) => retention::show(&context, machine),
         Command::Retention(RetentionCommand::Expire { machine, .. }) => policy::expire(&context, machine),
         Command::Retention(RetentionCommand::Size(wanted)) => size::show(screen, &wanted),

@@ -80,6 +80,7 @@ mod tests {
             consistency: *consistency,
             label: String::new(),
             proof: false,
+            spoilt: false,
         };
         Points {
             machine: "a".parse().unwrap(),

@@ -8,19 +8,19 @@ use blockdev::FilePolicy;
 use control::api::{
     Cancel, Commit, Concern, Content, ContentOrigin, DiskEvents, DiskVerdicts, Disks, Expiry, Failback,
     FailbackPlan, FailbackStarted, FailbackTo, Health, Job, JobId, JobStarted, Jobs, Machine, MachineAdd,
-    MachineRemove, MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, Pins, PlanDisk,
-    PointList, PointPin, PointUnpin, PointVerify, PointView, Points, Policies, PolicyChanged, PolicySet,
-    Reprotect, Reprotected, Retention, Status, View, VolumeUse,
+    MachineRemove, MachineRemoved, MachineScrub, Machines, ManifestFile, ManifestShow, Manifests, Pins,
+    PlanDisk, PointList, PointPin, PointUnpin, PointVerify, PointView, Points, Policies, PolicyChanged,
+    PolicySet, Reprotect, Reprotected, Retention, RetentionScrub, Scrubs, Status, View, VolumeUse,
 };
 use control::{ApiError, Code, Service};
 use retention::{Log, Piece, RewindPlan};
-use target::{DiskOffer, MasterTarget, PointName, Proof};
+use target::{DiskOffer, MasterTarget, PointName, Proof, ScrubWish};
 use units::{ByteLen, DiskIndex, MachineId, MachineName, Sequence, Timestamp};
 
 use crate::failure::api_error;
 use crate::random::random_bytes;
 use crate::views::{Views, Wanted};
-use crate::{keeping, notary, report, reprotect};
+use crate::{keeping, notary, report, reprotect, scrub};
 
 /// The service of one master target.
 pub(crate) struct Answers {
@@ -195,7 +195,7 @@ impl Service for Answers {
     fn point_list(&self, request: PointList) -> Result<Points, ApiError> {
         let machine = self.machine(&request.machine)?;
         let state = machine.shared.lock();
-        let mut points: Vec<_> = state.timeline.points().map(report::point).collect();
+        let mut points: Vec<_> = state.timeline.points().map(|point| report::point(&state, point)).collect();
         let total = points.len() as u64;
         let limit = if request.limit == 0 { usize::MAX } else { request.limit as usize };
         if let Some(around) = request.around {
@@ -287,6 +287,24 @@ impl Service for Answers {
         let what = format!("machine {} has no manifest{which}", request.machine);
         let found = manifests.last().ok_or_else(|| ApiError::new(Code::ManifestNone, what))?;
         Ok(notary::file(found.0, &found.1))
+    }
+
+    fn retention_scrub(&self, request: RetentionScrub) -> Result<Scrubs, ApiError> {
+        let machines = match &request.machine {
+            Some(name) => vec![self.machine(name)?],
+            None => self.node.machines(),
+        };
+        let wish = ScrubWish { now: request.now, rate: request.rate, paused: request.paused };
+        for machine in &machines {
+            self.node.scrub(machine, wish).map_err(|source| {
+                api_error(&target::TargetError::Replica { name: machine.name.clone(), source })
+            })?;
+        }
+        let describe = |machine: &Arc<target::Machine>| MachineScrub {
+            machine: machine.name.clone(),
+            scrub: scrub::scrub(&machine.scrub, now()),
+        };
+        Ok(Scrubs { time: now().into(), machines: machines.iter().map(describe).collect() })
     }
 
     fn retention_show(&self, machine: Option<&MachineName>) -> Result<Retention, ApiError> {

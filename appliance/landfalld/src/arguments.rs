@@ -57,6 +57,12 @@ pub(crate) struct Arguments {
     /// Connections served at once
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u16).range(1..))]
     connections: u16,
+    /// Bytes a second that scrubbing reads, of one machine after the other; 0 for no limit
+    #[arg(long, value_name = "SIZE", default_value = "16MiB")]
+    scrub_rate: ByteLen,
+    /// How long after a scrub of a machine the next begins; keep it shorter than the history reaches
+    #[arg(long, value_name = "TIME", default_value = "12h", value_parser = units::parse_span)]
+    scrub_every: Duration,
     /// How disks are written
     #[arg(long, value_enum, default_value_t = Engine::Best)]
     engine: Engine,
@@ -112,6 +118,8 @@ impl Arguments {
                 Engine::Plain => EngineChoice::Plain,
             },
             notary,
+            scrub_rate: self.scrub_rate,
+            scrub_every: self.scrub_every,
         }
     }
 }

@@ -2,16 +2,31 @@
 
 use blockdev::DeviceError;
 use control::{ApiError, Code};
+use retention::Damage;
 use target::TargetError;
 use target::replica::{FailureKind, ReplicaError, chain};
+use units::Sequence;
 
 /// Says what a failed request came to: its code, what happened, and why.
 pub(crate) fn api_error(error: &TargetError) -> ApiError {
     let made = ApiError::new(code_of(error), error.to_string());
+    if let TargetError::Spoilt { damage, before, after, .. } = error {
+        return spoilt(made, damage, *before, *after);
+    }
     match std::error::Error::source(error) {
         Some(source) => made.because(chain(source)),
         None => made,
     }
+}
+
+/// Names what is lost, which points that spoils, and which are whole.
+fn spoilt(made: ApiError, damage: &Damage, before: Option<Sequence>, after: Option<Sequence>) -> ApiError {
+    let (disk, start, len, first) = (damage.disk.0, damage.start.0, damage.len, damage.first);
+    let place = crate::scrub::place(damage.place);
+    let last = damage.last.map_or_else(|| "the newest".to_owned(), |last| format!("#{last}"));
+    let named = |near: Option<Sequence>| near.map_or_else(|| "none".to_owned(), |near| format!("#{near}"));
+    made.because(format!("{len} of disk {disk} at {start} are lost from #{first} to {last} ({place})"))
+        .fixed_by(format!("take the nearest whole point: before {}, after {}", named(before), named(after)))
 }
 
 fn code_of(error: &TargetError) -> Code {
@@ -34,6 +49,7 @@ fn code_of(error: &TargetError) -> Code {
         TargetError::NoPoint { .. } => Code::PointNone,
         TargetError::TimeOutside { .. } | TargetError::SequenceOutside { .. } => Code::PointOutsideWindow,
         TargetError::Inconsistent { .. } => Code::PointInconsistent,
+        TargetError::Spoilt { .. } => Code::PointSpoilt,
         TargetError::Replica { source, .. } => code_of_replica(source),
         TargetError::Policy(_) => Code::PolicyValue,
         TargetError::Pin { .. } => Code::PinRefused,

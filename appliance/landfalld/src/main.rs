@@ -11,6 +11,7 @@ mod notary;
 mod random;
 mod report;
 mod reprotect;
+mod scrub;
 mod views;
 
 use std::net::TcpListener;

@@ -28,6 +28,7 @@ pub(crate) fn machine(
     let state = machine.shared.lock();
     let at = standing(&state).map(|sequence| named(&state, sequence));
     let problem = state.failure.as_ref().map(|(_, why)| why.clone());
+    let described = |each: &retention::Point| point(&state, each);
     let full = state.full.as_ref().map(|what| format!("the retention volume has no room for {what}"));
     Machine {
         name: machine.name.clone(),
@@ -43,14 +44,16 @@ pub(crate) fn machine(
         durable: state.durable,
         applied: state.applied,
         lag_bytes: state.lag.0,
-        oldest: state.timeline.points().next().map(point),
-        newest: state.timeline.points().next_back().map(point),
+        oldest: state.timeline.points().next().map(described),
+        newest: state.timeline.points().next_back().map(described),
         at,
         rpo_seconds: None,
         session,
         resync: resync(&state, now),
         job,
         views,
+        damage: crate::scrub::damage(&state),
+        scrub: Some(crate::scrub::scrub(&machine.scrub, now)),
         next: None,
         keeping: keeping::keeping(&state, forecast, now),
     }
@@ -128,7 +131,12 @@ fn session(report: target::SessionReport) -> Session {
 }
 
 /// Describes a recovery point.
-pub(crate) fn point(point: &retention::Point) -> Point {
+pub(crate) fn point(state: &State, point: &retention::Point) -> Point {
+    Point { spoilt: state.spoils(point.sequence).is_some(), ..point_alone(point) }
+}
+
+/// Describes a recovery point, whatever may have become of what it needs.
+pub(crate) fn point_alone(point: &retention::Point) -> Point {
     Point {
         sequence: point.sequence,
         time: point.time.into(),
@@ -140,6 +148,7 @@ pub(crate) fn point(point: &retention::Point) -> Point {
         },
         label: point.label.clone(),
         proof: !point.roots.is_empty(),
+        spoilt: false,
     }
 }
 
@@ -164,7 +173,7 @@ pub(crate) fn gaps(state: &State, now: Timestamp) -> Vec<Gap> {
 /// Describes a sequence as a point, even where it is none: then it is as good as fuzzy, and as old as the point before it.
 pub(crate) fn named(state: &State, sequence: Sequence) -> Point {
     if let Some(found) = state.timeline.get(sequence) {
-        return point(found);
+        return point(state, found);
     }
     let before = state.timeline.points().take_while(|point| point.sequence < sequence).last();
     let time = Rfc3339(before.map_or(Timestamp(0), |point| point.time));
@@ -174,6 +183,7 @@ pub(crate) fn named(state: &State, sequence: Sequence) -> Point {
         consistency: Consistency::Fuzzy,
         label: "between points".to_owned(),
         proof: false,
+        spoilt: state.spoils(sequence).is_some(),
     }
 }
 
@@ -269,8 +279,8 @@ pub(crate) fn history(machine: &target::Machine, forecast: target::Forecast, now
     };
     History {
         machine: machine.name.clone(),
-        oldest: oldest.map(point),
-        newest: newest.map(point),
+        oldest: oldest.map(|each| point(&state, each)),
+        newest: newest.map(|each| point(&state, each)),
         window_seconds: window,
         keep_seconds: policy.window_seconds.into(),
         keep_bytes: (policy.budget.0 < 1 << 50).then_some(policy.budget.0),
@@ -280,6 +290,7 @@ pub(crate) fn history(machine: &target::Machine, forecast: target::Forecast, now
     }
 }
 
-fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+/// Locks; what these locks guard is never left half changed.
+pub(crate) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -46,8 +46,8 @@ fn of_committed(node: &MasterTarget, request: &Reprotect) -> Result<ReprotectPla
         machine: request.machine.clone(),
         generation: Some(plan.generation),
         points: plan.points.len() as u64,
-        oldest: plan.points.first().map(report::point),
-        newest: plan.points.last().map(report::point),
+        oldest: plan.points.first().map(report::point_alone),
+        newest: plan.points.last().map(report::point_alone),
         journal_bytes: plan.journal.0,
         disks: plan.disks.into_iter().map(|disk| disk.path).collect(),
     })

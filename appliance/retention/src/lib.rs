@@ -9,6 +9,8 @@
 //! What this crate does not do: it never sees a device path, never reads a clock, never performs a step of a
 //! plan. `target` does, in the order listed there.
 
+/// Which points are spoilt by what is lost.
+mod damage;
 /// The form of every small file.
 mod envelope;
 /// Why bytes are not taken and plans not made.
@@ -25,6 +27,8 @@ mod head;
 mod index;
 /// The fixed header of a record.
 mod layout;
+/// What the leaves of a target disk held at a scrub.
+mod leaf_page;
 /// The mark on a device that is being made into a retention volume.
 mod making;
 /// Which sequence a second ended with.
@@ -39,6 +43,8 @@ mod resync;
 mod rewind;
 /// One destage round: what to capture and what to write.
 mod round;
+/// The small file that says when a machine was scrubbed.
+mod scrub;
 /// How large a retention volume must be.
 mod sizing;
 /// Small files that must never be lost: four copies of one record.
@@ -54,6 +60,9 @@ mod touched;
 /// Version lookup for a view, while the target disks go on.
 mod view;
 
+pub use damage::{
+    Spoilt, is_newest, oldest_point, spoilt_by_redo, spoilt_by_target, spoilt_by_undo, spoilt_until,
+};
 pub use error::{DecodeError, PlanError};
 pub use expiry::{
     EpochSummary, Expired, ExpiryPlan, ExpiryReason, GAP_MAX, History, Hold, Holder, Kept, Loss, ages,
@@ -67,6 +76,7 @@ pub use head::{
 };
 pub use index::{EpochIndex, IndexEntry, Log};
 pub use layout::{BLOCK_LEN, RECORD_ALIGN, RECORD_HEADER_LEN, RECORD_LEN_MAX};
+pub use leaf_page::{LeafPage, PAGE_LEAVES, PAGE_LEN};
 pub use making::MakingMark;
 pub use moments::{MOMENTS_MAX, Moment, Moments};
 pub use policy::{
@@ -79,6 +89,7 @@ pub use record::{
 pub use resync::Resync;
 pub use rewind::{Piece, PointRange, RewindPlan, plan_rewind, unsaved};
 pub use round::{RoundPlan, Write, plan_round};
+pub use scrub::{LeafTable, ScrubPass, ScrubRecord};
 pub use sizing::{EPOCH_AGE, LOG_CHUNK, Sizing, WHOLE, Workload};
 pub use small_file::{COPIES, SmallFile};
 pub use superblock::Superblock;
@@ -98,4 +109,6 @@ pub const DECODERS: &[(&str, Decoder)] = &[
     ("making_mark", |bytes| drop(MakingMark::decode(bytes))),
     ("superblock", |bytes| drop(Superblock::decode(bytes))),
     ("epoch_index", |bytes| drop(EpochIndex::decode(bytes))),
+    ("scrub_record", |bytes| drop(ScrubRecord::decode(bytes))),
+    ("leaf_page", |bytes| drop(LeafPage::decode(bytes))),
 ];

@@ -207,6 +207,20 @@ pub enum TargetError {
         /// In which way.
         why: &'static str,
     },
+    /// Something that the point needs is lost.
+    #[error("sequence {sequence} of {name} is spoilt")]
+    Spoilt {
+        /// The machine.
+        name: MachineName,
+        /// What was asked for.
+        sequence: Sequence,
+        /// What is lost.
+        damage: retention::Damage,
+        /// The nearest point before that is whole.
+        before: Option<Sequence>,
+        /// The nearest point after.
+        after: Option<Sequence>,
+    },
     /// A step on the volume or a disk failed.
     #[error("{name}: the request could not be carried out")]
     Replica {

@@ -45,6 +45,8 @@ mod reorder;
 pub mod replica;
 /// Protecting a machine again on disks it had.
 mod reprotect;
+/// The thread that scrubs.
+mod scrub;
 /// One connection.
 mod session;
 /// Views on this host.
@@ -69,6 +71,7 @@ pub use operations::{DiskOffer, Found, PointName};
 pub use presence::DiskSight;
 pub use refusal::SessionEnd;
 pub use reprotect::ReprotectPlan;
+pub use scrub::{Scrub, ScrubWish};
 pub use view::View;
 pub use volume_file::{Claim, NewVolume, check_directory, claim_volume, read_superblock};
 pub use whereabouts::{Whereabouts, find_disk};

@@ -11,6 +11,7 @@ use wire::Hello;
 use crate::refusal::SessionEnd;
 use crate::reorder::Reorder;
 use crate::replica::{Planted, Shared};
+use crate::scrub::Scrub;
 
 /// A machine, and who speaks for it now.
 pub struct Machine {
@@ -26,6 +27,8 @@ pub struct Machine {
     pub shared: Arc<Shared>,
     /// Which worker applies it.
     pub(crate) worker: usize,
+    /// How it is scrubbed.
+    pub scrub: Scrub,
     session: Mutex<Option<Arc<Session>>>,
     last_session: Mutex<Option<SessionReport>>,
 }
@@ -73,6 +76,7 @@ impl Machine {
             disks: head.disks.clone(),
             shared,
             worker,
+            scrub: Scrub::default(),
             session: Mutex::default(),
             last_session: Mutex::default(),
         }

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
+use std::time::Duration;
 
 use blockdev::{
     Access, BackgroundReader, DirVolume, EngineChoice, Expect, FilePolicy, OpenDevice, PagePool, open_device,
@@ -53,6 +54,10 @@ pub struct NodeConfig {
     pub connections: usize,
     /// io_uring, or plain calls where it is switched off.
     pub engine: EngineChoice,
+    /// Bytes a second that scrubbing reads, of each machine; 0 for no limit.
+    pub scrub_rate: ByteLen,
+    /// How long after a scrub the next one begins.
+    pub scrub_every: Duration,
     /// Signs the manifests of failbacks.
     pub notary: Arc<dyn Notary>,
 }
@@ -115,7 +120,9 @@ impl MasterTarget {
         for id in list_machines(&node.volume)? {
             node.recover(id)?;
         }
-        Ok(Arc::new(node))
+        let node = Arc::new(node);
+        crate::scrub::start(&node).map_err(system)?;
+        Ok(node)
     }
 
     /// Takes connections until [`stop`](Self::stop); each is served on a thread of its own.
@@ -132,7 +139,7 @@ impl MasterTarget {
                 Ok(socket) => socket,
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be taken");
-                    std::thread::sleep(std::time::Duration::from_millis(50));
+                    std::thread::sleep(Duration::from_millis(50));
                     continue;
                 }
             };
@@ -259,6 +266,7 @@ impl MasterTarget {
 
     pub(crate) fn insert(&self, machine: Machine) -> Arc<Machine> {
         let machine = Arc::new(machine);
+        machine.scrub.pace.rate.store(self.config.scrub_rate.0, Ordering::Relaxed);
         let mut machines = self.machines.write().unwrap_or_else(PoisonError::into_inner);
         machines.insert(machine.name.clone(), machine.clone());
         machine
@@ -267,6 +275,7 @@ impl MasterTarget {
     /// Takes a machine from the threads and removes what it has on the volume.
     pub(crate) fn forget(&self, machine: &Machine) -> Result<(), TargetError> {
         let id = machine.id;
+        machine.scrub.stop();
         let (told, waits) = mpsc::channel();
         self.committer.order(CommitOrder::Drop(id, told));
         waits.recv().map_err(|_| TargetError::Stopping)?;
@@ -319,8 +328,13 @@ fn connect(door: &Door, acceptor: &Acceptor, socket: std::net::TcpStream) {
 
 /// Opens a target disk that was assigned before; it must be the same.
 fn open_target(disk: &HeadDisk) -> Result<OpenDevice, blockdev::DeviceError> {
+    open_disk(disk, Access::Exclusive)
+}
+
+/// Opens a target disk, to write it as the only one or to read it beside whoever writes it.
+pub(crate) fn open_disk(disk: &HeadDisk, access: Access) -> Result<OpenDevice, blockdev::DeviceError> {
     let path = Path::new(&disk.path);
     let files = if disk.file { FilePolicy::Allow } else { FilePolicy::Refuse };
     let identity = disk.identity.parse().ok();
-    open_device(path, &Expect { identity, len_min: disk.device_len, files, access: Access::Exclusive })
+    open_device(path, &Expect { identity, len_min: disk.device_len, files, access })
 }

@@ -14,7 +14,7 @@ use crate::generation::next_generation;
 use crate::job::{Job, JobKind};
 use crate::machine::{Machine, lock};
 use crate::node::MasterTarget;
-use crate::replica::{Replica, ReplicaError, Work};
+use crate::replica::{Replica, ReplicaError, State, Work};
 use crate::worker::CommitOrder;
 
 /// Bytes a disk's path and its identity may have, so that a head of 256 disks fits its slot.
@@ -172,7 +172,8 @@ impl MasterTarget {
         Ok(machine)
     }
 
-    /// Finds the recovery point a name means. Errors: outside the history, or not consistent while that was not accepted.
+    /// Finds the recovery point a name means. Errors: outside the history, not consistent while that was not accepted, or
+    /// spoilt by damage.
     pub fn find(
         &self,
         name: &MachineName,
@@ -181,44 +182,15 @@ impl MasterTarget {
     ) -> Result<Found, TargetError> {
         let machine = self.in_service(name)?;
         let state = machine.shared.lock();
-        let none = || TargetError::NoPoint { name: name.clone() };
-        let (oldest, newest) = (state.base, state.durable);
-        let found = match point {
-            PointName::Latest => state.timeline.latest(floor).ok_or_else(none)?,
-            PointName::Time(time) => {
-                if floor == Consistency::Fuzzy
-                    && let Some(sequence) = state.moments.at(time).filter(|_| time <= now())
-                {
-                    // Any second can be named, where an inconsistent one will do.
-                    return Ok(Found { sequence, point: state.timeline.get(sequence).cloned() });
-                }
-                let first = state.timeline.points().next().ok_or_else(none)?;
-                let last = state.timeline.points().next_back().ok_or_else(none)?;
-                let outside = TargetError::TimeOutside {
-                    name: name.clone(),
-                    time,
-                    oldest: first.time,
-                    newest: last.time,
-                };
-                state.timeline.at(time, floor).filter(|_| time <= last.time.max(now())).ok_or(outside)?
+        let found = find_in(&state, name, point, floor)?;
+        match state.spoils(found.sequence) {
+            None => Ok(found),
+            Some(damage) => {
+                let (before, after) = state.good_around(found.sequence);
+                let (name, sequence) = (name.clone(), found.sequence);
+                Err(TargetError::Spoilt { name, sequence, damage: damage.clone(), before, after })
             }
-            PointName::Sequence(sequence) => {
-                if sequence < oldest || sequence > newest || sequence == Sequence(0) {
-                    return Err(TargetError::SequenceOutside {
-                        name: name.clone(),
-                        sequence,
-                        oldest,
-                        newest,
-                    });
-                }
-                if let Some(source) = state.thinned_at(sequence) {
-                    return Err(TargetError::Replica { name: name.clone(), source: source.into() });
-                }
-                let found = state.timeline.get(sequence).cloned();
-                return check_consistency(name, sequence, found, floor);
-            }
-        };
-        Ok(Found { sequence: found.sequence, point: Some(found.clone()) })
+        }
     }
 
     /// Says what a failback would write; touches nothing.
@@ -330,6 +302,44 @@ fn label(
         disk.identity = identity.to_string();
     }
     (disk, device)
+}
+
+/// Finds the recovery point a name means, spoilt or not.
+fn find_in(
+    state: &State,
+    name: &MachineName,
+    point: PointName,
+    floor: Consistency,
+) -> Result<Found, TargetError> {
+    let none = || TargetError::NoPoint { name: name.clone() };
+    let (oldest, newest) = (state.base, state.durable);
+    let found = match point {
+        PointName::Latest => state.timeline.latest(floor).ok_or_else(none)?,
+        PointName::Time(time) => {
+            if floor == Consistency::Fuzzy
+                && let Some(sequence) = state.moments.at(time).filter(|_| time <= now())
+            {
+                // Any second can be named, where an inconsistent one will do.
+                return Ok(Found { sequence, point: state.timeline.get(sequence).cloned() });
+            }
+            let first = state.timeline.points().next().ok_or_else(none)?;
+            let last = state.timeline.points().next_back().ok_or_else(none)?;
+            let outside =
+                TargetError::TimeOutside { name: name.clone(), time, oldest: first.time, newest: last.time };
+            state.timeline.at(time, floor).filter(|_| time <= last.time.max(now())).ok_or(outside)?
+        }
+        PointName::Sequence(sequence) => {
+            if sequence < oldest || sequence > newest || sequence == Sequence(0) {
+                return Err(TargetError::SequenceOutside { name: name.clone(), sequence, oldest, newest });
+            }
+            if let Some(source) = state.thinned_at(sequence) {
+                return Err(TargetError::Replica { name: name.clone(), source: source.into() });
+            }
+            let found = state.timeline.get(sequence).cloned();
+            return check_consistency(name, sequence, found, floor);
+        }
+    };
+    Ok(Found { sequence: found.sequence, point: Some(found.clone()) })
 }
 
 fn check_consistency(

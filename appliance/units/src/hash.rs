@@ -46,16 +46,40 @@ impl From<blake3::Hash> for Hash {
     }
 }
 
+/// Makes the root of a disk from its leaves, one after the other: see [`disk_root`].
+#[derive(Clone, Debug)]
+pub struct RootHasher {
+    hasher: blake3::Hasher,
+    left: u64,
+}
+
+impl RootHasher {
+    /// Begins the root of a disk of this length.
+    pub fn new(disk_len: crate::ByteLen) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("landfall 2026 disk root");
+        hasher.update(&disk_len.0.to_le_bytes());
+        Self { hasher, left: disk_len.leaves() }
+    }
+
+    /// Adds the hash of the next leaf.
+    pub fn leaf(&mut self, leaf: &Hash) {
+        self.left = self.left.checked_sub(1).expect("a root covers the leaves of its disk, and no more");
+        self.hasher.update(&leaf.0);
+    }
+
+    /// Returns the root, once every leaf was added.
+    pub fn finish(self) -> Hash {
+        assert_eq!(self.left, 0, "a root covers every leaf of the disk");
+        self.hasher.finalize().into()
+    }
+}
+
 /// Returns the root of a disk: the hash, under its own context, of the disk's length and of the blake3 hashes
 /// of its 64 KiB leaves in order. Two disks have one root exactly if they have the same bytes (FORMAT.md).
 pub fn disk_root(disk_len: crate::ByteLen, leaves: &[Hash]) -> Hash {
-    assert_eq!(disk_len.leaves(), leaves.len() as u64, "a root covers every leaf of the disk");
-    let mut hasher = blake3::Hasher::new_derive_key("landfall 2026 disk root");
-    hasher.update(&disk_len.0.to_le_bytes());
-    for leaf in leaves {
-        hasher.update(&leaf.0);
-    }
-    hasher.finalize().into()
+    let mut root = RootHasher::new(disk_len);
+    leaves.iter().for_each(|leaf| root.leaf(leaf));
+    root.finish()
 }
 
 #[cfg(test)]

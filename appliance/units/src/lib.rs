@@ -16,7 +16,7 @@ mod zero;
 /// Positions, lengths and indexes on a disk.
 pub use address::{ByteLen, ByteOffset, GRANULE_LEN, GranuleIndex, LEAF_LEN, LeafIndex, SECTOR_LEN};
 /// A blake3 hash and the root of a disk.
-pub use hash::{Hash, ParseHashError, disk_root};
+pub use hash::{Hash, ParseHashError, RootHasher, disk_root};
 /// Names and ids of machines and disks.
 pub use identity::{DISKS_MAX, DiskIndex, MachineId, MachineName, NameError, VolumeId};
 /// Positions in a machine's stream and in its history.

@@ -8,6 +8,8 @@ pub(crate) fn seal(name: &str, bytes: &mut [u8]) {
         "journal_head" => seal_envelope(*b"LFHD", 3, bytes),
         "making_mark" => seal_envelope(*b"LFMK", 1, bytes),
         "superblock" => seal_envelope(*b"LFSB", 1, bytes),
+        "scrub_record" => seal_envelope(*b"LFSC", 1, bytes),
+        "leaf_page" => seal_envelope(*b"LFLP", 1, bytes),
         "epoch_index" => seal_envelope(*b"LFIX", 2, bytes),
         "leaf-table" => seal_leaf_table(bytes),
         "wire_header" | "wire_frame" => seal_frame(bytes),

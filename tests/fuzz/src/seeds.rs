@@ -79,6 +79,12 @@ pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
         "journal_head" => heads(),
         "making_mark" => vec![unhex(MARK)],
         "superblock" => vec![unhex(SUPERBLOCK)],
+        "scrub_record" => {
+            vec![unhex(include_str!("../../../appliance/retention/tests/journal/golden/scrub-record.hex"))]
+        }
+        "leaf_page" => {
+            vec![unhex(include_str!("../../../appliance/retention/tests/journal/golden/leaf-page.hex"))]
+        }
         "epoch_index" => vec![unhex(INDEX)],
         "wire_header" => FRAMES.iter().map(|frame| unhex(frame)[..32].to_vec()).collect(),
         "wire_message" => FRAMES.iter().map(|frame| unhex(frame)[32..].to_vec()).collect(),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use units::{DiskIndex, Generation, MachineName, Sequence, Timestamp};
 
-use super::{JobId, Keeping, Point, Resync, Rfc3339};
+use super::{Damage, JobId, Keeping, Point, Resync, Rfc3339, Scrub};
 
 /// Where a machine is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -64,6 +64,12 @@ pub struct Machine {
     /// The views that are open.
     #[serde(default)]
     pub views: Vec<u64>,
+    /// What of its history, or of its disks, is lost.
+    #[serde(default)]
+    pub damage: Vec<Damage>,
+    /// How it is scrubbed.
+    #[serde(default)]
+    pub scrub: Option<Scrub>,
     /// What to do next, for people; absent when there is nothing to do.
     pub next: Option<String>,
     /// What is wanted of its history, and how that stands.

@@ -30,6 +30,9 @@ pub struct Point {
     pub label: String,
     /// The source gave the roots of its disks, so that the point can be verified.
     pub proof: bool,
+    /// Something that it needs is lost: it is refused.
+    #[serde(default)]
+    pub spoilt: bool,
 }
 
 /// A machine's recovery points, oldest first.

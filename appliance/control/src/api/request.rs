@@ -7,7 +7,7 @@ use units::{MachineName, Sequence};
 use super::{
     DiskEvents, DiskVerdicts, Disks, Expiry, FailbackStarted, Job, JobId, JobStarted, Jobs, Machine,
     MachineRemoved, Machines, ManifestFile, Manifests, Pins, Points, Policies, PolicyChange, PolicyChanged,
-    Reprotected, Retention, Rfc3339, Status, View, Views,
+    Reprotected, Retention, Rfc3339, Scrubs, Status, View, Views,
 };
 
 /// A kind of request and what answers it.
@@ -188,6 +188,21 @@ requests! {
         #[serde(default)]
         number: Option<u64>,
     } -> ManifestFile;
+    /// Asks how scrubbing stands, and changes it as far as wishes are told.
+    RetentionScrub {
+        /// One machine; all when absent.
+        #[serde(default)]
+        machine: Option<MachineName>,
+        /// Begin a pass now.
+        #[serde(default)]
+        now: bool,
+        /// Read at most so many bytes a second, until landfalld ends; 0 for no limit.
+        #[serde(default)]
+        rate: Option<u64>,
+        /// Wait, or go on.
+        #[serde(default)]
+        paused: Option<bool>,
+    } -> Scrubs;
     /// Asks how far back history reaches and what it costs.
     RetentionShow {
         /// One machine; all when absent.

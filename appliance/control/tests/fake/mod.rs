@@ -7,8 +7,8 @@ use landfall_control::api::{
     Cancel, Commit, DiskEvents, DiskVerdicts, Disks, Expiry, Failback, FailbackStarted, Job, JobId, JobKind,
     JobOutcome, JobStarted, JobState, Jobs, Machine, MachineAdd, MachineRemove, MachineRemoved, Machines,
     ManifestFile, ManifestShow, Manifests, Pins, PointList, PointPin, PointUnpin, PointVerify, PointView,
-    Points, Policies, PolicyChanged, PolicySet, Reprotect, Reprotected, Retention, Rfc3339, Status, View,
-    Views,
+    Points, Policies, PolicyChanged, PolicySet, Reprotect, Reprotected, Retention, RetentionScrub, Rfc3339,
+    Scrubs, Status, View, Views,
 };
 use landfall_control::{ApiError, Code, Service};
 use units::{MachineName, Timestamp};
@@ -131,6 +131,10 @@ impl Service for Fake {
     }
 
     fn manifest_show(&self, _: ManifestShow) -> Result<ManifestFile, ApiError> {
+        Err(unknown())
+    }
+
+    fn retention_scrub(&self, _: RetentionScrub) -> Result<Scrubs, ApiError> {
         Err(unknown())
     }
 

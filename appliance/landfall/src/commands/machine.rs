@@ -9,7 +9,7 @@ use control::api::{
 use control::{ApiError, Code, ErrorReply};
 use units::{ByteLen, MachineName};
 
-use super::{Context, reprotect};
+use super::{Context, reprotect, scrub};
 use crate::arguments::Confirmed;
 use crate::paint::{Paint, Tone, harmless};
 use crate::prompt;
@@ -120,6 +120,8 @@ pub(super) fn sheet(machine: &Machine, paint: Paint) -> String {
     lines.extend(machine.job.map(|job| ("job", job.to_string())));
     let views: Vec<_> = machine.views.iter().map(u64::to_string).collect();
     lines.extend((!views.is_empty()).then(|| ("views", views.join(", "))));
+    lines.extend(machine.damage.iter().map(|damage| ("damaged", scrub::damage(damage))));
+    lines.extend(machine.scrub.as_ref().map(|scrub| ("scrub", scrub::line(scrub))));
     lines.extend(machine.next.as_ref().map(|next| ("next", harmless(next))));
     let sheet: String = lines.iter().map(|(word, value)| format!("{word:<13} {value}\n")).collect();
     format!("{sheet}\n{}", disks(&machine.disks).render(paint))

@@ -131,7 +131,10 @@ fn gap_row(gap: &Gap) -> [Cell; 7] {
 }
 
 fn row(points: &Points, point: &Point) -> [Cell; 7] {
-    let (tone, word) = consistency(point.consistency);
+    let (tone, word) = match point.spoilt {
+        true => (Tone::Bad, "SPOILT: something it needs is damaged"),
+        false => consistency(point.consistency),
+    };
     [
         format!("#{}", point.sequence).into(),
         point.time.to_string().into(),

@@ -51,6 +51,10 @@ fn render(status: &Status, paint: Paint) -> String {
         text += &format!("\n{}", super::job::table(&status.jobs, status.time.0).render(paint));
     }
     text += &format!("\n{}", volume_line(&status.volume));
+    let scrubs = status.machines.iter().filter_map(|machine| Some((&machine.name, machine.scrub.as_ref()?)));
+    for (name, scrub) in scrubs {
+        text += &format!("scrub {name}: {}\n", super::scrub::line(scrub));
+    }
     if let Some(next) = &status.next {
         text += &format!("next: {}\n", harmless(next));
     }

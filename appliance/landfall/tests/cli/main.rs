@@ -71,6 +71,8 @@ const SHOWING: &[&str] = &[
     "manifest show web-01",
     "manifest show web-01 9",
     "job list",
+    "retention scrub",
+    "retention scrub nobody",
     "retention show",
     "retention show web-01",
     "retention show nobody",

@@ -10,6 +10,7 @@ mod head;
 mod model;
 mod plans;
 mod record;
+mod scrub;
 mod sets;
 mod specimen;
 mod superblock;

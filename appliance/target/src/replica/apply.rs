@@ -177,6 +177,15 @@ impl<V> Applier<V> {
             Work::Seed(seed) => self.seed(engine, seed),
             Work::SeedSync { disk, through, then } => told(then, self.seed_sync(engine, disk, through)),
             Work::EndSeeding { then } => told(then, self.end_seeding(engine)),
+            Work::Indexes { then } => {
+                let indexes = self.indexes(engine);
+                confined(then, indexes)
+            }
+            Work::MendIndex { epoch, then } => {
+                let mended = self.mend_index(engine, epoch);
+                confined(then, mended)
+            }
+            Work::NoteDamage { change, then } => told(then, self.change_damage(engine, change)),
             Work::Commit { then } => told(then, self.commit_point(engine)),
             Work::Hashes { query, then } => told(then, self.hashes(engine, &query)),
             Work::Granules { query, then } => told(then, self.granules(engine, &query)),
@@ -243,6 +252,17 @@ impl<V> Applier<V> {
     /// Returns the size of each protected disk.
     pub(crate) fn lens(&self) -> Vec<ByteLen> {
         self.head.head().disks.iter().map(|disk| disk.len).collect()
+    }
+}
+
+/// Tells whoever asked; damage is theirs to judge, and leaves the machine in service.
+fn confined<T>(then: super::work::Then<T>, result: Result<T, ReplicaError>) -> Result<(), ReplicaError> {
+    match result {
+        Err(error) if error.kind() == super::error::FailureKind::Damaged => {
+            then(Err(error));
+            Ok(())
+        }
+        other => told(then, other),
     }
 }
 

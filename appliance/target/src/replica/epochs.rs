@@ -147,6 +147,23 @@ impl<V> Applier<V> {
         Ok(())
     }
 
+    /// Makes the index of a sealed epoch again, from its logs. Errors: they are damaged, too.
+    pub(crate) fn mend_index<E: Engine>(
+        &mut self,
+        engine: &mut E,
+        epoch: EpochNumber,
+    ) -> Result<(), ReplicaError>
+    where
+        V: Volume<Device = E::Device>,
+    {
+        let sealed = self.shared.lock().epochs.iter().any(|info| info.epoch == epoch && info.sealed);
+        if sealed {
+            let index = self.index_of(engine, epoch)?;
+            self.save_index(engine, &index)?;
+        }
+        Ok(())
+    }
+
     /// Returns the index of an epoch: as it was written, or made from its logs.
     pub(crate) fn index_of<E: Engine>(
         &mut self,

@@ -37,6 +37,14 @@ pub(crate) fn manifest(machine: MachineId, number: u64) -> String {
     format!("{MACHINES}/{machine}/manifests/{number:08}")
 }
 
+pub(crate) fn scrub(machine: MachineId) -> String {
+    format!("{MACHINES}/{machine}/scrub")
+}
+
+pub(crate) fn leaves(machine: MachineId, file: u8) -> String {
+    format!("{MACHINES}/{machine}/leaves-{file}")
+}
+
 /// Returns the number in the name of an epoch's directory.
 pub(crate) fn parse_epoch(name: &str) -> Option<EpochNumber> {
     let digits = name.strip_prefix("epoch-").filter(|digits| digits.len() == 8)?;

@@ -81,6 +81,7 @@ pub fn remove_machine<V: Volume>(volume: &V, machine: MachineId) -> Result<(), R
         }
     }
     super::manifest_file::remove_manifests(volume, machine)?;
+    super::scrub::remove_leaves(volume, machine)?;
     volume.remove(&paths::head(machine))?;
     Ok(volume.remove(&paths::machine(machine))?)
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use retention::{Body, Head, Hold, Kept, Lifecycle, Loss, Moments, Pin, PlanError, Policy, Timeline};
+use retention::{Body, Damage, Head, Hold, Kept, Lifecycle, Loss, Moments, Pin, PlanError, Policy, Timeline};
 use units::{ByteLen, ByteOffset, EpochNumber, Generation, Hash, Sequence, Timestamp};
 
 use super::budget::Resident;
@@ -165,6 +165,8 @@ pub struct State {
     pub shrunk: Option<Shrunk>,
     /// Why a rewind stopped between two points; another point may be asked for.
     pub stalled: Option<String>,
+    /// What of the history, or of the disks, is lost.
+    pub damage: Vec<Damage>,
     /// What the source is to send again.
     pub resends: Resends,
     /// What was seen of target disks that are not as they should be, by index.
@@ -357,6 +359,7 @@ impl State {
             held: None,
             shrunk: None,
             stalled: None,
+            damage: head.damage.clone(),
             resends: Resends::default(),
             sights: BTreeMap::new(),
             compared: None,

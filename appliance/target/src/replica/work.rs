@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use retention::{Afterwards, ExpiryPlan, Pin, Policy};
-use units::{ByteLen, ByteOffset, DiskIndex, Hash, Sequence};
+use units::{ByteLen, ByteOffset, DiskIndex, EpochNumber, Hash, Sequence};
 use wire::{GranuleQuery, HashQuery, Span};
 
+use super::damage::DamageChange;
 use super::error::ReplicaError;
 use super::progress::Progress;
 use super::seed::SeedWork;
@@ -121,6 +122,25 @@ pub enum Work {
         /// Told the plan.
         then: Then<ExpiryPlan>,
     },
+    /// Return the index of every epoch, oldest first.
+    Indexes {
+        /// Told the indexes.
+        then: Then<Vec<retention::EpochIndex>>,
+    },
+    /// Make the index of a sealed epoch again. Durable when `then` is called.
+    MendIndex {
+        /// The epoch.
+        epoch: EpochNumber,
+        /// Told when durable.
+        then: Then<()>,
+    },
+    /// Change what is known to be damaged. Durable when `then` is called.
+    NoteDamage {
+        /// The change.
+        change: DamageChange,
+        /// Told when durable.
+        then: Then<()>,
+    },
     /// Accept the point the disks stand at. Durable when `then` is called.
     Commit {
         /// Told when durable.
@@ -158,7 +178,10 @@ impl Work {
             | Self::SetPolicy { then, .. }
             | Self::Pin { then, .. }
             | Self::Unpin { then, .. }
+            | Self::MendIndex { then, .. }
+            | Self::NoteDamage { then, .. }
             | Self::Commit { then } => then(Err(error)),
+            Self::Indexes { then } => then(Err(error)),
             Self::PlanExpiry { then, .. } => then(Err(error)),
             Self::Hashes { then, .. } | Self::Granules { then, .. } => then(Err(error)),
             Self::Changed { then, .. } => then(Err(error)),
@@ -191,6 +214,9 @@ impl fmt::Debug for Work {
             Self::Pin { .. } => "Pin",
             Self::Unpin { .. } => "Unpin",
             Self::PlanExpiry { .. } => "PlanExpiry",
+            Self::Indexes { .. } => "Indexes",
+            Self::MendIndex { .. } => "MendIndex",
+            Self::NoteDamage { .. } => "NoteDamage",
             Self::Commit { .. } => "Commit",
         })
     }

@@ -1,12 +1,12 @@
 //! What the fake service tells: fixed, so that every output can be compared byte for byte.
 
 use control::api::{
-    Consistency, Content, ContentOrigin, Disk, DiskEvent, DiskEventKind, DiskProof, DiskVerdict, Eligibility,
-    Epoch, ExpiryStep, FailbackPlan, FailbackTo, Gap, GapKind, Health, HexHash, History, Job, JobId, JobKind,
-    JobOutcome, JobState, Keeping, Loss, Machine, MachineAdd, MachineDisk, MachineExpiry, ManifestEntry,
-    ManifestFile, ManifestSummary, Manifests, Phase, Pin, Pins, PlanDisk, Point, PointList, PointView,
-    Points, Policy, Reason, Reprotect, ReprotectPlan, Reprotected, Resync, Retention, Rfc3339, Session,
-    Status, View, ViewDisk, VolumeUse, WhenFull,
+    Consistency, Content, ContentOrigin, Damage, Disk, DiskEvent, DiskEventKind, DiskProof, DiskVerdict,
+    Eligibility, Epoch, ExpiryStep, FailbackPlan, FailbackTo, Gap, GapKind, Health, HexHash, History, Job,
+    JobId, JobKind, JobOutcome, JobState, Keeping, Loss, Machine, MachineAdd, MachineDisk, MachineExpiry,
+    MachineScrub, ManifestEntry, ManifestFile, ManifestSummary, Manifests, Phase, Pin, Pins, PlanDisk, Point,
+    PointList, PointView, Points, Policy, Reason, Reprotect, ReprotectPlan, Reprotected, Resync, Retention,
+    Rfc3339, Scrub, ScrubResult, ScrubState, Scrubs, Session, Status, View, ViewDisk, VolumeUse, WhenFull,
 };
 use control::{ApiError, Code};
 use units::{DiskIndex, EpochNumber, Generation, Hash, MachineName, Sequence, Timestamp};
@@ -28,6 +28,7 @@ fn point(sequence: u64, time: Rfc3339, consistency: Consistency, label: &str) ->
         consistency,
         label: label.to_owned(),
         proof: sequence.is_multiple_of(2),
+        spoilt: sequence == 650,
     }
 }
 
@@ -75,6 +76,8 @@ fn machine(name: &str, phase: Phase) -> Machine {
         resync: None,
         job: None,
         views: Vec::new(),
+        damage: if name == "mail-01" { damage() } else { Vec::new() },
+        scrub: (name == "mail-01").then(|| scrubs().machines.swap_remove(2).scrub),
         next: None,
         keeping: keeping(),
     }
@@ -507,4 +510,53 @@ pub(super) fn views() -> Vec<View> {
     let used = View { used_bytes: 3 << 20, connections: 2, ..view(&request(Some(GIB))) };
     let ended = Some("the retention volume is full, and the history it shows had to go".to_owned());
     vec![used, View { id: 4, ended, ..view(&request(None)) }]
+}
+
+pub(super) fn scrubs() -> Scrubs {
+    let last = ScrubResult {
+        started: at("2026-11-20T02:00:00Z"),
+        finished: at("2026-11-20T03:30:00Z"),
+        read_bytes: 46 * GIB,
+        found: 2,
+        proved: true,
+    };
+    let scrub = |state, last: Option<ScrubResult>, problem: Option<String>| Scrub {
+        state,
+        done_bytes: 6 * GIB,
+        total_bytes: 24 * GIB,
+        rate: 16 << 20,
+        rate_max: Some(16 << 20),
+        eta_seconds: Some(1152),
+        age_seconds: last.as_ref().map(|_| 37_999),
+        last,
+        problem,
+    };
+    let entry = |name: &str, scrub| MachineScrub { machine: name.parse().unwrap(), scrub };
+    let ended = "the view has ended: the retention volume is full".to_owned();
+    let machines = vec![
+        entry("web-01", scrub(ScrubState::Running, Some(last.clone()), None)),
+        entry("db-01", scrub(ScrubState::Paused, None, None)),
+        entry("mail-01", scrub(ScrubState::Waiting, Some(last), Some(ended))),
+    ];
+    Scrubs { time: now(), machines }
+}
+
+/// Damage of a target disk that goes on, of a log, and of a record that nothing needs.
+fn damage() -> Vec<Damage> {
+    let damage = |place: &str, len_bytes, first, last: Option<u64>| Damage {
+        disk: DiskIndex(0),
+        start_bytes: 5 << 20,
+        len_bytes,
+        place: place.to_owned(),
+        first: Sequence(first),
+        last: last.map(Sequence),
+        found: now(),
+        before: Some(Sequence(640)),
+        after: last.map(|_| Sequence(812)),
+    };
+    vec![
+        damage("the target disk", 65_536, 700, None),
+        damage("undo log of epoch 2 at 4096", 8192, 650, Some(655)),
+        damage("redo log of epoch 1 at 0", 0, 650, Some(649)),
+    ]
 }

@@ -12,7 +12,7 @@ use control::api::{
     FailbackStarted, FailbackTo, Job, JobId, JobStarted, Jobs, Machine, MachineAdd, MachinePolicy,
     MachineRemove, MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, Phase, Pins, PointList,
     PointPin, PointUnpin, PointVerify, PointView, Points, Policies, Policy, PolicyChanged, PolicySet,
-    Reprotect, Reprotected, Request, Retention, Status, View, Views, WhenFull,
+    Reprotect, Reprotected, Request, Retention, RetentionScrub, Scrubs, Status, View, Views, WhenFull,
 };
 use control::{ApiError, Code, Config, Server, Service, Stop};
 use tempfile::TempDir;
@@ -246,6 +246,12 @@ impl Service for Fake {
         self.machine(&request.machine)?;
         let none = || ApiError::new(Code::ManifestNone, format!("{} has no manifest 9", request.machine));
         if request.number == Some(9) { Err(none()) } else { Ok(facts::manifest()) }
+    }
+
+    fn retention_scrub(&self, request: RetentionScrub) -> Result<Scrubs, ApiError> {
+        self.note(request.clone());
+        request.machine.as_ref().map(|name| self.machine(name)).transpose()?;
+        Ok(facts::scrubs())
     }
 
     fn retention_show(&self, machine: Option<&MachineName>) -> Result<Retention, ApiError> {
