@@ -28,10 +28,11 @@ impl DiskSight {
 impl MasterTarget {
     /// Takes note of what was seen of a disk: a machine whose target disk is gone is out at once, and says so; the others go on.
     pub fn disk_seen(&self, disk: &DeviceListing, sight: DiskSight) {
-        let Some(seen) = &disk.identity else { return };
         for machine in self.machines() {
             for (index, own) in machine.disks.iter().enumerate() {
-                if is_on(own, seen) {
+                // What is gone was listed before it got its label, perhaps: then its path tells.
+                let by_path = sight != DiskSight::There && own.path == disk.path.to_string_lossy();
+                if by_path || disk.identity.as_ref().is_some_and(|seen| is_on(own, seen)) {
                     note(&machine, index, own, disk, sight);
                 }
             }
