@@ -234,3 +234,25 @@ fn a_head_without_a_whole_copy_refuses_its_machine_and_no_other() -> Result<()> 
     scene.intact.once()?;
     scene.intact.is_same()
 }
+
+#[test]
+fn what_a_crash_leaves_of_a_machine_being_added_is_removed_and_a_history_without_its_head_is_not()
+-> Result<()> {
+    let mut rig = Rig::start(&[])?;
+    rig.appliance.stop()?;
+    let machines = rig.appliance.retention().join("machines");
+    let [unwritten, empty, headless] = ["0a", "0b", "0c"].map(|byte| machines.join(byte.repeat(16)));
+    for directory in [&unwritten, &empty, &headless] {
+        fs::create_dir_all(directory)?;
+    }
+    for directory in [&unwritten, &headless] {
+        File::create(directory.join("head"))?.set_len(MIB)?;
+    }
+    fs::create_dir(headless.join("epoch-00000001"))?;
+    rig.appliance.start()?;
+    let concerns = rig.appliance.status()?.concerns;
+    let about = |byte: &str| concerns.iter().any(|concern| concern.what.contains(&byte.repeat(16)));
+    ensure!(about("0c") && !about("0a") && !about("0b"), "{concerns:?}");
+    ensure!(!unwritten.exists() && !empty.exists() && headless.join("epoch-00000001").exists());
+    rig.appliance.stop().map(drop)
+}

@@ -21,8 +21,8 @@ use crate::failback::Notary;
 use crate::job::Jobs;
 use crate::machine::{Machine, lock};
 use crate::replica::{
-    Replica, ReplicaLimits, ResidentBudget, Setup, Shared, Unrecovered, list_machines, relocate,
-    remove_machine,
+    Replica, ReplicaError, ReplicaLimits, ResidentBudget, Setup, Shared, Unrecovered, list_machines,
+    relocate, remove_machine, was_never_added,
 };
 use crate::volume_file::{Claim, NewVolume, check_directory, claim_volume};
 use crate::whereabouts::find_disk;
@@ -253,15 +253,27 @@ impl MasterTarget {
             Err(Unrecovered { head: Some(head), error }) => {
                 Machine::new(&head, Arc::new(Shared::out_of_service(&head, &error)), worker)
             }
+            Err(Unrecovered { head: None, error }) if was_never_added(&self.volume, id, &error) => {
+                tracing::warn!(machine = %id, "what a crash left of a machine that was being added is removed");
+                return remove_machine(&self.volume, id).or_else(|error| {
+                    self.miss(id, &error);
+                    Ok(())
+                });
+            }
             Err(Unrecovered { head: None, error }) => {
-                let error = crate::replica::chain(&error);
-                tracing::error!(machine = %id, error, "a machine's head can't be read");
-                lock(&self.unreadable).push(format!("machine {id} can't be had: {error}"));
+                self.miss(id, &error);
                 return Ok(());
             }
         };
         self.insert(machine);
         Ok(())
+    }
+
+    /// Remembers why a machine on the volume can't even be named.
+    fn miss(&self, id: MachineId, error: &ReplicaError) {
+        let error = crate::replica::chain(error);
+        tracing::error!(machine = %id, error, "a machine's head can't be read");
+        lock(&self.unreadable).push(format!("machine {id} can't be had: {error}"));
     }
 
     pub(crate) fn insert(&self, machine: Machine) -> Arc<Machine> {

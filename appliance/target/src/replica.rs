@@ -47,7 +47,7 @@ pub(crate) use manifest_file::{load_manifests, save_manifest};
 pub(crate) use paths::scrub as scrub_path;
 pub use planted::Planted;
 pub use progress::Progress;
-pub use recover::{Replica, Setup, Unrecovered, list_machines, remove_machine};
+pub use recover::{Replica, Setup, Unrecovered, list_machines, remove_machine, was_never_added};
 pub use relocate::{read_head, relocate};
 pub use resend::Resends;
 pub use scrub::ScrubPace;

@@ -73,6 +73,18 @@ pub fn list_machines<V: Volume>(volume: &V) -> Result<Vec<MachineId>, VolumeErro
     Ok(volume.list(paths::MACHINES)?.iter().filter_map(|name| name.parse().ok()).collect())
 }
 
+/// Tells whether what can't be read of a machine is what a crash leaves while the machine is being added: at the most a head
+/// that was never written. Nobody was told that it was added.
+pub fn was_never_added<V: Volume>(volume: &V, machine: MachineId, error: &ReplicaError) -> bool {
+    let unwritten = matches!(
+        error,
+        ReplicaError::Damaged { cause: DecodeError::Blank, .. }
+            | ReplicaError::Volume(VolumeError::Missing { .. })
+    );
+    let alone = |names: Vec<String>| names.iter().all(|name| paths::head(machine).ends_with(name));
+    unwritten && volume.list(&paths::machine(machine)).is_ok_and(alone)
+}
+
 /// Removes everything a machine has on the volume. The head goes last, so that a crash leaves a machine that can be removed again.
 pub fn remove_machine<V: Volume>(volume: &V, machine: MachineId) -> Result<(), ReplicaError> {
     for name in volume.list(&paths::machine(machine))? {
