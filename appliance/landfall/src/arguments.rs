@@ -2,19 +2,27 @@
 
 /// Policies, pins and sizes.
 mod keeping;
+/// `landfall manifest`.
+mod manifest;
+/// `landfall point`.
+mod point;
+/// `landfall retention`.
+mod retention;
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use control::api::JobId;
-use units::{ByteLen, MachineName};
+use units::MachineName;
 use wire::Role;
 
 pub(crate) use keeping::{PinArguments, PolicyArguments, PolicyCommand, SizeArguments, WhenFull};
+pub(crate) use manifest::{CheckArguments, ManifestCommand, NumberedDisk};
+pub(crate) use point::{PointCommand, ViewArguments};
+pub(crate) use retention::{AdoptArguments, FileSystem, InitArguments, RetentionCommand, ScrubArguments};
 
-use crate::when::{PointName, When};
+use crate::when::When;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -261,161 +269,6 @@ pub(crate) enum DiskCommand {
     Watch,
 }
 
-/// What can be done with recovery points.
-#[derive(Debug, Subcommand)]
-pub(crate) enum PointCommand {
-    /// List a machine's recovery points and gaps, with a timeline
-    #[command(
-        after_help = "Examples:\n  landfall point list web-01\n  landfall point list web-01 --around '2h ago'"
-    )]
-    List {
-        /// The machine
-        machine: MachineName,
-        /// Only the points nearest this time
-        #[arg(long, value_name = "TIME")]
-        around: Option<When>,
-        /// At most this many points, the newest or nearest
-        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
-        limit: Option<u32>,
-    },
-    /// Serve a point over NBD while replication goes on, until Ctrl-C
-    #[command(after_help = VIEW_EXAMPLES)]
-    View(ViewArguments),
-    /// List the views that are open
-    #[command(after_help = "Example:\n  landfall point views")]
-    Views,
-    /// Close a view, and send its clients away
-    #[command(after_help = "Example:\n  landfall point close 3")]
-    Close {
-        /// The number of the view
-        #[arg(value_name = "ID")]
-        view: u64,
-    },
-    /// Keep a point, however old it grows and however full the volume is
-    #[command(
-        after_help = "POINT is latest, TIME or SEQ. A machine has at most 64 pins. A pin that holds what would go otherwise\n\
-                      makes the source wait when the volume is full.\n\nExamples:\n  \
-                            landfall point pin web-01@812 --note 'before the upgrade'\n  \
-                            landfall point pin 'web-01@10m ago' --for 7d\n  \
-                            landfall point pin web-01@latest --until 2026-12-24T00:00:00Z"
-    )]
-    Pin(PinArguments),
-    /// Keep a pinned point no longer than the others
-    #[command(after_help = "Example:\n  landfall point unpin web-01@812")]
-    Unpin {
-        /// The machine and the point
-        #[arg(value_name = "MACHINE@POINT")]
-        point: PointName,
-    },
-    /// Prove a point: compare the source's root of each disk with the one computed here
-    #[command(
-        after_help = "POINT is latest, TIME or SEQ; without it, the latest. Exits with 1 when roots differ.\n\n\
-                            Examples:\n  landfall point verify web-01\n  landfall point verify web-01@812\n  \
-                            landfall point verify 'web-01@10m ago'"
-    )]
-    Verify {
-        /// The machine and the point
-        #[arg(value_name = "MACHINE@POINT")]
-        point: PointName,
-        /// Don't wait for the end; exits with 6
-        #[arg(long)]
-        no_wait: bool,
-    },
-}
-
-/// What can be done with manifests.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ManifestCommand {
-    /// List the manifests of a machine's failbacks and commits
-    #[command(after_help = "Example:\n  landfall manifest list web-01")]
-    List {
-        /// The machine
-        machine: MachineName,
-    },
-    /// Show a manifest; with --output json, the file itself
-    #[command(after_help = "Examples:\n  landfall manifest show web-01\n  \
-                            landfall manifest show web-01 3 --output json > web-01.manifest")]
-    Show {
-        /// The machine
-        machine: MachineName,
-        /// The number of the manifest; without it, the newest
-        number: Option<u64>,
-    },
-    /// Check a manifest: signature, signer, roots; needs no landfalld
-    #[command(after_help = CHECK_EXAMPLES)]
-    Check(CheckArguments),
-}
-
-const CHECK_EXAMPLES: &str = "\
-Without --ca or --key the signature is checked against the key inside the manifest: that finds changes, and does not tell who
-signed. With --disk the root of a disk is computed again from its bytes. Exits with 1 unless all is proved.
-
-Examples:
-  landfall manifest check web-01.manifest --ca ca.pem
-  landfall manifest check web-01.manifest --key home-01.pub.pem --disk 0=/dev/sdb";
-
-/// What `manifest check` takes.
-#[derive(Debug, Args)]
-pub(crate) struct CheckArguments {
-    /// The manifest
-    pub(crate) file: PathBuf,
-    /// The certificate of the authority that the signer must be of
-    #[arg(long, value_name = "FILE", conflicts_with = "key")]
-    pub(crate) ca: Option<PathBuf>,
-    /// The public key that must have signed
-    #[arg(long, value_name = "FILE")]
-    pub(crate) key: Option<PathBuf>,
-    /// A disk to compare with the manifest; once for each
-    #[arg(long = "disk", value_name = "INDEX=PATH")]
-    pub(crate) disks: Vec<NumberedDisk>,
-}
-
-/// A disk, and which of a machine's it is.
-#[derive(Clone, Debug)]
-pub(crate) struct NumberedDisk {
-    pub(crate) index: u16,
-    pub(crate) path: PathBuf,
-}
-
-impl FromStr for NumberedDisk {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (index, path) = text.split_once('=').ok_or("write it as INDEX=PATH")?;
-        let index = index.parse().map_err(|_| format!("{index:?} is not the index of a disk"))?;
-        Ok(Self { index, path: path.into() })
-    }
-}
-
-const VIEW_EXAMPLES: &str = "\
-POINT is latest, TIME or SEQ; without it, the latest. Each disk is an export of its own: 0, 1 and so on.
-On TCP clients need a certificate: `landfall pki issue --role operator`.
-
-Examples:
-  landfall point view web-01
-  landfall point view 'web-01@10m ago' --scratch 20GiB
-  landfall point view web-01@812 --listen 0.0.0.0:10809 --no-wait --output json";
-
-/// What `point view` takes.
-#[derive(Debug, Args)]
-pub(crate) struct ViewArguments {
-    /// The machine and the point
-    #[arg(value_name = "MACHINE@POINT")]
-    pub(crate) point: PointName,
-    /// Let it be written, up to this size; what was written is thrown away at the end
-    #[arg(long, value_name = "SIZE")]
-    pub(crate) scratch: Option<ByteLen>,
-    /// Where to serve it: unix:PATH, or HOST:PORT with TLS; a socket beside landfalld's by default
-    #[arg(long, value_name = "ADDRESS")]
-    pub(crate) listen: Option<String>,
-    /// Take a point that is not consistent, too
-    #[arg(long)]
-    pub(crate) inconsistent: bool,
-    /// Leave it open and return; `landfall point close` closes it
-    #[arg(long)]
-    pub(crate) no_wait: bool,
-}
-
 /// What can be done with jobs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum JobCommand {
@@ -429,62 +282,6 @@ pub(crate) enum JobCommand {
         #[arg(value_name = "ID")]
         job: JobId,
     },
-}
-
-/// What can be done with the history.
-#[derive(Debug, Subcommand)]
-pub(crate) enum RetentionCommand {
-    /// Show what goes of the history now, and why; changes nothing
-    #[command(
-        after_help = "Examples:\n  landfall retention expire --plan\n  landfall retention expire web-01 --plan"
-    )]
-    Expire {
-        /// Only this machine
-        machine: Option<MachineName>,
-        /// Show the plan: what goes, goes by itself
-        #[arg(long, required = true)]
-        plan: bool,
-    },
-    /// Compute how large a retention volume must be, or how far back one reaches; needs no landfalld
-    #[command(after_help = crate::commands::SIZE_EXAMPLES)]
-    Size(SizeArguments),
-    /// Show the retention volume, and window and size of each machine's history
-    #[command(after_help = "Examples:\n  landfall retention show\n  landfall retention show web-01")]
-    Show {
-        /// Only this machine, with its epochs
-        machine: Option<MachineName>,
-    },
-    /// Make a retention volume of an empty device, or of an empty directory that is a file system of its own
-    #[command(after_help = INIT_HELP)]
-    Init(InitArguments),
-    /// Take over the machines on another node's retention volume
-    #[command(after_help = ADOPT_HELP)]
-    Adopt(AdoptArguments),
-    /// Show how journals and disks are read in the background, begin to, pause or go on
-    #[command(
-        after_help = "Examples:\n  landfall retention scrub\n  landfall retention scrub web-01 --now --rate 64MiB\n  \
-                            landfall retention scrub --pause"
-    )]
-    Scrub(ScrubArguments),
-}
-
-/// What `retention scrub` takes.
-#[derive(Debug, Args)]
-pub(crate) struct ScrubArguments {
-    /// Only this machine
-    pub(crate) machine: Option<MachineName>,
-    /// Begin a pass now
-    #[arg(long)]
-    pub(crate) now: bool,
-    /// Read at most so many bytes a second, until landfalld ends; 0 for no limit
-    #[arg(long, value_name = "SIZE")]
-    pub(crate) rate: Option<ByteLen>,
-    /// Wait until --resume
-    #[arg(long, conflicts_with_all = ["now", "resume"])]
-    pub(crate) pause: bool,
-    /// Go on
-    #[arg(long)]
-    pub(crate) resume: bool,
 }
 
 /// What can be done with certificates.
@@ -519,71 +316,4 @@ pub(crate) enum PkiCommand {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
-}
-
-const INIT_HELP: &str = "\
-Needs root and no landfalld. A device with anything on it is refused. What was interrupted can be done again.
-
-Examples:
-  landfall retention init /dev/sdc
-  landfall retention init /dev/sdc --filesystem ext4 --mount /srv/history --yes
-  landfall retention init /dev/sdc --yes --print-mount-unit > /etc/systemd/system/mnt-retention.mount
-  landfall retention init /mnt/retention";
-
-const ADOPT_HELP: &str = "\
-Needs root and no landfalld. Lists what is on the volume and where its target disks are now, found by what they are; then
-takes them over. Sources go on with `--to` this node's address; nothing is seeded again.
-
-Examples:
-  landfall retention adopt /mnt/retention
-  landfall retention adopt /dev/sdc --mount /mnt/retention --yes
-  landfall retention adopt /mnt/retention --disk /srv/web-01.img";
-
-/// What `retention init` takes.
-#[derive(Debug, Args)]
-pub(crate) struct InitArguments {
-    /// The device, or the directory
-    #[arg(value_name = "DEVICE|DIR")]
-    pub(crate) place: PathBuf,
-    /// The file system to make on a device
-    #[arg(long, value_enum, default_value_t = FileSystem::Xfs)]
-    pub(crate) filesystem: FileSystem,
-    /// Where a device is mounted
-    #[arg(long, value_name = "DIR", default_value = "/mnt/retention")]
-    pub(crate) mount: PathBuf,
-    /// Take a directory that shares its file system with others
-    #[arg(long)]
-    pub(crate) shared: bool,
-    /// Don't ask for the device's name again
-    #[arg(long)]
-    pub(crate) yes: bool,
-    /// Print a systemd unit that mounts the volume at every start
-    #[arg(long)]
-    pub(crate) print_mount_unit: bool,
-}
-
-/// The file systems that can be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum FileSystem {
-    /// XFS
-    Xfs,
-    /// ext4
-    Ext4,
-}
-
-/// What `retention adopt` takes.
-#[derive(Debug, Args)]
-pub(crate) struct AdoptArguments {
-    /// The directory where the volume is mounted, or its device
-    #[arg(value_name = "DEVICE|DIR")]
-    pub(crate) place: PathBuf,
-    /// Where a device is mounted
-    #[arg(long, value_name = "DIR", default_value = "/mnt/retention")]
-    pub(crate) mount: PathBuf,
-    /// An image file that may be a target disk; block devices are all looked at
-    #[arg(long = "disk", value_name = "FILE")]
-    pub(crate) disks: Vec<PathBuf>,
-    /// Don't ask
-    #[arg(long)]
-    pub(crate) yes: bool,
 }
