@@ -193,7 +193,7 @@ impl Turn<'_> {
         let begin = Instant::now();
         let job = self
             .appliance
-            .job(["failback", MACHINE, "--to", &to, "--yes"])?
+            .job(["failback", MACHINE, "--to", &to, "--yes", "--no-proof"])?
             .context("something had to be done")?;
         let Some(JobOutcome::Failback { written_bytes, .. }) = job.outcome else {
             anyhow::bail!("the failback did not end well: {job:?}");
