@@ -12,7 +12,7 @@ use retention::{Head, HeadDisk, Lifecycle};
 use target::replica::{
     Appender, Applier, Bell, Replica, ReplicaLimits, ResidentBudget, Setup, Shared, Unrecovered,
 };
-use units::{ByteLen, EpochNumber, Generation, MachineId, Sequence, Timestamp};
+use units::{ByteLen, Generation, MachineId, Timestamp};
 
 use super::material::Material;
 use super::oracle::{Oracle, Stance};
@@ -209,21 +209,9 @@ impl Rig {
             device_len: ByteLen(len + self.shape.guard),
             len: ByteLen::ZERO,
         };
-        Head {
-            revision: 0,
-            machine: machine_id(machine),
-            name: format!("machine-{machine}").parse().unwrap(),
-            generation: Generation(1),
-            disks: self.shape.machines[machine].iter().enumerate().map(disk).collect(),
-            lifecycle: Lifecycle::Registered,
-            applied: Sequence(0),
-            oldest_epoch: EpochNumber(1),
-            base: Sequence(0),
-            policy: None,
-            pins: Vec::new(),
-            damage: Vec::new(),
-            thinned: Vec::new(),
-        }
+        let name = format!("machine-{machine}").parse().unwrap();
+        let disks = self.shape.machines[machine].iter().enumerate().map(disk).collect();
+        Head::new(machine_id(machine), name, Generation(1), disks)
     }
 
     pub(crate) fn open_disks(&self, machine: usize) -> Vec<SimDevice> {

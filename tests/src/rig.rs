@@ -13,6 +13,8 @@ use units::{ByteLen, Sequence};
 
 use crate::appliance::Appliance;
 use crate::binaries::Binaries;
+use crate::cleanup::{Action, Undo};
+use crate::command::{command, run};
 use crate::disk::{Disk, Kind};
 use crate::identity::Authority;
 use crate::lab::Lab;
@@ -66,6 +68,19 @@ impl Rig {
         let mut appliance = Appliance::new(&lab, &binaries, &identity)?.with(arguments);
         appliance.start()?;
         Ok(Self { appliance, authority, binaries, lab })
+    }
+
+    /// Starts an appliance whose retention volume is an ext4 file system of its own, of so many MiB; it is unmounted when the second
+    /// value is dropped. Needs root.
+    pub fn start_on_volume(arguments: &[&str], len_mib: u64) -> Result<(Self, Undo)> {
+        let rig = Self::start_on(arguments, |lab| {
+            let image = lab.file("volume");
+            File::create(&image)?.set_len(len_mib << 20)?;
+            run(command("mkfs.ext4").args(["-q", "-m", "0"]).arg(&image))?;
+            run(command("mount").args(["-o", "loop"]).arg(&image).arg(lab.directory("retention")?)).map(drop)
+        })?;
+        let unmount = Undo::new(Action::Unmount(rig.appliance.retention().to_owned()));
+        Ok((rig, unmount))
     }
 
     /// Registers a machine with a disk of each length, filled with some content, and empty target disks of the same lengths.

@@ -7,29 +7,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use control::api::Phase;
-use landfall_tests::cleanup::{Action, Undo};
 use landfall_tests::command::{command, run};
 use landfall_tests::disk::Kind;
-use landfall_tests::lab::Lab;
 use landfall_tests::material::Noise;
 use landfall_tests::rig::{Member, Rig, is_root, newest};
 
 const MIB: u64 = 1 << 20;
 const WAIT_MAX: Duration = Duration::from_secs(40);
-
-/// Makes an ext4 file system of its own the retention volume.
-fn mount(lab: &Lab, len_mib: u64) -> Result<()> {
-    let image = lab.file("volume");
-    fs::File::create(&image)?.set_len(len_mib * MIB)?;
-    run(command("mkfs.ext4").args(["-q", "-m", "0"]).arg(&image))?;
-    run(command("mount").args(["-o", "loop"]).arg(&image).arg(lab.directory("retention")?)).map(drop)
-}
-
-fn start(arguments: &[&str], len_mib: u64) -> Result<(Rig, Undo)> {
-    let rig = Rig::start_on(arguments, |lab| mount(lab, len_mib))?;
-    let unmount = Undo::new(Action::Unmount(rig.appliance.retention().to_owned()));
-    Ok((rig, unmount))
-}
 
 /// Takes what is left of the volume but `spare_mib`.
 fn fill(rig: &Rig, spare_mib: u64) -> Result<std::path::PathBuf> {
@@ -53,7 +37,7 @@ fn the_oldest_epochs_go_when_the_volume_is_full_and_replication_goes_on() -> Res
     if !is_root() {
         return Ok(());
     }
-    let (mut rig, unmount) = start(&["--epoch-size", "4MiB"], 330)?;
+    let (mut rig, unmount) = Rig::start_on_volume(&["--epoch-size", "4MiB"], 330)?;
     let member = rig.member("web-01", &[6 * MIB], Kind::File)?;
     member.once()?;
     let first = newest(&rig.appliance.machine("web-01")?)?.sequence;
@@ -90,7 +74,7 @@ fn with_nothing_to_drop_the_source_waits_and_goes_on_when_there_is_room() -> Res
     if !is_root() {
         return Ok(());
     }
-    let (mut rig, unmount) = start(&[], 1200)?;
+    let (mut rig, unmount) = Rig::start_on_volume(&[], 1200)?;
     let member = rig.member("web-01", &[80 * MIB], Kind::File)?;
     let mut other = rig.bystander()?;
     member.once()?;

@@ -6,27 +6,17 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use control::api::{GapKind, Machine, Points, Policies, Retention};
-use landfall_tests::cleanup::{Action, Undo};
+use landfall_tests::cleanup::Undo;
 use landfall_tests::command::{command, run};
 use landfall_tests::disk::Kind;
-use landfall_tests::lab::Lab;
 use landfall_tests::material::Noise;
 use landfall_tests::rig::{Member, Rig, is_root, newest};
 
 const MIB: u64 = 1 << 20;
 const WAIT_MAX: Duration = Duration::from_secs(40);
 
-/// Makes an ext4 file system of its own the retention volume.
-fn mount(lab: &Lab, len_mib: u64) -> Result<()> {
-    let image = lab.file("volume");
-    fs::File::create(&image)?.set_len(len_mib * MIB)?;
-    run(command("mkfs.ext4").args(["-q", "-m", "0"]).arg(&image))?;
-    run(command("mount").args(["-o", "loop"]).arg(&image).arg(lab.directory("retention")?)).map(drop)
-}
-
 fn start(len_mib: u64) -> Result<(Rig, Member, Undo)> {
-    let rig = Rig::start_on(&["--epoch-size", "4MiB"], |lab| mount(lab, len_mib))?;
-    let unmount = Undo::new(Action::Unmount(rig.appliance.retention().to_owned()));
+    let (rig, unmount) = Rig::start_on_volume(&["--epoch-size", "4MiB"], len_mib)?;
     let member = rig.member("web-01", &[6 * MIB], Kind::File)?;
     Ok((rig, member, unmount))
 }

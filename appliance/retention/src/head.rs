@@ -147,6 +147,25 @@ impl SmallFile for Head {
 }
 
 impl Head {
+    /// Returns the head of a machine that has no history yet.
+    pub fn new(machine: MachineId, name: MachineName, generation: Generation, disks: Vec<HeadDisk>) -> Self {
+        Self {
+            revision: 0,
+            machine,
+            name,
+            generation,
+            disks,
+            lifecycle: Lifecycle::Registered,
+            applied: Sequence(0),
+            oldest_epoch: EpochNumber(1),
+            base: Sequence(0),
+            policy: None,
+            pins: Vec::new(),
+            damage: Vec::new(),
+            thinned: Vec::new(),
+        }
+    }
+
     /// Tells whether an epoch has lost its redo.
     pub fn is_thinned(&self, epoch: EpochNumber) -> bool {
         self.thinned.iter().any(|run| (run.first..=run.last).contains(&epoch))
@@ -181,22 +200,8 @@ mod tests {
 
     #[test]
     fn thinned_epochs_are_told_as_runs() {
-        let id = MachineId([1; 16]);
-        let mut head = Head {
-            revision: 0,
-            machine: id,
-            name: "a".parse().unwrap_or_else(|_| unreachable!("a name")),
-            generation: Generation(1),
-            disks: Vec::new(),
-            lifecycle: Lifecycle::Protected,
-            applied: Sequence(0),
-            oldest_epoch: EpochNumber(1),
-            base: Sequence(0),
-            policy: None,
-            pins: Vec::new(),
-            damage: Vec::new(),
-            thinned: Vec::new(),
-        };
+        let name = "a".parse().unwrap_or_else(|_| unreachable!("a name"));
+        let mut head = Head::new(MachineId([1; 16]), name, Generation(1), Vec::new());
         for epoch in [5, 2, 3, 9, 4] {
             assert!(head.thin(EpochNumber(epoch)));
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use blockdev::{Access, Expect, FilePolicy, Identity, OpenDevice, open_device};
 use retention::{Afterwards, Head, HeadDisk, Lifecycle, Point, RewindPlan};
-use units::{ByteLen, EpochNumber, Generation, MachineId, MachineName, Sequence, Timestamp};
+use units::{ByteLen, Generation, MachineId, MachineName, Sequence, Timestamp};
 use wire::Consistency;
 
 use crate::clock::now;
@@ -96,21 +96,8 @@ impl MasterTarget {
             return Err(TargetError::DiskCount { found: offers.len() });
         }
         let newest = self.machines().iter().map(|machine| machine.generation).max().unwrap_or(Generation(0));
-        let head = Head {
-            revision: 0,
-            machine: id,
-            name: name.clone(),
-            generation: next_generation(&self.volume, newest)?,
-            disks,
-            lifecycle,
-            applied: Sequence(0),
-            oldest_epoch: EpochNumber(1),
-            base: Sequence(0),
-            policy: None,
-            pins: Vec::new(),
-            damage: Vec::new(),
-            thinned: Vec::new(),
-        };
+        let generation = next_generation(&self.volume, newest)?;
+        let head = Head { lifecycle, ..Head::new(id, name.clone(), generation, disks) };
         let worker = self.next_worker();
         let (setup, made) = (self.setup(worker), head.clone());
         let replica = self.on_worker(worker, move |engine, appliers| {
