@@ -1,27 +1,20 @@
 //! One client: requests in, replies out, until it leaves or breaks a limit.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 
-use crate::api::{Job, JobId, JobState, JobWatch, Request};
+use crate::api::{JobId, JobWatch, Request};
+use crate::caller::Caller;
 use crate::code::Code;
-use crate::dispatch::answer;
+use crate::desk::Desk;
 use crate::error::ApiError;
-use crate::line::{Line, REQUEST_LEN_MAX, decode_request, encode};
-use crate::meter::Meter;
+use crate::line::{Line, REQUEST_LEN_MAX, decode_request, encode, encode_reply};
 use crate::server::Config;
-use crate::service::Service;
-
-/// Between two looks at a watched job, at first and at most.
-const LOOK_PAUSE_MIN: Duration = Duration::from_millis(10);
-const LOOK_PAUSE_MAX: Duration = Duration::from_millis(250);
-/// Progress is told at least this often, so that the client knows that the server lives.
-const PROGRESS_PAUSE_MAX: Duration = Duration::from_secs(5);
+use crate::watch::{Seen, Watch};
 
 /// Why a conversation ends.
 enum End {
@@ -34,15 +27,16 @@ enum End {
 /// One client's connection.
 pub(crate) struct Conversation {
     stream: UnixStream,
-    service: Arc<dyn Service>,
+    desk: Arc<Desk>,
+    caller: Caller,
     config: Config,
     /// Bytes received and not yet used; never longer than a request may be.
     received: Vec<u8>,
 }
 
 impl Conversation {
-    pub(crate) fn new(stream: UnixStream, service: Arc<dyn Service>, config: Config) -> Self {
-        Self { stream, service, config, received: Vec::new() }
+    pub(crate) fn new(stream: UnixStream, desk: Arc<Desk>, caller: Caller, config: Config) -> Self {
+        Self { stream, desk, caller, config, received: Vec::new() }
     }
 
     /// Answers requests until the client leaves, breaks a limit, or the server stops.
@@ -74,7 +68,7 @@ impl Conversation {
         };
         let reply = match decode_request(&line) {
             Ok(Request::JobWatch(JobWatch { id })) => self.watch(id).await?,
-            Ok(request) => self.ask(request).await,
+            Ok(request) => encode_reply(self.desk.call_beside(&self.caller, request).await),
             Err(error) => encode(&Line::<()>::Error(error.into())),
         };
         self.send(&reply).await
@@ -102,32 +96,14 @@ impl Conversation {
         }
     }
 
-    /// Runs the service on a thread of its own. A panic there is this client's error and nobody else's.
-    async fn ask(&self, request: Request) -> Vec<u8> {
-        let service = self.service.clone();
-        tokio::task::spawn_blocking(move || answer(&*service, request)).await.unwrap_or_else(|error| {
-            tracing::error!(%error, "control request panicked");
-            encode(&Line::<()>::Error(ApiError::new(Code::Internal, "the request was not finished").into()))
-        })
-    }
-
     /// Tells progress until the job ends; returns the last line.
     async fn watch(&mut self, id: JobId) -> Result<Vec<u8>, End> {
-        let (begun, mut told, mut pause) = (Instant::now(), None::<(Instant, u64)>, LOOK_PAUSE_MIN);
-        let mut meter = Meter::default();
+        let mut watch = Watch::new(self.desk.clone(), self.caller.clone(), id);
         loop {
-            let reply = self.ask(JobWatch { id }.into()).await;
-            let job = match serde_json::from_slice::<Line<Job>>(&reply) {
-                Ok(Line::Result { result }) if result.state == JobState::Running => result,
-                _ => return Ok(reply),
-            };
-            let progress = meter.look(begun.elapsed(), &job);
-            if told.is_none_or(|(at, done)| done != job.done_bytes || at.elapsed() >= PROGRESS_PAUSE_MAX) {
-                told = Some((Instant::now(), job.done_bytes));
-                self.send(&encode(&Line::<()>::Progress(progress))).await?;
+            match watch.next().await {
+                Seen::Progress(progress) => self.send(&encode(&Line::<()>::Progress(progress))).await?,
+                Seen::Ended(reply) => return Ok(encode_reply(reply)),
             }
-            sleep(pause).await;
-            pause = (pause * 2).min(LOOK_PAUSE_MAX);
         }
     }
 

@@ -1,16 +1,18 @@
 //! driver: local control: requests and replies as JSON lines over a unix socket.
 //!
-//! The server answers root and its own user, runs a [`Service`] behind bounded clients, and trusts no byte it
-//! reads; the client is a plain blocking socket. *Invariants:* no payload of a protected disk ever passes here; a
+//! The server answers root and its own user, brings what bounded clients ask before the [`Desk`], and trusts no byte it reads.
+//! The desk judges each request, whichever way it came, and hands it to a [`Service`]; the client is a plain blocking socket. *Invariants:* no payload of a protected disk ever passes here; a
 //! request has a length and a time limit; each request gets exactly one result or error.
 //!
 //! This crate does not know how machines are kept: it has no journal, no disk and no state of its own.
 
 /// What may be asked and what is told.
 pub mod api;
+mod caller;
 mod client;
 mod code;
 mod conversation;
+mod desk;
 mod dispatch;
 mod error;
 mod hint;
@@ -19,11 +21,16 @@ mod meter;
 mod server;
 mod service;
 mod socket;
+mod watch;
 
+/// Who asks.
+pub use caller::Caller;
 /// The client: one blocking socket.
 pub use client::Client;
 /// Every error code, in one table.
 pub use code::{Code, Entry, Exit, TABLE};
+/// The one place where requests are judged and handed on.
+pub use desk::{Desk, Reply};
 /// Errors as a person reads them.
 pub use error::{ApiError, ErrorReply};
 /// The lines of a reply, and the decoders of both directions.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::{Progress, Request};
 use crate::code::Code;
+use crate::desk::Reply;
 use crate::error::{ApiError, ErrorReply};
 
 /// Bytes a request line may have, its end included.
@@ -58,6 +59,14 @@ pub(crate) fn encode<R: Serialize>(line: &Line<R>) -> Vec<u8> {
     bytes
 }
 
+/// Writes the last line of a reply: the result, which is JSON already, or the error.
+pub(crate) fn encode_reply(reply: Result<Reply, ApiError>) -> Vec<u8> {
+    match reply {
+        Ok(reply) => [br#"{"type":"result","result":"#, reply.json(), b"}\n"].concat(),
+        Err(error) => encode(&Line::<()>::Error(error.into())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +107,13 @@ mod tests {
         assert_eq!(to(r#"{"sequence":7}"#), FailbackTo::Sequence(units::Sequence(7)));
         assert!(matches!(to(r#"{"time":"2026-11-20T14:03:07Z"}"#), FailbackTo::Time(_)));
         assert_eq!(decode_request(br#"{"request":"status_show"}"#).unwrap(), StatusShow {}.into());
+    }
+
+    #[test]
+    fn a_result_that_was_encoded_before_reads_as_one() {
+        let line = encode_reply(Ok(Reply::of(&[1, 2])));
+        assert_eq!(line, encode(&Line::Result { result: [1, 2] }));
+        assert_eq!(decode_reply::<[u8; 2]>(&line).unwrap(), Line::Result { result: [1, 2] });
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The server: bounded clients on one thread, the service on others.
+//! The server: bounded clients on one thread, the desk's work on others.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::caller::Caller;
 use crate::code::Code;
 use crate::conversation::Conversation;
+use crate::desk::Desk;
 use crate::error::ApiError;
 use crate::line::{Line, encode};
-use crate::service::Service;
 use crate::socket::{ServerError, Socket};
 
 /// Where the server listens, and its limits.
@@ -74,9 +75,9 @@ impl Server {
         self.stop.clone()
     }
 
-    /// Serves until stopped, on the calling thread; the service runs on up to `clients_max` further ones. Errors: the system
+    /// Serves until stopped, on the calling thread; the desk works on up to `clients_max` further ones. Errors: the system
     /// refuses a descriptor at the start; later refusals are waited out.
-    pub fn run(self, service: Arc<dyn Service>) -> Result<(), ServerError> {
+    pub fn run(self, desk: Arc<Desk>) -> Result<(), ServerError> {
         let failed =
             |source| ServerError::Io { operation: "served", path: self.config.socket.clone(), source };
         let runtime = runtime::Builder::new_current_thread()
@@ -88,14 +89,14 @@ impl Server {
             .map_err(failed)?;
         runtime.block_on(async {
             let listener = self.socket.listener().and_then(UnixListener::from_std).map_err(failed)?;
-            self.accept(listener, service).await;
+            self.accept(listener, desk).await;
             Ok(())
         })?;
         runtime.shutdown_timeout(STOP_WAIT);
         Ok(())
     }
 
-    async fn accept(&self, listener: UnixListener, service: Arc<dyn Service>) {
+    async fn accept(&self, listener: UnixListener, desk: Arc<Desk>) {
         let places = Arc::new(Semaphore::new(self.config.clients_max));
         let mut stopping = self.stop.0.subscribe();
         let mut clients = JoinSet::new();
@@ -107,8 +108,9 @@ impl Server {
             };
             match accepted {
                 Ok((stream, _)) => match self.admit(&stream, &places) {
-                    Ok(place) => {
-                        let conversation = Conversation::new(stream, service.clone(), self.config.clone());
+                    Ok((caller, place)) => {
+                        let conversation =
+                            Conversation::new(stream, desk.clone(), caller, self.config.clone());
                         let stopping = self.stop.0.subscribe();
                         clients.spawn(async move {
                             conversation.hold(stopping).await;
@@ -130,18 +132,19 @@ impl Server {
         &self,
         stream: &UnixStream,
         places: &Arc<Semaphore>,
-    ) -> Result<tokio::sync::OwnedSemaphorePermit, ApiError> {
+    ) -> Result<(Caller, OwnedSemaphorePermit), ApiError> {
         let refused = |code| ApiError::new(code, "the connection was refused");
         let own = rustix::process::geteuid().as_raw();
-        match stream.peer_cred() {
-            Ok(peer) if peer.uid() == 0 || peer.uid() == own => {}
+        let uid = match stream.peer_cred() {
+            Ok(peer) if peer.uid() == 0 || peer.uid() == own => peer.uid(),
             Ok(peer) => {
                 tracing::warn!(uid = peer.uid(), "control client refused");
                 return Err(refused(Code::NotAuthorised));
             }
             Err(error) => return Err(refused(Code::NotAuthorised).because(error)),
-        }
-        places.clone().try_acquire_owned().map_err(|_| refused(Code::TooManyClients))
+        };
+        let place = places.clone().try_acquire_owned().map_err(|_| refused(Code::TooManyClients))?;
+        Ok((Caller::Local { uid }, place))
     }
 }
 

@@ -17,7 +17,7 @@ use fake::{Fake, LOOKS, outcome};
 use landfall_control::api::{
     JobId, JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, Progress, StatusShow,
 };
-use landfall_control::{Client, Config, REQUEST_LEN_MAX, Server, ServerError, Stop};
+use landfall_control::{Client, Config, Desk, REQUEST_LEN_MAX, Server, ServerError, Stop};
 use tempfile::TempDir;
 
 /// A running server; ends when dropped.
@@ -41,7 +41,7 @@ impl Running {
         let (socket, service) = (config.socket.clone(), Arc::new(Fake::default()));
         let server = Server::bind(config).unwrap();
         let (stop, served) = (server.stop_handle(), service.clone());
-        let thread = Some(std::thread::spawn(move || server.run(served).unwrap()));
+        let thread = Some(std::thread::spawn(move || server.run(Arc::new(Desk::new(served))).unwrap()));
         Self { socket, service, stop, thread, _directory: directory }
     }
 

@@ -21,7 +21,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use control::{Config, Server};
+use control::{Config, Desk, Server};
 use link::{Acceptor, Credentials};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -91,7 +91,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let views = Views::new(&arguments.socket, &arguments.retention, credentials);
     let (address, retention) = (address.to_string(), arguments.retention.clone());
     let answers = Arc::new(Answers::new(node, disks, views, address, retention));
-    let served = server.run(answers.clone()).context("the control socket failed");
+    let served = server.run(Arc::new(Desk::new(answers.clone()))).context("the control socket failed");
     answers.close_views();
     served?;
     // A door that could not be held open has said so; the machines are safe either way.

@@ -24,6 +24,18 @@ macro_rules! requests {
         pub enum Request {
             $($(#[$doc])* $name($name),)*
         }
+        impl Request {
+            /// Every kind of request, by the name of its type.
+            pub const KINDS: &[&str] = &[$(stringify!($name),)*];
+
+            /// Returns the name of the request's type, such as `StatusShow`.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$name(_) => stringify!($name),)*
+                }
+            }
+        }
+
         $(
             $(#[$doc])*
             #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

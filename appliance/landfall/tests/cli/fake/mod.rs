@@ -14,7 +14,7 @@ use control::api::{
     PointPin, PointUnpin, PointVerify, PointView, Points, Policies, Policy, PolicyChanged, PolicySet,
     Reprotect, Reprotected, Request, Retention, RetentionScrub, Scrubs, Status, View, Views, WhenFull,
 };
-use control::{ApiError, Code, Config, Server, Service, Stop};
+use control::{ApiError, Code, Config, Desk, Server, Service, Stop};
 use tempfile::TempDir;
 use units::MachineName;
 
@@ -74,7 +74,7 @@ impl Appliance {
         let (socket, service) = (directory.path().join("control.sock"), Arc::new(service));
         let server = Server::bind(Config::at(&socket)).unwrap();
         let (stop, served) = (server.stop_handle(), service.clone());
-        let thread = Some(std::thread::spawn(move || server.run(served).unwrap()));
+        let thread = Some(std::thread::spawn(move || server.run(Arc::new(Desk::new(served))).unwrap()));
         Self { socket, service, directory, stop, thread }
     }
 }
