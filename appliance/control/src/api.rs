@@ -14,7 +14,6 @@ mod policy;
 mod reprotect;
 mod request;
 mod retention;
-mod scalar;
 mod scrub;
 mod status;
 mod view;
@@ -49,11 +48,11 @@ pub use request::{
 };
 /// How far back history reaches, and what it costs.
 pub use retention::{Epoch, History, Retention};
-/// Times and hashes as JSON writes them.
-pub use scalar::{HexHash, Rfc3339};
 /// Damage, and the background reading that finds it.
 pub use scrub::{Damage, MachineScrub, Scrub, ScrubResult, ScrubState, Scrubs};
 /// The one-screen answer.
 pub use status::{Concern, Health, Status, VolumeUse};
+/// Times and hashes as JSON writes them.
+pub use units::{HexHash, Rfc3339};
 /// Views: recovery points served over NBD.
 pub use view::{View, ViewDisk, Views};

@@ -8,6 +8,7 @@
 mod address;
 mod hash;
 mod identity;
+mod scalar;
 mod stream;
 mod text;
 mod time;
@@ -19,6 +20,8 @@ pub use address::{ByteLen, ByteOffset, GRANULE_LEN, GranuleIndex, LEAF_LEN, Leaf
 pub use hash::{Hash, ParseHashError, RootHasher, disk_root};
 /// Names and ids of machines and disks.
 pub use identity::{DISKS_MAX, DiskIndex, MachineId, MachineName, NameError, VolumeId};
+/// Times, hashes and other texts as JSON writes them.
+pub use scalar::{HexHash, Rfc3339, as_text};
 /// Positions in a machine's stream and in its history.
 pub use stream::{EpochNumber, Generation, Sequence};
 /// Sizes and spans of time as people write them.

@@ -1,9 +1,10 @@
-//! Times and hashes as JSON writes them.
+//! Times, hashes and whatever else has a text form, as JSON writes them.
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use units::{Hash, Timestamp};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{Hash, Timestamp};
 
 /// A moment, written in JSON as an RFC 3339 text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,25 +40,47 @@ impl fmt::Display for HexHash {
 
 impl Serialize for Rfc3339 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
+        as_text::serialize(&self.0, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Rfc3339 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map(Self).map_err(de::Error::custom)
+        as_text::deserialize(deserializer).map(Self)
     }
 }
 
 impl Serialize for HexHash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
+        as_text::serialize(&self.0, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for HexHash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map(Self).map_err(de::Error::custom)
+        as_text::deserialize(deserializer).map(Self)
+    }
+}
+
+/// Writes a field as the text that `Display` gives and `FromStr` reads: `#[serde(with = "units::as_text")]`.
+pub mod as_text {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    /// Writes the text.
+    pub fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    /// Reads the text. Errors: it is not a text, or not one of these.
+    pub fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+    where
+        T: FromStr<Err: Display>,
+        D: Deserializer<'de>,
+    {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 

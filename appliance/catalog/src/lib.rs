@@ -1,0 +1,27 @@
+//! driver: where the inventory is kept.
+//!
+//! A catalog holds texts under keys. Everything changes by commits: several changes at once or none of them, each only if its
+//! record is at the revision that was expected; a commit that returned is durable. Whoever wants to know of changes watches. What
+//! lives only as long as somebody vouches for it hangs on a lease.
+//!
+//! *Invariants:* a catalog opens at its last commit, or says what is wrong with it; a record that is handed out is as it was written;
+//! a watch misses nothing, or says that it did. What this crate does not do: it knows no record's meaning, that is `inventory`'s.
+
+/// What every catalog does.
+mod catalog;
+/// Why it did not.
+mod error;
+/// A whole catalog as a text.
+mod snapshot;
+/// A catalog in one file.
+mod sqlite;
+/// Records of one kind.
+mod table;
+
+pub use catalog::{
+    CHANGES_MAX, Catalog, Change, Entry, Event, Expect, Lease, LeaseId, Listing, VALUE_LEN_MAX, Watch,
+};
+pub use error::CatalogError;
+pub use snapshot::{Snapshot, SnapshotError};
+pub use sqlite::Sqlite;
+pub use table::{Changed, Changes, Row, Rows, Table};

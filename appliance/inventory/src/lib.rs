@@ -1,0 +1,49 @@
+//! core: what a configuration server knows, as records, and the rules over them.
+//!
+//! A record is one thing with a name: a machine, a server, a job. It is kept as JSON, so that the tools of whatever database
+//! keeps it show it readable, and it grows by fields that have a default: an older record reads as if it had them.
+//! Rules are functions of what is known and what happened; whoever has a clock passes the time in.
+//!
+//! *Invariants:* a record's key is made of its own fields, so that it can't be kept under another's; a rule changes nothing
+//! itself. What this crate does not do: it keeps nothing, asks nobody and reads no clock.
+
+/// What went wrong and still does, and what did.
+mod alarm;
+/// Who did what, each entry bound to the one before.
+mod audit;
+/// Certificates that were given out.
+mod certificate;
+/// Machines whose recovery points share one order.
+mod group;
+/// Units of work.
+mod job;
+/// Where a record is kept.
+mod key;
+/// Protected machines.
+mod machine;
+/// Orders in which machines come home.
+mod plan;
+/// What every record is.
+mod record;
+/// How often what is known has changed.
+mod revision;
+/// Servers and sources that report.
+mod server;
+/// What holds for the whole installation.
+mod settings;
+/// Invitations to join.
+mod token;
+
+pub use alarm::{APPLIANCE, Ack, Alarm, AlarmKind, AlarmStep, Condition, REMEMBERED, Severity, observe};
+pub use audit::{AuditEntry, AuditOutcome};
+pub use certificate::Certificate;
+pub use group::Group;
+pub use job::{Job, JobState};
+pub use key::{KEY_LEN_MAX, Key, KeyError};
+pub use machine::{Machine, MachineDisk};
+pub use plan::Plan;
+pub use record::{Record, RecordError};
+pub use revision::Revision;
+pub use server::Server;
+pub use settings::Installation;
+pub use token::Token;
