@@ -1,99 +1,55 @@
-//! The client: one blocking socket.
+//! The client: it asks the same by any way to whoever answers.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::fmt;
+use std::path::Path;
 
 use crate::api::{Call, Progress, Request};
-use crate::code::Code;
-use crate::error::{ApiError, ErrorReply};
-use crate::line::{Line, decode_reply};
+use crate::desk::Reply;
+use crate::error::ErrorReply;
+use crate::local::LocalSocket;
 
-/// Bytes a reply line may have.
-const REPLY_LEN_MAX: u64 = 256 << 20;
-/// How long the server may take for one line; while a job is watched it speaks every 5 s.
-const REPLY_WAIT: Duration = Duration::from_secs(300);
-
-/// A connection to `landfalld`.
-#[derive(Debug)]
-pub struct Client {
-    socket: PathBuf,
-    stream: BufReader<UnixStream>,
+/// A way to whoever answers requests.
+pub trait Transport: fmt::Debug + Send {
+    /// Asks, passes every progress on, and returns the result. Errors: what the other side says, a broken connection, an answer
+    /// not understood.
+    fn ask(&mut self, request: Request, watcher: &mut dyn FnMut(&Progress)) -> Result<Reply, ErrorReply>;
 }
 
+/// A client: whoever asks, by one way or another.
+#[derive(Debug)]
+pub struct Client(Box<dyn Transport>);
+
 impl Client {
-    /// Connects to the control socket. Errors: nobody answers, not allowed.
+    /// Connects to a control socket. Errors: nobody answers, not allowed.
     pub fn connect(socket: &Path) -> Result<Self, ErrorReply> {
-        let unreachable = |error: io::Error| {
-            let code = match error.kind() {
-                io::ErrorKind::PermissionDenied => Code::NotAuthorised,
-                _ => Code::NotReachable,
-            };
-            let error =
-                ApiError::new(code, format!("{} can't be reached", socket.display())).because(reason(&error));
-            ErrorReply::from(error)
-        };
-        let stream = UnixStream::connect(socket).map_err(unreachable)?;
-        stream.set_read_timeout(Some(REPLY_WAIT)).map_err(unreachable)?;
-        stream.set_write_timeout(Some(REPLY_WAIT)).map_err(unreachable)?;
-        Ok(Self { socket: socket.to_owned(), stream: BufReader::new(stream) })
+        Ok(Self::by(LocalSocket::connect(socket)?))
     }
 
-    /// Asks and returns the result. Errors: what the server says, a broken connection, an answer not understood.
+    /// Returns a client that asks by this way.
+    pub fn by(transport: impl Transport + 'static) -> Self {
+        Self(Box::new(transport))
+    }
+
+    /// Asks and returns the result. Errors: as [`Transport::ask`].
     pub fn ask<C: Call>(&mut self, call: C) -> Result<C::Reply, ErrorReply> {
         self.ask_watching(call, &mut |_| {})
     }
 
-    /// Asks, passes every progress on, and returns the result. Errors as for [`Client::ask`].
+    /// Asks, passes every progress on, and returns the result. Errors: as [`Transport::ask`].
     pub fn ask_watching<C: Call>(
         &mut self,
         call: C,
         watcher: &mut dyn FnMut(&Progress),
     ) -> Result<C::Reply, ErrorReply> {
-        let request: Request = call.into();
-        let mut line = serde_json::to_vec(&request).expect("requests hold only what JSON can write");
-        line.push(b'\n');
-        // A server that refuses the connection has spoken before it reads: what it said counts, not the failed write.
-        let written = self.stream.get_mut().write_all(&line);
-        loop {
-            let line = self.receive().map_err(|error| {
-                let cause = written.as_ref().err().unwrap_or(&error);
-                ErrorReply::from(self.broken(&reason(cause)))
-            })?;
-            match decode_reply::<C::Reply>(&line)? {
-                Line::Progress(progress) => watcher(&progress),
-                Line::Result { result } => return Ok(result),
-                Line::Error(error) => return Err(error),
-            }
-        }
+        Ok(self.ask_raw(call.into(), watcher)?.read()?)
     }
 
-    fn receive(&mut self) -> io::Result<Vec<u8>> {
-        let mut line = Vec::new();
-        let count = (&mut self.stream).take(REPLY_LEN_MAX).read_until(b'\n', &mut line)?;
-        match line.pop() {
-            Some(b'\n') => Ok(line),
-            _ if count as u64 == REPLY_LEN_MAX => Err(io::Error::other("the answer is too long")),
-            _ => Err(io::ErrorKind::UnexpectedEof.into()),
-        }
-    }
-
-    fn broken(&self, cause: &str) -> ApiError {
-        let what = format!("the connection to {} broke", self.socket.display());
-        ApiError::new(Code::Disconnected, what).because(cause)
-    }
-}
-
-fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => {
-            "there is no such socket: landfalld does not run, or serves another".to_owned()
-        }
-        io::ErrorKind::ConnectionRefused => "nobody answers: landfalld does not run".to_owned(),
-        io::ErrorKind::PermissionDenied => "the control socket answers root and its own user only".to_owned(),
-        io::ErrorKind::UnexpectedEof => "landfalld ended before it answered".to_owned(),
-        io::ErrorKind::WouldBlock => "landfalld did not answer for 5 minutes".to_owned(),
-        _ => error.to_string(),
+    /// Asks and returns the result as it came. Errors: as [`Transport::ask`].
+    pub fn ask_raw(
+        &mut self,
+        request: Request,
+        watcher: &mut dyn FnMut(&Progress),
+    ) -> Result<Reply, ErrorReply> {
+        self.0.ask(request, watcher)
     }
 }

@@ -11,6 +11,8 @@ pub enum Exit {
     Usage,
     /// 3: refused; nothing was changed.
     Refused,
+    /// 3: refused, since what was named is not there; nothing was changed.
+    Missing,
     /// 4: `landfalld` could not be reached.
     Unreachable,
     /// 5: not authorised.
@@ -78,7 +80,21 @@ codes! {
         "it can't be read as what it should be", "see --help";
     1014 OutputFailed Failed: "the output can't be written",
         "standard output is closed or full", "look at where the output goes";
-    1101 MachineUnknown Refused: "no such machine",
+    1020 RouteUnknown Missing: "no such resource",
+        "the API has nothing at this path", "see its document at /openapi.json";
+    1021 OtherMethod Usage: "this can't be done here",
+        "what is at this path is asked for by another method", "see the document at /openapi.json";
+    1022 NotJson Usage: "the body is not JSON",
+        "the API takes bodies of type application/json only", "send the body as application/json";
+    1023 KeyOther Refused: "the idempotency key was used for something else",
+        "a key stands for one request", "choose another key for each request";
+    1024 KeyBusy Refused: "the request is under way",
+        "one with the same idempotency key came before and has not ended", "ask again with the same key in a while";
+    1025 DashboardListen Failed: "the dashboard can't be served",
+        "the port is taken", "name another one with --port, or 0 for any";
+    1026 ManualWrite Failed: "the manual can't be written",
+        "the directory is not there, or can't be written to", "name another directory";
+    1101 MachineUnknown Missing: "no such machine",
         "it was never added, or was removed", "see `landfall machine list`";
     1102 MachineExists Refused: "the machine exists already",
         "a machine of this name was added before", "choose another name, or look with `landfall machine show NAME`";
@@ -94,9 +110,11 @@ codes! {
         "part of its history fails its checksum and is quarantined", "remove the machine, add it again and let its source seed it anew";
     1108 MachineFailed Refused: "the machine is out",
         "one of its devices failed to write or flush", "look at the device and the kernel's log, then restart landfalld";
+    1109 WaitHopeless Failed: "there is nothing to wait for",
+        "a machine is damaged or out, and stays so until somebody acts", "see `landfall machine show NAME`";
     1110 ReprotectDisks Refused: "the target disks don't fit a reprotect",
         "a committed machine keeps its own disks, and one that is not known needs disks to be named", "name target disks with --disk only for a machine that `landfall machine list` does not show";
-    1201 DiskMissing Refused: "no such device",
+    1201 DiskMissing Missing: "no such device",
         "the path names nothing, or the device vanished", "see `landfall disk list`";
     1202 DiskInUse Refused: "the device is in use",
         "it is mounted, or another program holds it", "unmount it, or choose another with `landfall disk list`";
@@ -160,7 +178,7 @@ codes! {
         "a retention volume on the system's file system would fill that, and fail with it", "mount a file system there, or add --shared where that does not matter";
     1249 VolumeMaking Failed: "the retention volume can't be made",
         "a step failed", "put that right, then run the same command again";
-    1301 PointUnknown Refused: "no such recovery point",
+    1301 PointUnknown Missing: "no such recovery point",
         "no recovery point has this sequence", "see `landfall point list MACHINE`";
     1302 PointOutsideWindow Refused: "outside the retention window",
         "the history does not reach there", "see `landfall retention show` for how far it reaches";
@@ -182,7 +200,7 @@ codes! {
         "it is not there or not pinned, expires at once, or there are 64 pins already", "see the pins in `landfall point list MACHINE`";
     1330 PointSpoilt Refused: "the recovery point is spoilt",
         "something that it needs is damaged", "choose one of the points named, or see `landfall point list MACHINE`";
-    1401 JobUnknown Refused: "no such job",
+    1401 JobUnknown Missing: "no such job",
         "it never was, or ended long ago", "see `landfall job list`";
     1402 JobFailed Failed: "the job failed",
         "it met an error it could not go past", "see `landfall job list`";
@@ -190,7 +208,7 @@ codes! {
         "the directory holds one", "use it, or choose another directory";
     1502 PkiFailed Failed: "the certificate can't be made",
         "a file can't be read or written, or a name is not allowed", "look at the directory and the names";
-    1520 ManifestNone Refused: "no such manifest",
+    1520 ManifestNone Missing: "no such manifest",
         "the machine has none of this number, or had no failback yet", "see `landfall manifest list MACHINE`";
     1521 ManifestMalformed Failed: "it is not a manifest as it was written",
         "its bytes were changed, or it is another file", "fetch it again with `landfall manifest show MACHINE --output json`";
@@ -202,7 +220,7 @@ codes! {
         "the root of one side was not given or not computed", "run `landfall failback` to the same point again without --no-proof";
     1525 ManifestDisk Failed: "the disk can't be compared with the manifest",
         "it can't be read, or is smaller than the manifest says", "name the disk with --disk INDEX=PATH";
-    1610 ViewUnknown Refused: "no such view",
+    1610 ViewUnknown Missing: "no such view",
         "it never was, or was closed", "see `landfall point views`";
     1611 ViewAddress Usage: "the address of a view is not understood",
         "it is neither unix:PATH, with an absolute path, nor HOST:PORT", "write it as unix:/run/view.sock or 0.0.0.0:10809";
@@ -247,7 +265,7 @@ impl Exit {
         match self {
             Self::Failed => 1,
             Self::Usage => 2,
-            Self::Refused => 3,
+            Self::Refused | Self::Missing => 3,
             Self::Unreachable => 4,
             Self::NotAuthorised => 5,
         }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::api::{JobId, JobWatch, Request};
 use crate::caller::Caller;
 use crate::code::Code;
-use crate::desk::Desk;
+use crate::desk::{Ask, ask_beside};
 use crate::error::ApiError;
 use crate::line::{Line, REQUEST_LEN_MAX, decode_request, encode, encode_reply};
 use crate::server::Config;
@@ -27,7 +27,7 @@ enum End {
 /// One client's connection.
 pub(crate) struct Conversation {
     stream: UnixStream,
-    desk: Arc<Desk>,
+    ask: Arc<dyn Ask>,
     caller: Caller,
     config: Config,
     /// Bytes received and not yet used; never longer than a request may be.
@@ -35,8 +35,8 @@ pub(crate) struct Conversation {
 }
 
 impl Conversation {
-    pub(crate) fn new(stream: UnixStream, desk: Arc<Desk>, caller: Caller, config: Config) -> Self {
-        Self { stream, desk, caller, config, received: Vec::new() }
+    pub(crate) fn new(stream: UnixStream, ask: Arc<dyn Ask>, caller: Caller, config: Config) -> Self {
+        Self { stream, ask, caller, config, received: Vec::new() }
     }
 
     /// Answers requests until the client leaves, breaks a limit, or the server stops.
@@ -68,7 +68,7 @@ impl Conversation {
         };
         let reply = match decode_request(&line) {
             Ok(Request::JobWatch(JobWatch { id })) => self.watch(id).await?,
-            Ok(request) => encode_reply(self.desk.call_beside(&self.caller, request).await),
+            Ok(request) => encode_reply(ask_beside(&self.ask, &self.caller, request).await),
             Err(error) => encode(&Line::<()>::Error(error.into())),
         };
         self.send(&reply).await
@@ -98,7 +98,7 @@ impl Conversation {
 
     /// Tells progress until the job ends; returns the last line.
     async fn watch(&mut self, id: JobId) -> Result<Vec<u8>, End> {
-        let mut watch = Watch::new(self.desk.clone(), self.caller.clone(), id);
+        let mut watch = Watch::new(self.ask.clone(), self.caller.clone(), id);
         loop {
             match watch.next().await {
                 Seen::Progress(progress) => self.send(&encode(&Line::<()>::Progress(progress))).await?,

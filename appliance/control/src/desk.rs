@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::api::Request;
 use crate::caller::Caller;
 use crate::code::Code;
 use crate::dispatch::answer;
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorReply};
 use crate::service::Service;
 
 /// What a call was answered with: the JSON of its [`Reply`](crate::api::Call::Reply), encoded.
@@ -24,6 +25,18 @@ impl Reply {
     /// Encodes what a service answered.
     pub fn of(answer: &impl Serialize) -> Self {
         Self(serde_json::to_vec(answer).expect("replies hold only what JSON can write"))
+    }
+
+    /// Takes JSON that was encoded elsewhere.
+    pub fn from_json(json: Vec<u8>) -> Self {
+        Self(json)
+    }
+
+    /// Reads the reply as what it should be. Errors: it is something else.
+    pub fn read<R: DeserializeOwned>(&self) -> Result<R, ApiError> {
+        serde_json::from_slice(&self.0).map_err(|error| {
+            ApiError::new(Code::BadReply, "landfalld's answer was not understood").because(error)
+        })
     }
 
     /// Returns the JSON.
@@ -44,18 +57,36 @@ impl Desk {
         tracing::debug!(%caller, request = request.kind(), "request");
         answer(&*self.service, request)
     }
+}
 
-    /// Answers a request on a thread of its own. A panic there is this caller's error and nobody else's. Errors: as
-    /// [`Desk::call`].
-    pub(crate) async fn call_beside(
-        self: &Arc<Self>,
-        caller: &Caller,
-        request: Request,
-    ) -> Result<Reply, ApiError> {
-        let (desk, caller) = (self.clone(), caller.clone());
-        tokio::task::spawn_blocking(move || desk.call(&caller, request)).await.unwrap_or_else(|error| {
-            tracing::error!(%error, "control request panicked");
-            Err(ApiError::new(Code::Internal, "the request was not finished"))
-        })
+/// Whoever answers requests: the desk here, or one that is elsewhere.
+pub trait Ask: Send + Sync + 'static {
+    /// Answers a request; blocks until it is answered. Errors: as whoever answers says, or it can't be reached.
+    fn ask(&self, caller: &Caller, request: Request) -> Result<Reply, ErrorReply>;
+}
+
+impl Ask for Desk {
+    fn ask(&self, caller: &Caller, request: Request) -> Result<Reply, ErrorReply> {
+        self.call(caller, request).map_err(Into::into)
     }
+}
+
+/// Asks on a thread of its own. Errors: as [`Ask::ask`]; a panic there is this caller's error and nobody else's.
+pub(crate) async fn ask_beside(
+    ask: &Arc<dyn Ask>,
+    caller: &Caller,
+    request: Request,
+) -> Result<Reply, ErrorReply> {
+    let (ask, caller) = (Arc::clone(ask), caller.clone());
+    beside(move || ask.ask(&caller, request)).await?
+}
+
+/// Does what blocks on a thread of its own. Errors: it panicked.
+pub(crate) async fn beside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ErrorReply> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(%error, "control request panicked");
+        ApiError::new(Code::Internal, "the request was not finished").into()
+    })
 }

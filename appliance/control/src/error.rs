@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::code::Code;
 
@@ -21,7 +22,7 @@ pub struct ApiError {
 }
 
 /// An error as it travels; its code may be one this program does not know yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, thiserror::Error)]
 #[error("{what}: {cause} ({code})")]
 pub struct ErrorReply {
     /// Which kind of failure, as `LF-nnnn`.

@@ -16,7 +16,10 @@ mod desk;
 mod dispatch;
 mod error;
 mod hint;
+/// The API over HTTP.
+pub mod http;
 mod line;
+mod local;
 mod meter;
 mod server;
 mod service;
@@ -25,16 +28,16 @@ mod watch;
 
 /// Who asks.
 pub use caller::Caller;
-/// The client: one blocking socket.
-pub use client::Client;
+/// The client, and the ways it asks by.
+pub use client::{Client, Transport};
 /// Every error code, in one table.
 pub use code::{Code, Entry, Exit, TABLE};
 /// The one place where requests are judged and handed on.
-pub use desk::{Desk, Reply};
+pub use desk::{Ask, Desk, Reply};
 /// Errors as a person reads them.
 pub use error::{ApiError, ErrorReply};
 /// The lines of a reply, and the decoders of both directions.
-pub use line::{DECODERS, Decoder, Line, REQUEST_LEN_MAX, decode_reply, decode_request};
+pub use line::{DECODERS, Decoder, Line, REQUEST_LEN_MAX, decode_request};
 /// The server and its limits.
 pub use server::{Config, Server, Stop};
 /// What the server serves.

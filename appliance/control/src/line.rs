@@ -1,12 +1,13 @@
 //! The lines of a reply, and the decoders of both directions.
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::api::{Progress, Request};
 use crate::code::Code;
 use crate::desk::Reply;
 use crate::error::{ApiError, ErrorReply};
+use crate::http::read_request;
 
 /// Bytes a request line may have, its end included.
 pub const REQUEST_LEN_MAX: usize = 64 << 10;
@@ -31,9 +32,23 @@ pub type Decoder = fn(&[u8]);
 
 /// Every decoder of this crate, by name, for fuzzing: each takes any bytes and must not panic.
 pub const DECODERS: &[(&str, Decoder)] = &[
+    ("http-request", http_request),
     ("control-request", |bytes| drop(decode_request(bytes))),
-    ("control-reply", |bytes| drop(decode_reply::<crate::api::Status>(bytes))),
+    ("control-reply", |bytes| {
+        if let Ok(Line::Result { result }) = decode_reply(bytes) {
+            drop(result.read::<crate::api::Status>());
+        }
+    }),
 ];
+
+/// Method, path and body stand on a line each.
+fn http_request(bytes: &[u8]) {
+    let mut parts = bytes.splitn(3, |byte| *byte == b'\n');
+    let mut text = || parts.next().and_then(|part| std::str::from_utf8(part).ok());
+    if let (Some(method), Some(target)) = (text(), text()) {
+        drop(read_request(method, target, parts.next().unwrap_or_default()));
+    }
+}
 
 /// Reads a request line, without its end. Errors: too long, not JSON, an unknown request or field, a value out of
 /// its type.
@@ -45,11 +60,26 @@ pub fn decode_request(line: &[u8]) -> Result<Request, ApiError> {
         .map_err(|error| ApiError::new(Code::BadRequest, "the request was refused").because(error))
 }
 
-/// Reads a reply line. Errors: not JSON, or of another shape.
-pub fn decode_reply<R: DeserializeOwned>(line: &[u8]) -> Result<Line<R>, ApiError> {
-    serde_json::from_slice(line).map_err(|error| {
-        ApiError::new(Code::BadReply, "landfalld's answer was not understood").because(error)
-    })
+/// The result of a reply line, before anybody knows what it should be.
+#[derive(Deserialize)]
+struct Outcome<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+}
+
+/// Reads a reply line; what a result holds is left as it is. Errors: not JSON, or of another shape.
+pub(crate) fn decode_reply(line: &[u8]) -> Result<Line<Reply>, ApiError> {
+    let wrong = |error| ApiError::new(Code::BadReply, "landfalld's answer was not understood").because(error);
+    if let Ok(Outcome { kind: "result", result: Some(result) }) = serde_json::from_slice(line) {
+        return Ok(Line::Result { result: Reply::from_json(result.get().as_bytes().to_vec()) });
+    }
+    match serde_json::from_slice::<Line<()>>(line).map_err(wrong)? {
+        Line::Progress(progress) => Ok(Line::Progress(progress)),
+        Line::Error(error) => Ok(Line::Error(error)),
+        Line::Result { .. } => Ok(Line::Result { result: Reply::of(&()) }),
+    }
 }
 
 /// Writes a line of a reply, with its end.
@@ -60,10 +90,10 @@ pub(crate) fn encode<R: Serialize>(line: &Line<R>) -> Vec<u8> {
 }
 
 /// Writes the last line of a reply: the result, which is JSON already, or the error.
-pub(crate) fn encode_reply(reply: Result<Reply, ApiError>) -> Vec<u8> {
+pub(crate) fn encode_reply(reply: Result<Reply, ErrorReply>) -> Vec<u8> {
     match reply {
         Ok(reply) => [br#"{"type":"result","result":"#, reply.json(), b"}\n"].concat(),
-        Err(error) => encode(&Line::<()>::Error(error.into())),
+        Err(error) => encode(&Line::<()>::Error(error)),
     }
 }
 
@@ -113,14 +143,18 @@ mod tests {
     fn a_result_that_was_encoded_before_reads_as_one() {
         let line = encode_reply(Ok(Reply::of(&[1, 2])));
         assert_eq!(line, encode(&Line::Result { result: [1, 2] }));
-        assert_eq!(decode_reply::<[u8; 2]>(&line).unwrap(), Line::Result { result: [1, 2] });
+        assert_eq!(decode_reply(&line).unwrap(), Line::Result { result: Reply::of(&[1, 2]) });
+        assert_eq!(
+            decode_reply(br#"{"type":"result","result":null}"#).unwrap(),
+            Line::Result { result: Reply::of(&()) }
+        );
     }
 
     #[test]
     fn a_reply_may_gain_fields() {
         let line =
             br#"{"type":"error","code":"LF-7777","what":"w","cause":"c","fix":"f","exit":1,"since":"v9"}"#;
-        assert!(matches!(decode_reply::<()>(line).unwrap(), Line::Error(error) if error.code == "LF-7777"));
+        assert!(matches!(decode_reply(line).unwrap(), Line::Error(error) if error.code == "LF-7777"));
     }
 
     #[test]

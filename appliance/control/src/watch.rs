@@ -7,8 +7,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::api::{Job, JobId, JobState, JobWatch, Progress};
 use crate::caller::Caller;
-use crate::desk::{Desk, Reply};
-use crate::error::ApiError;
+use crate::desk::{Ask, Reply, ask_beside};
+use crate::error::ErrorReply;
 use crate::meter::Meter;
 
 /// Between two looks at a watched job, at first and at most.
@@ -23,12 +23,12 @@ pub(crate) enum Seen {
     /// The job goes on.
     Progress(Progress),
     /// It has ended, or can't be watched.
-    Ended(Result<Reply, ApiError>),
+    Ended(Result<Reply, ErrorReply>),
 }
 
 /// One watcher of one job.
 pub(crate) struct Watch {
-    desk: Arc<Desk>,
+    ask: Arc<dyn Ask>,
     caller: Caller,
     id: JobId,
     begun: Instant,
@@ -39,9 +39,9 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// Begins to watch the job `id` for `caller`.
-    pub(crate) fn new(desk: Arc<Desk>, caller: Caller, id: JobId) -> Self {
+    pub(crate) fn new(ask: Arc<dyn Ask>, caller: Caller, id: JobId) -> Self {
         let meter = Meter::default();
-        Self { desk, caller, id, begun: Instant::now(), told: None, pause: Duration::ZERO, meter }
+        Self { ask, caller, id, begun: Instant::now(), told: None, pause: Duration::ZERO, meter }
     }
 
     /// Returns what is to be told next, as soon as there is something.
@@ -49,8 +49,8 @@ impl Watch {
         loop {
             sleep(self.pause).await;
             self.pause = (self.pause * 2).clamp(LOOK_PAUSE_MIN, LOOK_PAUSE_MAX);
-            let reply = self.desk.call_beside(&self.caller, JobWatch { id: self.id }.into()).await;
-            let job = reply.as_ref().ok().and_then(|reply| serde_json::from_slice::<Job>(reply.json()).ok());
+            let reply = ask_beside(&self.ask, &self.caller, JobWatch { id: self.id }.into()).await;
+            let job = reply.as_ref().ok().and_then(|reply| reply.read::<Job>().ok());
             let Some(job) = job.filter(|job| job.state == JobState::Running) else {
                 return Seen::Ended(reply);
             };

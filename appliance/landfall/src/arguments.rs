@@ -8,6 +8,8 @@ mod manifest;
 mod point;
 /// `landfall retention`.
 mod retention;
+/// `landfall wait`.
+mod wait;
 
 use std::path::PathBuf;
 
@@ -21,6 +23,8 @@ pub(crate) use keeping::{PinArguments, PolicyArguments, PolicyCommand, SizeArgum
 pub(crate) use manifest::{CheckArguments, ManifestCommand, NumberedDisk};
 pub(crate) use point::{PointCommand, ViewArguments};
 pub(crate) use retention::{AdoptArguments, FileSystem, InitArguments, RetentionCommand, ScrubArguments};
+
+pub(crate) use wait::{Until, WaitArguments};
 
 use crate::when::When;
 
@@ -121,6 +125,18 @@ pub(crate) enum Command {
     /// the first recovery point.
     #[command(after_help = REPROTECT_EXAMPLES)]
     Reprotect(ReprotectArguments),
+    /// Wait until a machine, or all of them, are as wanted
+    #[command(after_help = wait::EXAMPLES)]
+    Wait(WaitArguments),
+    /// Serve a page on this machine that shows everything at a glance, until interrupted
+    ///
+    /// The page only looks. Its address carries a key, so that nobody else on this machine sees it.
+    #[command(after_help = "Examples:\n  landfall dashboard\n  landfall dashboard --port 0 --output json")]
+    Dashboard {
+        /// The port on 127.0.0.1; 0 for any that is free
+        #[arg(long, value_name = "PORT", default_value_t = 9480)]
+        port: u16,
+    },
     /// Work under way and done
     #[command(subcommand, after_help = "Example:\n  landfall job list")]
     Job(JobCommand),
@@ -144,6 +160,13 @@ pub(crate) enum Command {
     Completions {
         /// The shell
         shell: Shell,
+    },
+    /// Write manual pages, one for each command
+    #[command(after_help = "Example:\n  landfall man /usr/local/share/man/man1")]
+    Man {
+        /// Where they go
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
     },
     /// Show the version of this program
     #[command(after_help = "Example:\n  landfall version --output json")]

@@ -1,5 +1,6 @@
 //! What each command asks and how it shows the answer.
 
+mod dashboard;
 mod disk;
 mod disk_rules;
 mod disk_watch;
@@ -21,8 +22,8 @@ mod scrub;
 mod size;
 mod status;
 mod view;
+mod wait;
 
-use std::path::Path;
 use std::time::SystemTime;
 
 use control::api::Call;
@@ -33,6 +34,7 @@ use crate::arguments::{
     Arguments, Command, DiskCommand, JobCommand, MachineCommand, ManifestCommand, PointCommand,
     PolicyCommand, RetentionCommand,
 };
+use crate::reach::Reach;
 use crate::screen::{Ending, Screen};
 
 pub(crate) use size::EXAMPLES as SIZE_EXAMPLES;
@@ -40,12 +42,12 @@ pub(crate) use size::EXAMPLES as SIZE_EXAMPLES;
 /// What every command that asks `landfalld` needs.
 pub(crate) struct Context<'a> {
     screen: &'a Screen,
-    socket: &'a Path,
+    reach: Reach,
 }
 
 impl Context<'_> {
     fn connect(&self) -> Result<Client, ErrorReply> {
-        Client::connect(self.socket)
+        self.reach.connect()
     }
 
     fn ask<C: Call>(&self, call: C) -> Result<C::Reply, ErrorReply> {
@@ -60,7 +62,7 @@ fn now() -> Timestamp {
 
 /// Carries out a command. Errors: as shown to the user, with their exit code.
 pub(crate) fn run(arguments: Arguments, screen: &Screen) -> Result<Ending, ErrorReply> {
-    let context = Context { screen, socket: &arguments.socket };
+    let context = Context { screen, reach: Reach::Socket(arguments.socket) };
     match arguments.command {
         Command::Status { check } => status::show(&context, check),
         Command::Machine(MachineCommand::List) => machine::list(&context),
@@ -102,6 +104,9 @@ pub(crate) fn run(arguments: Arguments, screen: &Screen) -> Result<Ending, Error
         Command::Retention(RetentionCommand::Adopt(adopt)) => retention_adopt::adopt(screen, &adopt),
         Command::Pki(command) => pki::run(screen, command),
         Command::Explain { code } => explain::explain(screen, code.as_deref()),
+        Command::Wait(wanted) => wait::wait(&context, &wanted),
+        Command::Dashboard { port } => dashboard::serve(&context, port),
+        Command::Man { directory } => explain::manual(screen, &directory),
         Command::Completions { shell } => explain::completions(screen, shell),
         Command::Version => explain::version(screen),
     }

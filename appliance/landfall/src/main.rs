@@ -9,6 +9,7 @@ mod commands;
 mod paint;
 mod progress;
 mod prompt;
+mod reach;
 mod screen;
 mod span;
 mod table;

@@ -45,6 +45,7 @@ pub struct Facts {
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = ManifestEvent))]
 pub enum Event {
     /// The disks were brought to the point.
     Failback,
@@ -55,11 +56,13 @@ pub enum Event {
 /// A recovery point.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = ManifestPoint))]
 pub struct Point {
     /// Its position in the machine's stream.
     pub sequence: Sequence,
     /// The moment it stands for, by the source's clock; absent where the sequence lies between two points.
     #[serde(with = "text::maybe")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>, format = DateTime))]
     pub time: Option<Timestamp>,
     /// How far it can be trusted.
     pub consistency: Consistency,
@@ -70,6 +73,7 @@ pub struct Point {
 /// How far a recovery point can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = ManifestConsistency))]
 pub enum Consistency {
     /// Later and earlier writes are mixed.
     Fuzzy,
@@ -106,6 +110,7 @@ pub struct Disk {
 /// What the roots of one disk say together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = ManifestVerdict))]
 pub enum Verdict {
     /// Equal: the disks were the same, byte for byte.
     Identical,

@@ -20,11 +20,13 @@ pub struct VolumeId(pub [u8; 16]);
 
 /// The position of a disk among the disks of its machine, from 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct DiskIndex(pub u16);
 
 /// The name of a machine: 1 to 63 of `a-z 0-9 . -`, starting and ending with a letter or digit.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "heapless::String<63>", into = "heapless::String<63>")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(value_type = String, max_length = 63, pattern = "^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"))]
 pub struct MachineName(heapless::String<NAME_LEN_MAX>);
 
 /// Why a text is not a name.

@@ -8,10 +8,12 @@ use crate::{Hash, Timestamp};
 
 /// A moment, written in JSON as an RFC 3339 text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(value_type = String, format = DateTime))]
 pub struct Rfc3339(pub Timestamp);
 
 /// A blake3 hash, written in JSON as 64 hexadecimal digits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(value_type = String, pattern = "^[0-9a-f]{64}$"))]
 pub struct HexHash(pub Hash);
 
 impl From<Timestamp> for Rfc3339 {

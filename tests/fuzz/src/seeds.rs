@@ -37,6 +37,12 @@ const REPLIES: [&str; 2] = [
     r#"{"type":"result","result":{"version":"0.1.0","machines":[]}}"#,
 ];
 
+const HTTP_REQUESTS: [&str; 3] = [
+    "GET\n/api/v1/machines/web%2D01/points?limit=7&around=2026-11-20T14:03:07Z\n",
+    "DELETE\n/api/v1/views/4\n",
+    "POST\n/api/v1/machines/a/failback\n{\"to\":{\"sequence\":7},\"plan_only\":true}",
+];
+
 /// What a kernel 6.18 said when a loop device was attached, and when a partition of it appeared.
 const UEVENTS: [&str; 2] = [
     "change@/devices/virtual/block/loop0\0ACTION=change\0DEVPATH=/devices/virtual/block/loop0\0SUBSYSTEM=block\0MAJOR=7\0MINOR=0\0DEVNAME=loop0\0DEVTYPE=disk\0DISKSEQ=11\0SEQNUM=817\0",
@@ -94,6 +100,7 @@ pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
         "manifest" => vec![MANIFEST.as_bytes().to_vec()],
         "control-request" => text(&REQUESTS),
         "control-reply" => text(&REPLIES),
+        "http-request" => text(&HTTP_REQUESTS),
         "uevent" => text(&UEVENTS),
         "disk_content" => MARKS.iter().map(|marks| disk(marks)).collect(),
         "nbd-client-flags" => vec![vec![0, 0, 0, 3]],

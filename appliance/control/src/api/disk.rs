@@ -1,11 +1,12 @@
 //! Block devices and what they may be used for.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Rfc3339;
 
 /// One block device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Disk {
     /// The device.
     pub path: String,
@@ -22,7 +23,7 @@ pub struct Disk {
 }
 
 /// Whether a device may become a target disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Eligibility {
     /// It may.
@@ -40,7 +41,7 @@ pub enum Eligibility {
 }
 
 /// Why a device may not be used for something.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reason {
     /// The rule, as `LF-nnnn`.
     pub code: String,
@@ -51,7 +52,7 @@ pub struct Reason {
 }
 
 /// What a device may be used for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DiskVerdict {
     /// The device.
     pub path: String,
@@ -66,7 +67,7 @@ pub struct DiskVerdict {
 }
 
 /// What each device may be used for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DiskVerdicts {
     /// The appliance's clock.
     pub time: Rfc3339,
@@ -75,7 +76,7 @@ pub struct DiskVerdicts {
 }
 
 /// What happened to a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DiskEventKind {
     /// It is there.
@@ -87,7 +88,7 @@ pub enum DiskEventKind {
 }
 
 /// Something that happened to a device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DiskEvent {
     /// Counts the events since `landfalld` started, from 1.
     pub number: u64,
@@ -100,7 +101,7 @@ pub struct DiskEvent {
 }
 
 /// What happened to devices.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DiskEvents {
     /// The number of the newest event; ask for those after it.
     pub newest: u64,
@@ -113,7 +114,7 @@ pub struct DiskEvents {
 }
 
 /// Every block device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Disks {
     /// The appliance's clock.
     pub time: Rfc3339,

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use units::{DiskIndex, MachineName, Sequence};
+use utoipa::ToSchema;
 
 use super::{JobId, Point};
 
 /// What a failback would change. A pure value: computing it touches no target disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FailbackPlan {
     /// The machine.
     pub machine: MachineName,
@@ -25,7 +26,7 @@ pub struct FailbackPlan {
 }
 
 /// A part of the content by where it comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Content {
     /// Where from.
     pub origin: ContentOrigin,
@@ -36,7 +37,7 @@ pub struct Content {
 }
 
 /// Where the content of a granule comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ContentOrigin {
     /// Ordered writes.
@@ -48,7 +49,7 @@ pub enum ContentOrigin {
 }
 
 /// What a failback writes on one disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PlanDisk {
     /// The disk.
     pub index: DiskIndex,
@@ -61,7 +62,7 @@ pub struct PlanDisk {
 }
 
 /// The plan, and the job that carries it out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FailbackStarted {
     /// What changes.
     pub plan: FailbackPlan,

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use units::{DiskIndex, Generation, MachineName, Sequence, Timestamp};
+use utoipa::ToSchema;
 
 use super::{Damage, JobId, Keeping, Point, Resync, Rfc3339, Scrub};
 
 /// Where a machine is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// The target disks are being filled; there is no recovery point yet.
@@ -28,7 +29,7 @@ pub enum Phase {
 }
 
 /// One protected machine.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Machine {
     /// Its name.
     pub name: MachineName,
@@ -78,7 +79,7 @@ pub struct Machine {
 }
 
 /// One target disk of a machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MachineDisk {
     /// Its position among the machine's disks.
     pub index: DiskIndex,
@@ -95,7 +96,7 @@ pub struct MachineDisk {
 }
 
 /// The session of a machine's source.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Session {
     /// A session is open.
     pub connected: bool,
@@ -112,7 +113,7 @@ pub struct Session {
 }
 
 /// Every machine, by name.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Machines {
     /// The appliance's clock.
     pub time: Rfc3339,
@@ -121,7 +122,7 @@ pub struct Machines {
 }
 
 /// A machine that is gone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MachineRemoved {
     /// Its name.
     pub name: MachineName,

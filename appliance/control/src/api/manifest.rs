@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use units::{Generation, MachineName};
+use utoipa::ToSchema;
 
 use super::Rfc3339;
 
 /// The manifests of one machine, oldest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Manifests {
     /// The machine.
     pub machine: MachineName,
@@ -15,7 +16,7 @@ pub struct Manifests {
 }
 
 /// One manifest in a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ManifestEntry {
     /// Its number, from 1.
     pub number: u64,
@@ -26,7 +27,7 @@ pub struct ManifestEntry {
 }
 
 /// What a manifest says, in short. Its signature was not checked for this.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ManifestSummary {
     /// What happened.
     pub event: ::manifest::Event,
@@ -43,7 +44,7 @@ pub struct ManifestSummary {
 }
 
 /// One manifest, whole.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ManifestFile {
     /// Its number.
     pub number: u64,

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use units::{MachineName, Sequence};
+use utoipa::ToSchema;
 
 use super::{Pin, Resync, Rfc3339};
 
 /// How far a recovery point can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Consistency {
     /// The disk was being written while it was scanned: later and earlier writes are mixed.
@@ -18,7 +19,7 @@ pub enum Consistency {
 }
 
 /// One recovery point.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Point {
     /// Position in the machine's stream.
     pub sequence: Sequence,
@@ -36,7 +37,7 @@ pub struct Point {
 }
 
 /// A machine's recovery points, oldest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Points {
     /// The machine.
     pub machine: MachineName,
@@ -60,7 +61,7 @@ pub struct Points {
 }
 
 /// A span without recovery points.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Gap {
     /// The point before it.
     pub from: Rfc3339,
@@ -71,7 +72,7 @@ pub struct Gap {
 }
 
 /// Why a span has no recovery points.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GapKind {
     /// The source gave none for longer than the RPO threshold.

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use units::{EpochNumber, MachineName, Sequence};
+use utoipa::ToSchema;
 
 use super::{Point, Rfc3339};
 
 /// What happens when there is no room for more history.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WhenFull {
     /// The oldest epochs go.
@@ -19,7 +20,7 @@ pub enum WhenFull {
 }
 
 /// What is kept of a machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Policy {
     /// The age of the newest recovery point that is still well, in seconds.
     pub rpo_seconds: u32,
@@ -34,7 +35,7 @@ pub struct Policy {
 }
 
 /// The policy of one machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MachinePolicy {
     /// The machine.
     pub machine: MachineName,
@@ -45,7 +46,7 @@ pub struct MachinePolicy {
 }
 
 /// Policies.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Policies {
     /// The appliance's clock.
     pub time: Rfc3339,
@@ -56,7 +57,7 @@ pub struct Policies {
 }
 
 /// What is to change of a policy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicyChange {
     /// See [`Policy::rpo_seconds`].
@@ -74,7 +75,7 @@ pub struct PolicyChange {
 }
 
 /// A policy that was changed, or would be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PolicyChanged {
     /// The machine; the default when absent.
     pub machine: Option<MachineName>,
@@ -89,7 +90,7 @@ pub struct PolicyChanged {
 }
 
 /// What of an epoch goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Loss {
     /// All of it.
@@ -99,7 +100,7 @@ pub enum Loss {
 }
 
 /// One thing that goes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExpiryStep {
     /// The epoch.
     pub epoch: EpochNumber,
@@ -118,7 +119,7 @@ pub struct ExpiryStep {
 }
 
 /// What goes of a machine's history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MachineExpiry {
     /// The machine.
     pub machine: MachineName,
@@ -131,7 +132,7 @@ pub struct MachineExpiry {
 }
 
 /// What goes now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Expiry {
     /// The appliance's clock.
     pub time: Rfc3339,
@@ -140,7 +141,7 @@ pub struct Expiry {
 }
 
 /// A recovery point that is kept beyond the policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Pin {
     /// The point.
     pub point: Point,
@@ -151,7 +152,7 @@ pub struct Pin {
 }
 
 /// The pins of a machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Pins {
     /// The machine.
     pub machine: MachineName,
@@ -162,7 +163,7 @@ pub struct Pins {
 }
 
 /// What is wanted of a machine's history, and how that stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Keeping {
     /// The policy in force.
     pub policy: Policy,

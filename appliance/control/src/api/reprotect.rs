@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 use units::{Generation, MachineName, Sequence};
+use utoipa::ToSchema;
 
 use super::{Machine, Point, Rfc3339};
 
 /// A resync under way: the target disks are being brought from an earlier state to the present one. Until it completes, the last
 /// consistent point from before it is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Resync {
     /// The sequence it began at.
     pub from: Sequence,
@@ -26,7 +27,7 @@ pub struct Resync {
 }
 
 /// What a reprotect gives up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReprotectPlan {
     /// The machine.
     pub machine: MachineName,
@@ -45,7 +46,7 @@ pub struct ReprotectPlan {
 }
 
 /// A reprotect that was planned, or done.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Reprotected {
     /// What it gives up.
     pub plan: ReprotectPlan,

@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use units::{MachineName, Sequence};
+use utoipa::ToSchema;
 
 use super::{
     DiskEvents, DiskVerdicts, Disks, Expiry, FailbackStarted, Job, JobId, JobStarted, Jobs, Machine,
@@ -12,6 +13,8 @@ use super::{
 
 /// A kind of request and what answers it.
 pub trait Call: Into<Request> {
+    /// The name of the request's type.
+    const KIND: &'static str;
     /// What a successful result holds.
     type Reply: Serialize + DeserializeOwned;
 }
@@ -38,7 +41,7 @@ macro_rules! requests {
 
         $(
             $(#[$doc])*
-            #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+            #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
             #[serde(deny_unknown_fields)]
             pub struct $name {
                 $($(#[$field_doc])* pub $field: $kind,)*
@@ -51,6 +54,7 @@ macro_rules! requests {
             }
 
             impl Call for $name {
+                const KIND: &'static str = stringify!($name);
                 type Reply = $reply;
             }
         )*
@@ -270,7 +274,7 @@ requests! {
 }
 
 /// A target disk that is offered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DiskChoice {
     /// The device or file; absolute.
@@ -281,7 +285,7 @@ pub struct DiskChoice {
 }
 
 /// How a recovery point is named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FailbackTo {
     /// The newest point.

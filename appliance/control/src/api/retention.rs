@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use units::{EpochNumber, MachineName, Sequence};
+use utoipa::ToSchema;
 
 use super::{Keeping, Point, Rfc3339, VolumeUse};
 
 /// One epoch of a machine's journal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Epoch {
     /// Its number.
     pub number: EpochNumber,
@@ -28,7 +29,7 @@ pub struct Epoch {
 }
 
 /// The history of one machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct History {
     /// The machine.
     pub machine: MachineName,
@@ -52,7 +53,7 @@ pub struct History {
 }
 
 /// The retention volume and the history on it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Retention {
     /// The appliance's clock.
     pub time: Rfc3339,

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use units::{DiskIndex, MachineName, Sequence};
+use utoipa::ToSchema;
 
 use super::Rfc3339;
 
 /// A range of a disk whose content, at some points, is lost.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Damage {
     /// The disk.
     pub disk: DiskIndex,
@@ -29,7 +30,7 @@ pub struct Damage {
 }
 
 /// How scrubbing stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ScrubState {
     /// Nothing is read now.
@@ -41,7 +42,7 @@ pub enum ScrubState {
 }
 
 /// The scrubbing of one machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Scrub {
     /// How it stands.
     pub state: ScrubState,
@@ -64,7 +65,7 @@ pub struct Scrub {
 }
 
 /// What a pass came to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ScrubResult {
     /// When it began.
     pub started: Rfc3339,
@@ -79,7 +80,7 @@ pub struct ScrubResult {
 }
 
 /// The scrubbing of a machine, by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MachineScrub {
     /// The machine.
     pub machine: MachineName,
@@ -88,7 +89,7 @@ pub struct MachineScrub {
 }
 
 /// The scrubbing of machines, by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Scrubs {
     /// The appliance's clock.
     pub time: Rfc3339,

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use units::MachineName;
+use utoipa::ToSchema;
 
 use super::{Job, Machine, Rfc3339};
 
 /// How the appliance is, worst first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
     /// A person must act.
@@ -18,7 +19,7 @@ pub enum Health {
 }
 
 /// Something that keeps the appliance from being healthy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Concern {
     /// How bad it is.
     pub health: Health,
@@ -29,7 +30,7 @@ pub struct Concern {
 }
 
 /// The retention volume's use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VolumeUse {
     /// Where it is.
     pub path: String,
@@ -42,7 +43,7 @@ pub struct VolumeUse {
 }
 
 /// Everything at a glance.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// The appliance's clock.
     pub time: Rfc3339,

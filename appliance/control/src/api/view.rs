@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use units::{DiskIndex, MachineName};
+use utoipa::ToSchema;
 
 use super::{Point, Rfc3339};
 
 /// One view.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct View {
     /// Its number, from 1, given once.
     pub id: u64,
@@ -29,7 +30,7 @@ pub struct View {
 }
 
 /// One disk of a view.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ViewDisk {
     /// The disk.
     pub index: DiskIndex,
@@ -40,7 +41,7 @@ pub struct ViewDisk {
 }
 
 /// Every view, by number.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Views {
     /// The appliance's clock.
     pub time: Rfc3339,

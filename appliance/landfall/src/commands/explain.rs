@@ -1,4 +1,6 @@
-//! `landfall explain|completions|version`: what needs nobody else.
+//! `landfall explain|completions|man|version`: what needs nobody else.
+
+use std::path::Path;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
@@ -25,6 +27,12 @@ struct Explanation {
 struct Version {
     name: &'static str,
     version: &'static str,
+}
+
+/// Where the manual begins, for programs.
+#[derive(Serialize)]
+struct Written<'a> {
+    manual: &'a Path,
 }
 
 /// Explains one code, or lists them all.
@@ -59,6 +67,22 @@ pub(super) fn completions(screen: &Screen, shell: Shell) -> Result<Ending, Error
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "landfall", &mut script);
     screen.text(&String::from_utf8_lossy(&script))?;
+    Ok(Ending::Done)
+}
+
+/// Writes the manual.
+pub(super) fn manual(screen: &Screen, directory: &Path) -> Result<Ending, ErrorReply> {
+    let written = std::fs::create_dir_all(directory)
+        .and_then(|()| clap_mangen::generate_to(Arguments::command(), directory));
+    written.map_err(|cause| {
+        let what = format!("the manual can't be written to {}", directory.display());
+        ErrorReply::from(ApiError::new(Code::ManualWrite, what).because(cause))
+    })?;
+    let index = directory.join("landfall.1");
+    let written = Written { manual: &index };
+    screen.show(&written, |written, _| {
+        format!("the manual is written: `man {}`\n", written.manual.display())
+    })?;
     Ok(Ending::Done)
 }
 

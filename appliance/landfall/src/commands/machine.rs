@@ -188,7 +188,8 @@ fn phase(machine: &Machine) -> Cell {
     Cell::toned(phase_tone(machine.phase), phase_text(machine))
 }
 
-fn phase_text(machine: &Machine) -> String {
+/// Writes where a machine is in its life, and how far.
+pub(super) fn phase_text(machine: &Machine) -> String {
     let word = match machine.phase {
         Phase::Seeding => "seeding",
         Phase::Protected => "protected",

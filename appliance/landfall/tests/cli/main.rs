@@ -1,8 +1,10 @@
 //! The real program against the real server: every command in both outputs, its words, requests and exit codes.
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
+mod dashboard;
 mod fake;
 mod terminal;
+mod waiting;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -220,6 +222,8 @@ fn explanations_and_help_read_as_they_did() {
         "job",
         "job list",
         "job watch",
+        "wait",
+        "dashboard",
         "retention",
         "retention show",
         "retention expire",
@@ -234,6 +238,7 @@ fn explanations_and_help_read_as_they_did() {
         "pki issue",
         "explain",
         "completions",
+        "man",
         "version",
     ];
     let helps = commands.map(|command| format!("{command} --help"));
@@ -301,6 +306,8 @@ fn wrong_command_lines_are_refused_without_asking_anyone() {
         "machine show",
         "point verify @5",
         "job watch four",
+        "wait web-01 --until yesterday",
+        "dashboard --port 70000",
         "job watch -1",
         "point list web-01 --limit 0",
         "point pin web-01@5 --for 1d --until 2026-12-24T00:00:00Z",

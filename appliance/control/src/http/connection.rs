@@ -1,0 +1,55 @@
+//! One connection: requests in, responses out, until the client leaves or is too slow.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::keys::Keys;
+use crate::caller::Caller;
+use crate::desk::Ask;
+
+/// How long a client may take to send the head of a request, or to begin the next one.
+const HEAD_WAIT: Duration = Duration::from_secs(60);
+/// Bytes the head of a request may have.
+const HEAD_LEN_MAX: usize = 32 << 10;
+/// Fields the head of a request may have.
+const HEADERS_MAX: usize = 64;
+
+/// The API, before whoever answers.
+pub struct Api {
+    pub(super) ask: Arc<dyn Ask>,
+    pub(super) keys: Arc<Keys>,
+}
+
+impl Api {
+    /// Returns the API of what `ask` answers.
+    pub fn new(ask: Arc<dyn Ask>) -> Arc<Self> {
+        Arc::new(Self { ask, keys: Arc::default() })
+    }
+
+    /// Serves one connection of `caller` until it ends. May be dropped at any moment: what was begun goes on and ends.
+    pub async fn serve<S>(self: Arc<Self>, caller: Caller, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let service = service_fn(|request| {
+            let (api, caller) = (self.clone(), caller.clone());
+            async move { Ok::<_, Infallible>(api.respond(&caller, request).await) }
+        });
+        let served = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_WAIT)
+            .max_buf_size(HEAD_LEN_MAX)
+            .max_headers(HEADERS_MAX)
+            .serve_connection(TokioIo::new(stream), service)
+            .await;
+        if let Err(error) = served {
+            tracing::debug!(%caller, %error, "HTTP connection ended");
+        }
+    }
+}
