@@ -97,6 +97,7 @@ impl Material {
             consistency: Consistency::Crash,
             label: heapless::String::new(),
             roots: heapless::Vec::from_slice(&roots_of(image)).unwrap(),
+            group: None,
         };
         Item { body: Body::Marker(Box::new(marker)), payload: Vec::new(), image: image.clone() }
     }

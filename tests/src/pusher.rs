@@ -114,6 +114,7 @@ impl Pusher {
             consistency: Consistency::Crash,
             label: Default::default(),
             roots: Default::default(),
+            group: None,
         };
         self.send_raw(&Message::Marker(Box::new(marker)), &[])?;
         self.sequence = self.sequence.next();

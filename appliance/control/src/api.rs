@@ -30,7 +30,7 @@ pub use job::{DiskProof, Job, JobId, JobKind, JobOutcome, JobStarted, JobState, 
 pub use machine::{Machine, MachineDisk, MachineRemoved, Machines, Phase, Session};
 /// Manifests of failbacks.
 pub use manifest::{ManifestEntry, ManifestFile, ManifestSummary, Manifests};
-pub use point::{Consistency, Gap, GapKind, Point, Points};
+pub use point::{Consistency, Gap, GapKind, GroupMark, Point, Points};
 /// Policies, what goes by them, and pins.
 pub use policy::{
     Expiry, ExpiryStep, Keeping, Loss, MachineExpiry, MachinePolicy, Pin, Pins, Policies, Policy,

@@ -180,6 +180,7 @@ mod tests {
             label: String::new(),
             proof: true,
             spoilt: false,
+            group: None,
         };
         Machine {
             name: name.parse().unwrap(),

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use source::{Compression, Config, Label, Schedule, parse_label, parse_span, parse_target};
-use units::MachineName;
+use source::{Compression, Config, Hook, Label, Orders, Schedule, parse_label, parse_span, parse_target};
+use units::{ByteLen, MachineName};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -102,6 +102,16 @@ pub(crate) struct Protect {
     /// Vouch that the applications are consistent while the disks are read
     #[arg(long)]
     application_consistent: bool,
+    /// A program that is run with `freeze`, `snapshot`, `thaw` or `release` so that the applications are consistent when the policy or an
+    /// order asks for it
+    #[arg(long, value_name = "PROGRAM")]
+    hook: Option<PathBuf>,
+    /// How long each step of the hook may take, and how long it may hold writes in all
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_span, requires = "hook")]
+    hook_patience: Duration,
+    /// Send at most so many bytes a second; 0 for no limit
+    #[arg(long, value_name = "SIZE", default_value = "0")]
+    throttle: ByteLen,
     /// Lines for people, or JSON lines for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]
     pub(crate) output: Output,
@@ -115,6 +125,9 @@ impl Protect {
     pub(crate) fn into_config(self) -> Config {
         let schedule =
             if self.once { Schedule::Once { timeout: self.timeout } } else { Schedule::Every(self.interval) };
+        let orders = Orders::default();
+        orders.throttle(self.throttle.0);
+        let patience = self.hook_patience;
         Config {
             machine: self.machine,
             disks: self.disks,
@@ -128,6 +141,8 @@ impl Protect {
             resync: self.resync,
             label: self.label,
             application_consistent: self.application_consistent,
+            hook: self.hook.map(|program| Hook { program, patience }),
+            orders,
         }
     }
 }

@@ -5,7 +5,7 @@ use units::Timestamp;
 
 /// What the marks mean, in one line.
 pub(crate) const LEGEND: &str =
-    "| crash  A application  ~ fuzzy  P pinned  T target disks  _ silent  = thinned";
+    "| crash  A application  G group  ~ fuzzy  P pinned  T target disks  _ silent  = thinned";
 
 /// Draws `points` on a line of `width` cells, oldest to newest: `··|··A··|··T`. Where several fall into one cell, the best
 /// shows; `T` shows above all.
@@ -52,6 +52,7 @@ pub(crate) fn draw(points: &Points, width: usize) -> String {
 fn mark(point: &Point) -> char {
     match point.consistency {
         Consistency::Fuzzy => '~',
+        _ if point.group.is_some() => 'G',
         Consistency::Crash => '|',
         Consistency::Application => 'A',
     }
@@ -59,6 +60,7 @@ fn mark(point: &Point) -> char {
 
 fn rank(mark: char) -> u8 {
     match mark {
+        'G' => 4,
         'A' => 3,
         '|' => 2,
         '~' => 1,
@@ -68,7 +70,7 @@ fn rank(mark: char) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use control::api::{Gap, Pin, Rfc3339};
+    use control::api::{Gap, GroupMark, Pin, Rfc3339};
     use units::Sequence;
 
     use super::*;
@@ -81,6 +83,7 @@ mod tests {
             label: String::new(),
             proof: false,
             spoilt: false,
+            group: None,
         };
         Points {
             machine: "a".parse().unwrap(),
@@ -101,6 +104,16 @@ mod tests {
         assert_eq!(draw(&points(5, &all), 11), "|··A·~···|T");
         assert_eq!(draw(&points(2, &all), 11), "|··T·~···||");
         assert_eq!(draw(&points(0, &all), 11), "|··A·~···||", "the target stands before all of them");
+    }
+
+    #[test]
+    fn a_group_point_shows_above_the_others_unless_it_is_fuzzy() {
+        use Consistency::{Application, Crash, Fuzzy};
+        let mut all = points(0, &[(0, Crash), (50, Application), (51, Crash), (100, Fuzzy)]);
+        for index in [2, 3] {
+            all.points[index].group = Some(GroupMark { group: "shop".parse().unwrap(), number: 7 });
+        }
+        assert_eq!(draw(&all, 5), "|·G·~");
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use control::api::{
-    Consistency, DiskProof, Epoch, Gap, GapKind, History, Job, JobId, JobKind, JobOutcome, JobState, Machine,
-    MachineDisk, Phase, Point, Resync, Rfc3339, Session,
+    Consistency, DiskProof, Epoch, Gap, GapKind, GroupMark, History, Job, JobId, JobKind, JobOutcome,
+    JobState, Machine, MachineDisk, Phase, Point, Resync, Rfc3339, Session,
 };
 use control::{ApiError, ErrorReply};
 use retention::Lifecycle;
@@ -149,7 +149,12 @@ pub(crate) fn point_alone(point: &retention::Point) -> Point {
         label: point.label.clone(),
         proof: !point.roots.is_empty(),
         spoilt: false,
+        group: point.group.as_ref().map(group_mark),
     }
+}
+
+fn group_mark(mark: &wire::GroupMark) -> GroupMark {
+    GroupMark { group: mark.group.clone(), number: mark.number }
 }
 
 /// Lists the spans without points.
@@ -184,6 +189,7 @@ pub(crate) fn named(state: &State, sequence: Sequence) -> Point {
         label: "between points".to_owned(),
         proof: false,
         spoilt: state.spoils(sequence).is_some(),
+        group: None,
     }
 }
 

@@ -2,6 +2,9 @@
 //!
 //! It holds nothing that the logs do not: where it is missing or damaged it is made anew from them.
 
+/// Indexes of earlier versions.
+mod older;
+
 use serde::{Deserialize, Serialize};
 use units::{ByteLen, ByteOffset, DiskIndex, EpochNumber, Generation, Hash, MachineId, Sequence, Timestamp};
 use wire::{Consistency, Extent, Span};
@@ -11,10 +14,8 @@ use crate::moments::note;
 use crate::{Body, DecodeError, GranuleSet, Moment, Point, RecordHead, encoded_len, envelope};
 
 const MAGIC: [u8; 4] = *b"LFIX";
-/// 2: `moments` at the end. 1: the first, without them; read as an index that has none.
-const VERSION: u16 = 2;
-/// No moments.
-const NOTHING_MORE: [u8; 1] = [0];
+/// 3: a point ends with the group point it is. 2: `moments` at the end. 1: the first, without them; read as an index that has none.
+const VERSION: u16 = 3;
 
 /// One of the two logs of an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -171,10 +172,7 @@ impl EpochIndex {
     /// Decodes an index file; bytes may follow the index. The caller compares machine, generation and epoch.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let (version, body) = envelope::open(MAGIC, VERSION, bytes)?;
-        let index: Self = match version {
-            1 => envelope::whole(&[body, &NOTHING_MORE].concat())?,
-            _ => envelope::whole(body)?,
-        };
+        let index = if version == VERSION { envelope::whole(body)? } else { older::decode(version, body)? };
         index.check()?;
         Ok(index)
     }

@@ -15,8 +15,8 @@ pub const RECORD_LEN_MAX: usize = RECORD_HEADER_LEN + BODY_LEN_MAX + wire::PAYLO
 pub(crate) const BODY_LEN_MAX: usize = 64 << 10;
 
 pub(crate) const MAGIC: [u8; 4] = *b"LFJR";
-/// 1: the first.
-pub(crate) const VERSION: u16 = 1;
+/// 2: a marker ends with the group point it is. 1: the first; its markers are read as points of no group.
+pub(crate) const VERSION: u16 = 2;
 
 /// Kinds of record.
 pub(crate) const KIND_BATCH: u8 = 1;

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 use units::{ByteOffset, EpochNumber, Generation, Hash, MachineId, Sequence, Timestamp};
-use wire::{Extent, Marker};
+use wire::{Extent, GroupMark, Marker};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::DecodeError;
@@ -18,6 +18,8 @@ use crate::layout::{
 };
 
 const CHECKSUM_CONTEXT: &str = "landfall 2026 journal record header";
+/// What a marker of version 1 lacks at its end.
+const NO_GROUP: [u8; 1] = [0];
 const CHECKSUM_AT: usize = RECORD_HEADER_LEN - 32;
 
 /// What a record says.
@@ -83,6 +85,7 @@ pub struct RecordHead {
     pub payload_len: usize,
     /// The header's own checksum: what the next record calls `previous`.
     pub checksum: Hash,
+    version: u16,
     kind: u8,
     body_hash: Hash,
 }
@@ -132,7 +135,8 @@ impl Body {
             Self::Batch(batch) => 32 + batch.extents.len() * EXTENT_BOUND,
             Self::Before(before) => 32 + before.extents.len() * EXTENT_BOUND,
             Self::Marker(marker) => {
-                32 + 2 * marker.label.capacity() + (marker.roots.len() + 1) * size_of::<Hash>()
+                let group = size_of::<GroupMark>();
+                32 + 2 * marker.label.capacity() + (marker.roots.len() + 1) * size_of::<Hash>() + group
             }
         };
         record_len(body, payload_len, RECORD_ALIGN)
@@ -240,7 +244,7 @@ pub fn decode_head(bytes: &[u8]) -> Result<RecordHead, DecodeError> {
     if header.reserved_a != 0 || header.reserved_b != [0; 4] || header.reserved_c != [0; 8] {
         return Err(DecodeError::Reserved);
     }
-    if header.version.get() != VERSION {
+    if !(1..=VERSION).contains(&header.version.get()) {
         return Err(DecodeError::Version { found: header.version.get(), known: VERSION });
     }
     if header.checksum != checksum_of(bytes).0 {
@@ -289,6 +293,7 @@ fn head_of(header: &RecordHeader) -> RecordHead {
         body_len: header.body_len.get() as usize,
         payload_len: header.payload_len.get() as usize,
         checksum: Hash(header.checksum),
+        version: header.version.get(),
         kind: header.kind,
         body_hash: Hash(header.body_hash),
     }
@@ -301,7 +306,7 @@ pub fn decode_body(head: &RecordHead, bytes: &[u8]) -> Result<Body, DecodeError>
     if head.body_hash != blake3::hash(bytes).into() {
         return Err(DecodeError::Checksum { part: "body" });
     }
-    let body = body_of(head.kind, bytes)?;
+    let body = body_of(head.version, head.kind, bytes)?;
     let payload: usize = body.extents().iter().map(crate::encoded_len).fold(0, usize::saturating_add);
     if payload != head.payload_len {
         return Err(DecodeError::Bounds {
@@ -313,9 +318,10 @@ pub fn decode_body(head: &RecordHead, bytes: &[u8]) -> Result<Body, DecodeError>
     Ok(body)
 }
 
-fn body_of(kind: u8, bytes: &[u8]) -> Result<Body, DecodeError> {
+fn body_of(version: u16, kind: u8, bytes: &[u8]) -> Result<Body, DecodeError> {
     let body = match kind {
         KIND_BATCH => whole(bytes).map(Body::Batch),
+        KIND_MARKER if version == 1 => whole(&[bytes, &NO_GROUP].concat()).map(Box::new).map(Body::Marker),
         KIND_MARKER => whole(bytes).map(Box::new).map(Body::Marker),
         _ => whole(bytes).map(Body::Before),
     }?;
@@ -326,5 +332,5 @@ fn body_of(kind: u8, bytes: &[u8]) -> Result<Body, DecodeError> {
 /// Tries `bytes` as each kind of body, for fuzzing: the first byte chooses.
 pub(crate) fn decode_any_body(bytes: &[u8]) -> Result<Body, DecodeError> {
     let (kind, rest) = bytes.split_first().ok_or(DecodeError::Short { found: 0, needed: 1 })?;
-    body_of(KIND_BATCH + kind % KIND_BEFORE, rest)
+    body_of(1 + u16::from(kind / KIND_BEFORE) % VERSION, KIND_BATCH + kind % KIND_BEFORE, rest)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use units::{Hash, Sequence, Timestamp};
-use wire::{Consistency, Marker};
+use wire::{Consistency, GroupMark, Marker};
 
 use crate::resync::Resync;
 
@@ -22,6 +22,8 @@ pub struct Point {
     pub label: String,
     /// The source's root of each disk, by disk; empty if it gave none.
     pub roots: Vec<Hash>,
+    /// Which point of its consistency group it is, if it is one.
+    pub group: Option<GroupMark>,
 }
 
 /// Memory the points of one machine take at the most: of more, those nearest to their neighbours go, and their moments are
@@ -73,6 +75,7 @@ impl From<&Marker> for Point {
             consistency: marker.consistency,
             label: marker.label.as_str().to_owned(),
             roots: marker.roots.to_vec(),
+            group: marker.group.clone(),
         }
     }
 }
@@ -250,7 +253,7 @@ mod tests {
 
     fn point(sequence: u64, time: u64, consistency: Consistency) -> Point {
         let (sequence, time) = (Sequence(sequence), Timestamp(time));
-        Point { sequence, time, consistency, label: String::new(), roots: Vec::new() }
+        Point { sequence, time, consistency, label: String::new(), roots: Vec::new(), group: None }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use blockdev::{ActivityStamp, Engine, PagePool};
+use blockdev::{ActivityStamp, HostEngine, PagePool};
 use heapless::Vec as Bounded;
 use link::Connector;
 use units::{ByteLen, ByteOffset, Generation, Sequence, Timestamp};
@@ -22,8 +22,10 @@ use crate::resume::seed_plan;
 use crate::scan::Reader;
 use crate::session::Session;
 use crate::state::StateDirectory;
+use crate::still::Held;
 use crate::stop::Stop;
 use crate::stream::Stream;
+use crate::throttle::Throttle;
 
 /// Rounds that follow at once when a disk was written while it was scanned.
 const FUZZY_AGAIN_MAX: u32 = 3;
@@ -34,13 +36,13 @@ const SAVE_ALWAYS_LEN: u64 = 16 << 20;
 const SAVE_RATE: f64 = 8e6;
 
 /// Everything one agent works with.
-pub(crate) struct Agent<'a, E> {
+pub(crate) struct Agent<'a> {
     pub(crate) config: &'a Config,
     pub(crate) stop: &'a Stop,
     pub(crate) report: &'a mut dyn Report,
     pub(crate) connector: Connector,
     pub(crate) state: StateDirectory,
-    pub(crate) reader: Reader<E>,
+    pub(crate) reader: Reader<HostEngine>,
     pub(crate) activity: Activity,
     pub(crate) buffers: PagePool,
     pub(crate) stream: Stream,
@@ -60,7 +62,12 @@ pub(crate) struct Agent<'a, E> {
     clock: Timestamp,
     told_at: Instant,
     saved: Option<(Instant, Sequence, Generation)>,
-    due: Instant,
+    pub(crate) due: Instant,
+    /// Told to make no points until told to go on.
+    pub(crate) paused: bool,
+    /// Writes held for a point of a group.
+    pub(crate) held: Option<Held>,
+    pub(crate) throttle: Throttle,
 }
 
 /// Why the target is not being written to, and since when.
@@ -70,13 +77,13 @@ struct Outage {
 }
 
 /// What an agent starts with.
-pub(crate) struct Parts<E> {
+pub(crate) struct Parts {
     /// Makes connections.
     pub(crate) connector: Connector,
     /// The locked state directory.
     pub(crate) state: StateDirectory,
     /// The disks.
-    pub(crate) reader: Reader<E>,
+    pub(crate) reader: Reader<HostEngine>,
     /// Tells whether the disks are being written.
     pub(crate) activity: Activity,
     /// Buffers for what is sent.
@@ -87,13 +94,13 @@ pub(crate) struct Parts<E> {
     pub(crate) seed_tried: bool,
 }
 
-impl<'a, E: Engine> Agent<'a, E> {
+impl<'a> Agent<'a> {
     /// Puts an agent together. Errors: the compressor.
     pub(crate) fn new(
         config: &'a Config,
         stop: &'a Stop,
         report: &'a mut dyn Report,
-        parts: Parts<E>,
+        parts: Parts,
     ) -> Result<Self, SourceError> {
         let Parts { connector, state, reader, activity, buffers, stream, seed_tried } = parts;
         let compressor =
@@ -123,6 +130,9 @@ impl<'a, E: Engine> Agent<'a, E> {
             told_at: now,
             saved: None,
             due: now,
+            paused: false,
+            held: None,
+            throttle: Throttle::new(now),
         })
     }
 
@@ -137,6 +147,9 @@ impl<'a, E: Engine> Agent<'a, E> {
                 Err(failure) => failure,
             };
             self.stream.lose();
+            // Who waits for an order hears of it, and writes go on.
+            self.held = None;
+            self.config.orders.drop_all();
             if before != (self.stream.acked(), self.watermarks.clone()) {
                 outage = None;
             }
@@ -214,10 +227,10 @@ impl<'a, E: Engine> Agent<'a, E> {
         }
         let mut fuzzy = 0;
         loop {
-            session.idle(self.due)?;
+            let occasion = self.next_occasion(session)?;
             self.take_resends(session)?;
             let start = Instant::now();
-            let point = self.round(session, &mut pace)?;
+            let point = self.make_point(session, &mut pace, occasion)?;
             fuzzy = if point.consistency == wire::Consistency::Fuzzy { fuzzy + 1 } else { 0 };
             let again = (1..=FUZZY_AGAIN_MAX).contains(&fuzzy) || session.is_asked_again()?;
             self.save_if_due(again)?;

@@ -7,6 +7,9 @@ use std::time::Duration;
 use heapless::String as Bounded;
 use units::MachineName;
 
+use crate::hook::Hook;
+use crate::orders::Orders;
+
 /// What to protect, where to, and how.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -34,6 +37,10 @@ pub struct Config {
     pub label: Label,
     /// Whether the operator vouches that the applications were asked to be consistent.
     pub application_consistent: bool,
+    /// Asks the applications to be consistent.
+    pub hook: Option<Hook>,
+    /// Where orders come from.
+    pub orders: Orders,
 }
 
 /// When to make recovery points.

@@ -1,6 +1,6 @@
 //! The protected disks: opened for reading, never made, and watched for being written.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use blockdev::{
@@ -61,8 +61,8 @@ pub(crate) struct Opened {
     pub(crate) buffers: PagePool,
 }
 
-/// Opens every disk for reading. Errors: one that is missing, of the wrong kind or size; no queue for reads.
-pub(crate) fn open(config: &Config) -> Result<Opened, SourceError> {
+/// Opens disks, or snapshots of them, for reading. Errors: one that is missing, of the wrong kind or size; no queue for reads.
+pub(crate) fn open(config: &Config, paths: &[PathBuf]) -> Result<Opened, SourceError> {
     let lanes = usize::from(config.connections);
     // What can be under way: a full queue and one frame in the hand on each connection, and some being made.
     let sending = lanes * (QUEUE_MAX + 1) + 2;
@@ -72,7 +72,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, SourceError> {
     let files = if config.files_allowed { FilePolicy::Allow } else { FilePolicy::Refuse };
     let mut disks = Vec::new();
     let mut watched = Vec::new();
-    for path in &config.disks {
+    for path in paths {
         let device = open_one(path, files)?;
         let failed = |source| SourceError::Device { path: path.clone(), source };
         watched.push(device.reader().map_err(failed)?);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use blockdev::{DeviceError, EngineError};
 use link::{HandshakeCause, LinkError};
-use units::MachineName;
+use units::{ByteLen, MachineName};
 use wire::RefusalCode;
 
 /// Why a source cannot go on.
@@ -46,6 +46,24 @@ pub enum SourceError {
         path: PathBuf,
         /// Why.
         source: DeviceError,
+    },
+    /// What is to be read instead of a disk has another size.
+    #[error("{} has {found}, the disk {} has {expected}", .path.display(), .disk.display())]
+    Snapshot {
+        /// The snapshot.
+        path: PathBuf,
+        /// Its size.
+        found: ByteLen,
+        /// The disk.
+        disk: PathBuf,
+        /// Its size.
+        expected: ByteLen,
+    },
+    /// Writes that an earlier agent held can't be let go.
+    #[error("writes may still be held since an earlier agent was killed, and can't be let go")]
+    Thaw {
+        /// What the hook said.
+        found: String,
     },
     /// The kernel's queue for reads failed.
     #[error("the queue of reads failed")]
@@ -163,7 +181,7 @@ impl SourceError {
     pub fn cause(&self) -> Option<String> {
         match self {
             Self::Refused { detail, .. } => Some(detail.clone()),
-            Self::Protocol { found, .. } => Some(found.clone()),
+            Self::Protocol { found, .. } | Self::Thaw { found } => Some(found.clone()),
             Self::Unreachable { source, .. } => {
                 let cause = source.cause().map(|cause| format!(": {cause}")).unwrap_or_default();
                 Some(format!("{source}{cause}"))
@@ -191,6 +209,8 @@ impl SourceError {
             Self::Read { .. } => {
                 "check the disk (`dmesg`); start again when it can be read: nothing that was acked is lost"
             }
+            Self::Snapshot { .. } => "have the hook name a snapshot of the whole disk",
+            Self::Thaw { .. } => "run the hook with `thaw` by hand, see why it fails, then start again",
             Self::Engine(_) | Self::Compressor(_) | Self::Random(_) => {
                 "start again; if it stays, report it with the log"
             }

@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use units::{DiskIndex, Hash, LeafIndex, Sequence};
-use wire::{Changed, DiskShape, HashQuery, Message, Resend, Span, check_message};
+use wire::{Changed, Consistency, DiskShape, HashQuery, Message, Resend, Span, check_message};
 
 use crate::error::SourceError;
 use crate::parcel::Parcel;
@@ -78,6 +78,8 @@ pub struct Heard {
     pub ponged: bool,
     /// What the target wants to have again.
     pub resends: Vec<Resend>,
+    /// The recovery point the target's policy wants beside those of the schedule.
+    pub wanted: Option<Consistency>,
     spans: Vec<Span>,
 }
 
@@ -306,6 +308,7 @@ impl State {
                 return protocol(format!("{RESENDS_MAX} questions for parts of the disks, and more"));
             }
             Message::Resend(resend) => self.heard.resends.push(*resend),
+            Message::PointWanted(wanted) => self.heard.wanted = Some(wanted.consistency),
             Message::Ping => {}
             Message::Pong => self.heard.ponged = true,
             Message::Goodbye => return Err(SourceError::Closed { target: target.to_owned() }),
@@ -377,9 +380,10 @@ mod tests {
         let marker = Marker {
             sequence: Sequence(sequence),
             time: units::Timestamp(1),
-            consistency: wire::Consistency::Crash,
+            consistency: Consistency::Crash,
             label: Default::default(),
             roots: Default::default(),
+            group: None,
         };
         Outgoing { message: Message::Marker(Box::new(marker)), parcel: None }
     }

@@ -18,12 +18,16 @@ mod connection;
 mod disks;
 mod error;
 mod exchange;
+mod hook;
 mod layout;
 mod leaf;
+mod occasion;
+mod orders;
 mod pace;
 mod parcel;
 mod progress;
 mod protect;
+mod quiesce;
 mod random;
 mod refine;
 mod resume;
@@ -33,17 +37,23 @@ mod seed;
 mod sending;
 mod session;
 mod state;
+mod still;
 mod stop;
 mod stream;
 mod table;
+mod throttle;
 mod unacked;
 
 /// What the operator asked for.
 pub use config::{Compression, Config, ConfigError, Label, Schedule, parse_label, parse_span, parse_target};
 /// What can go wrong, and what it means.
 pub use error::{Outcome, Retry, SourceError};
+/// The program that asks applications to be consistent.
+pub use hook::Hook;
 /// Decoders of what is read back from disk, for fuzzing.
 pub use layout::{DECODERS, Decoder};
+/// Orders of the configuration server.
+pub use orders::{Carried, Order, OrderError, Orders};
 /// What the agent tells whoever watches.
 pub use progress::{Counters, Event, Point, Progress, Report, Stage};
 /// The agent.

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::disks::{self, Opened};
 use crate::error::SourceError;
 use crate::progress::{Event, Point, Report};
+use crate::quiesce;
 use crate::state::{Loaded, StateDirectory};
 use crate::stop::Stop;
 use crate::stream::Stream;
@@ -20,7 +21,13 @@ use crate::table::LeafTable;
 /// [`SourceError`]; what was acked before stays at the target.
 pub fn protect(config: &Config, stop: &Stop, report: &mut dyn Report) -> Result<Option<Point>, SourceError> {
     let state = StateDirectory::open(&config.state, &config.machine)?;
-    let Opened { reader, activity, buffers } = disks::open(config)?;
+    if let Some(hook) = &config.hook
+        && quiesce::thaw_after_crash(hook, &state).map_err(|found| SourceError::Thaw { found })?
+    {
+        let text = "an earlier agent was killed while writes were held; they were let go".to_owned();
+        report.event(Event::Warning { text });
+    }
+    let Opened { reader, activity, buffers } = disks::open(config, &config.disks)?;
     let identity = |error| SourceError::Identity { path: config.identity.clone(), source: Arc::new(error) };
     let credentials = Credentials::read(&config.identity).map_err(identity)?;
     let connector = Connector::new(&credentials).map_err(identity)?;

@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use blockdev::Engine;
 use units::{ByteLen, ByteOffset};
-use wire::Consistency;
+use wire::GroupMark;
 
 use crate::agent::Agent;
 use crate::compare::Compare;
+use crate::config::Label;
 use crate::error::SourceError;
 use crate::leaf::LeafContent;
 use crate::pace::Pace;
@@ -15,31 +15,36 @@ use crate::parcel::{Chunk, Packer, Parcel};
 use crate::progress::{Counters, Event, Point, Stage};
 use crate::refine::{Differing, Refine};
 use crate::session::Session;
+use crate::still::Still;
 use crate::stream::PointWords;
 
-impl<E: Engine> Agent<'_, E> {
+impl Agent<'_> {
     /// Scans every disk once, sends what differs, and returns when the recovery point is durable.
     ///
-    /// The order that makes the point's time and consistency true: 1. the disks' activity is noted; 2. every leaf is read; 3. the time
-    /// is taken; 4. the activity is noted again. If it is the same, the disks were at that time exactly what was read.
-    pub(crate) fn round(&mut self, session: &Session, pace: &mut Pace) -> Result<Point, SourceError> {
+    /// The order that makes the point's time and consistency true: 1. the disks' activity is noted, in `still`; 2. every leaf is read;
+    /// 3. the time is taken; 4. the activity is noted again. If it is the same, the disks were at that time exactly what was read.
+    pub(crate) fn round(
+        &mut self,
+        session: &Session,
+        pace: &mut Pace,
+        still: Still,
+        label: Label,
+        group: Option<GroupMark>,
+    ) -> Result<Point, SourceError> {
         let span = tracing::debug_span!("source.round", machine = %self.config.machine);
         let _entered = span.enter();
-        let before = self.activity.stamps()?;
         // A seed that read every leaf while nobody wrote is a scan already: the disks hold what was seeded.
-        let scanned = self.seeded_since.take().is_some_and(|since| since == before);
-        if !scanned || !self.stream.table().is_complete() {
-            self.send_differences(session, pace)?;
+        let scanned = self.seeded_since.take().is_some_and(|since| since == still.since);
+        if (!scanned || !self.stream.table().is_complete())
+            && let Err(error) = self.send_differences(session, pace)
+        {
+            self.put_back(still);
+            return Err(error);
         }
         let time = self.now();
-        let quiet = before == self.activity.stamps()?;
-        let consistency = match (self.config.application_consistent, quiet) {
-            (_, false) => Consistency::Fuzzy,
-            (true, true) => Consistency::Application,
-            (false, true) => Consistency::Crash,
-        };
-        let words = PointWords { time, consistency, label: self.config.label.clone() };
-        let (sequence, roots) = self.send_point(session, words)?;
+        let time = still.moment.unwrap_or(time);
+        let consistency = self.judge(still)?;
+        let (sequence, roots) = self.send_point(session, PointWords { time, consistency, label, group })?;
         let counters = std::mem::take(&mut self.counters);
         self.totals.add(&counters);
         let took = self.counting_since.elapsed();

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use blockdev::Engine;
 use heapless::Vec as Bounded;
 use units::{ByteLen, ByteOffset, DiskIndex};
 use wire::{Message, Seed, SeedSync};
@@ -47,7 +46,7 @@ struct Seeding {
     done: ByteLen,
 }
 
-impl<E: Engine> Agent<'_, E> {
+impl Agent<'_> {
     /// Seeds what is left, and returns when all of it is durable and the table is saved.
     ///
     /// The order that makes a resumed seed true: 1. a table is saved that says an attempt was made; 2. frames; 3. a watermark is

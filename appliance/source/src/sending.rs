@@ -1,6 +1,5 @@
 //! What the agent's session brings to the stream: the first footing, batches, recovery points.
 
-use blockdev::Engine;
 use units::{Hash, Sequence};
 use wire::RefusalCode;
 
@@ -12,7 +11,7 @@ use crate::resume::Footing;
 use crate::session::Session;
 use crate::stream::PointWords;
 
-impl<E: Engine> Agent<'_, E> {
+impl Agent<'_> {
     /// Brings the table to what it may say in this session, asking the target where that is needed. Errors: lost history, the
     /// session.
     pub(crate) fn adopt(&mut self, session: &Session) -> Result<(), SourceError> {
@@ -36,6 +35,7 @@ impl<E: Engine> Agent<'_, E> {
         while self.stream.is_full() {
             self.stream.settle(session.wait_durable(self.stream.acked().next())?);
         }
+        self.throttle.wait(self.config.orders.rate(), parcel.payload_len() as u64, self.stop)?;
         let time = self.now();
         let message = self.stream.next_batch(&parcel, time);
         session.send(None, message, Some(parcel))

@@ -9,16 +9,19 @@ use std::time::{Duration, Instant};
 
 use link::{Connector, Limits, Link, Received, Waker};
 use units::{Hash, Sequence};
-use wire::{ChangedQuery, HashQuery, Hello, Message, Resend, Welcome, check_message};
+use wire::{ChangedQuery, Consistency, HashQuery, Hello, Message, Resend, Welcome, check_message};
 
 use crate::connection::Connection;
 use crate::error::SourceError;
 use crate::exchange::{ChangedAnswer, Exchange, Heard, LinkUse, Outgoing};
+use crate::orders::Orders;
 use crate::parcel::Parcel;
 use crate::stop::Stop;
 
 /// How long the target may take to answer a hello.
 const WELCOME_WITHIN: Duration = Duration::from_secs(15);
+/// How long an agent that makes no points waits before it looks again.
+const PAUSED_FOR: Duration = Duration::from_secs(1);
 /// The least credit a target may begin with: the payload of one leaf.
 const CREDIT_MIN: u64 = units::LEAF_LEN;
 
@@ -110,12 +113,21 @@ impl Session {
         Ok(durable.expect("without a limit there is an answer"))
     }
 
-    /// Waits until `deadline`, or until the target wants something again, while the connections keep each other alive. Errors: as
-    /// for [`Session::durable`].
-    pub(crate) fn idle(&self, deadline: Instant) -> Result<(), SourceError> {
-        let limit = deadline.saturating_duration_since(Instant::now());
-        self.exchange.hear(Some(limit), &self.stop, |heard| (!heard.resends.is_empty()).then_some(()))?;
+    /// Waits until `deadline`, or until the target wants something or an order comes, while the connections keep each other alive.
+    /// Without a deadline, nothing but an order counts, and it waits a second at the most. Errors: as for [`Session::durable`].
+    pub(crate) fn idle(&self, deadline: Option<Instant>, orders: &Orders) -> Result<(), SourceError> {
+        let limit =
+            deadline.map_or(PAUSED_FOR, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let wants = |heard: &Heard| !heard.resends.is_empty() || heard.wanted.is_some();
+        let reason = |heard: &mut Heard| (orders.waits() || deadline.is_some() && wants(heard)).then_some(());
+        self.exchange.hear(Some(limit), &self.stop, reason)?;
         Ok(())
+    }
+
+    /// Takes the point that the target's policy wants. Errors: as for [`Session::durable`].
+    pub(crate) fn take_wanted(&self) -> Result<Option<Consistency>, SourceError> {
+        let wanted = self.exchange.hear(None, &self.stop, |heard| Some(heard.wanted.take()))?;
+        Ok(wanted.expect("without a limit there is an answer"))
     }
 
     /// Waits until everything the target says right after its welcome is heard: it stands before the answer to a ping. Errors: as for

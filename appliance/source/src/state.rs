@@ -1,6 +1,7 @@
 //! The state directory: the leaf table of one machine, and the lock that keeps a second agent away.
 //!
-//! `NAME.leaves` is the table (see [`crate::layout`]), `NAME.lock` is locked while an agent runs. The table is replaced whole:
+//! `NAME.leaves` is the table (see [`crate::layout`]), `NAME.lock` is locked while an agent runs,
+//! `NAME.frozen` is there while writes are held. The table is replaced whole:
 //! 1. write `NAME.leaves.new`, 2. fsync it, 3. rename it, 4. fsync the directory. A crash leaves the old table or the new one;
 //!    either is true, for the sequence it names.
 
@@ -100,6 +101,30 @@ impl StateDirectory {
             File::open(&self.directory)?.sync_all()
         };
         replace().map_err(|source| SourceError::State { step: "write", path, source: Arc::new(source) })
+    }
+
+    /// Notes durably that writes are about to be held. Errors: no space, no permission.
+    pub(crate) fn mark_frozen(&self) -> Result<(), SourceError> {
+        let path = self.frozen_path();
+        let make = || {
+            File::create(&path)?.sync_all()?;
+            File::open(&self.directory)?.sync_all()
+        };
+        make().map_err(|source| SourceError::State {
+            step: "write",
+            path: path.clone(),
+            source: Arc::new(source),
+        })
+    }
+
+    /// Tells whether an agent has held writes and was killed before it let them go.
+    pub(crate) fn is_marked_frozen(&self) -> bool {
+        self.frozen_path().exists()
+    }
+
+    /// Returns where that is noted.
+    pub(crate) fn frozen_path(&self) -> PathBuf {
+        self.directory.join(format!("{}.frozen", self.machine))
     }
 
     fn table_path(&self) -> PathBuf {

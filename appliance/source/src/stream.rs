@@ -27,7 +27,7 @@
 
 use heapless::Vec as Bounded;
 use units::{ByteOffset, Generation, Hash, Sequence, Timestamp};
-use wire::{Batch, Consistency, Marker, Message, Span, Welcome};
+use wire::{Batch, Consistency, GroupMark, Marker, Message, Span, Welcome};
 
 use crate::config::Label;
 use crate::exchange::ChangedAnswer;
@@ -59,6 +59,8 @@ pub struct PointWords {
     pub consistency: Consistency,
     /// A word for people.
     pub label: Label,
+    /// Which point of its consistency group it is, if it is one.
+    pub group: Option<GroupMark>,
 }
 
 impl Stream {
@@ -155,6 +157,13 @@ impl Stream {
         self.unacked.len() >= UNACKED_MAX
     }
 
+    /// Forgets everything, between two rounds: the next compares every leaf.
+    pub fn distrust(&mut self) {
+        assert!(self.unacked.is_empty(), "a round leaves nothing unacked");
+        self.table.forget_all();
+        self.resyncs = true;
+    }
+
     /// Tells whether everything given out is acked.
     pub fn is_settled(&self) -> bool {
         self.unacked.is_empty()
@@ -186,7 +195,7 @@ impl Stream {
         self.unacked.sent(sequence, Vec::new());
         self.given = sequence;
         let (consistency, label, roots) = (Consistency::Resync, Label::new(), Bounded::new());
-        Message::Marker(Box::new(Marker { sequence, time, consistency, label, roots }))
+        Message::Marker(Box::new(Marker { sequence, time, consistency, label, roots, group: None }))
     }
 
     /// Makes a recovery point the next item, to be sent at once; returns its roots too. Panics if a leaf is unknown: every leaf was
@@ -195,10 +204,10 @@ impl Stream {
         let roots = self.table.roots().expect("a scan leaves no leaf unknown");
         let sequence = self.given.next();
         let listed = Bounded::from_slice(&roots).expect("a machine has at most 256 disks");
-        let PointWords { time, consistency, label } = words;
+        let PointWords { time, consistency, label, group } = words;
         self.unacked.sent(sequence, Vec::new());
         (self.given, self.point) = (sequence, Some(sequence));
-        let marker = Marker { sequence, time, consistency, label, roots: listed };
+        let marker = Marker { sequence, time, consistency, label, roots: listed, group };
         (Message::Marker(Box::new(marker)), sequence, roots)
     }
 

@@ -9,6 +9,8 @@
 
 /// What a message of the source does.
 mod incoming;
+/// Recovery points that the policy wants.
+mod wanting;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +28,7 @@ use crate::refusal::SessionEnd;
 use crate::replica::{Planted, ReplicaError, ResidentBudget, Then, Work};
 
 use self::incoming::Item;
+use self::wanting::Wanting;
 
 /// How long a new session waits for what an earlier one has brought to be durable.
 const SETTLE_WITHIN: Duration = Duration::from_secs(10);
@@ -56,6 +59,7 @@ pub struct Conversation {
     applied: Sequence,
     /// Up to this token the first connection has told what is to be sent again.
     asked_again: u64,
+    wanting: Wanting,
     stage: Stage,
 }
 
@@ -95,6 +99,7 @@ impl Conversation {
             durable: Sequence(0),
             applied: Sequence(0),
             asked_again: 0,
+            wanting: Wanting::default(),
             stage: Stage::New,
         }
     }
@@ -186,12 +191,16 @@ impl Conversation {
 
     /// Tells the source what has changed since it was last told: acks, credits, answers; or why the session ends.
     fn report(&mut self) -> Result<(), SessionEnd> {
-        let (durable, applied, end, again) = {
+        let (durable, applied, end, again, wanted) = {
             let state = self.machine.shared.lock();
             let tells = self.connection == 0 && state.lifecycle == Lifecycle::Protected;
             let again = if tells { state.resends.after(self.asked_again) } else { Vec::new() };
-            (self.machine.shared.acked(&state), state.applied, SessionEnd::of_state(&state), again)
+            let wanted = if tells { self.wanting.look(&state.timeline, &state.policy()) } else { None };
+            (self.machine.shared.acked(&state), state.applied, SessionEnd::of_state(&state), again, wanted)
         };
+        if let Some(wanted) = wanted {
+            self.send(Message::PointWanted(wanted));
+        }
         for resend in again {
             self.asked_again = resend.token;
             self.send(Message::Resend(Box::new(resend)));

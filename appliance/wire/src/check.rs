@@ -6,7 +6,7 @@ use crate::extent::check_payload_len;
 use crate::{
     CONNECTIONS_MAX, Changed, CheckError, Consistency, DiskShape, EXTENT_LEN_MAX, Encoding, Extent,
     GRANULE_LEAVES_MAX, GranuleQuery, Granules, HASHES_MAX, HashQuery, Hello, Marker, Message, Phase,
-    SeedSync, Span, Welcome,
+    PointWanted, SeedSync, Span, Welcome,
 };
 
 /// Checks a message of either direction against the disks of its machine and the length of the frame's payload.
@@ -37,6 +37,7 @@ pub fn check_message(message: &Message, disks: &[DiskShape], payload_len: usize)
         },
         Message::GranuleQuery(query) => check_granule_query(query, disks),
         Message::Granules(granules) => check_granules(*granules, payload_len),
+        Message::PointWanted(wanted) => check_point_wanted(*wanted),
         Message::Resend(resend) => check_spans(&resend.spans, disks),
         Message::SeedDurable(_)
         | Message::Durable(_)
@@ -153,6 +154,7 @@ fn check_welcome(welcome: &Welcome, disks: &[DiskShape]) -> Result<(), CheckErro
 fn check_marker(marker: &Marker, disks: &[DiskShape]) -> Result<(), CheckError> {
     check_sequence("the sequence of a marker", marker.sequence)?;
     match marker.roots.len() {
+        _ if marker.consistency == Consistency::Resync && marker.group.is_some() => Err(CheckError::NoPoint),
         0 => Ok(()),
         found if marker.consistency == Consistency::Resync => Err(CheckError::PerDisk {
             what: "roots where a resync begins and none is known",
@@ -160,6 +162,13 @@ fn check_marker(marker: &Marker, disks: &[DiskShape]) -> Result<(), CheckError> 
             disks: disks.len(),
         }),
         found => check_per_disk("roots", found, disks),
+    }
+}
+
+fn check_point_wanted(wanted: PointWanted) -> Result<(), CheckError> {
+    match wanted.consistency {
+        Consistency::Resync => Err(CheckError::NoPoint),
+        _ => Ok(()),
     }
 }
 

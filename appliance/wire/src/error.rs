@@ -223,6 +223,9 @@ pub enum CheckError {
         /// Leaves stated.
         count: u32,
     },
+    /// A recovery point is asked for, or belongs to a group, where a resync begins.
+    #[error("where a resync begins there is no recovery point")]
+    NoPoint,
 }
 
 impl CheckError {
@@ -240,7 +243,7 @@ impl CheckError {
             Self::EncodedLen { .. } | Self::PayloadLen { .. } => RefusalCode::BadPayload,
             Self::WrongHash { .. } => RefusalCode::WrongHash,
             Self::PerDisk { .. } | Self::DiskLen { .. } => RefusalCode::DiskMismatch,
-            Self::Connections { .. } => RefusalCode::Malformed,
+            Self::Connections { .. } | Self::NoPoint => RefusalCode::Malformed,
             Self::Sequence { .. } => RefusalCode::Gap,
         }
     }

@@ -10,15 +10,16 @@ use crate::{EXTENTS_MAX, FrameError, GRANULE_LEAVES_MAX, Message, PAYLOAD_LEN_MA
 pub const MAGIC: [u8; 4] = *b"LFRP";
 /// The version of the protocol this program speaks.
 ///
-/// - 1: the first. An older reader does not exist.
-pub const VERSION: u16 = 1;
+/// - 2: a marker ends with the group point it is, and `PointWanted` exists. A reader of version 1 refuses the frame by its version.
+/// - 1: the first.
+pub const VERSION: u16 = 2;
 /// Bytes in a header.
 pub const HEADER_LEN: usize = 32;
-/// Bytes a body may have. The largest message of version 1, a full `Resend`, needs 23,565; the rest is room to grow.
+/// Bytes a body may have. The largest message, a full `Resend`, needs 23,565; the rest is room to grow.
 pub const BODY_LEN_MAX: usize = 64 << 10;
 
 /// Kinds of message in this version; the kind is the number of the variant in [`Message`].
-const KINDS: u16 = 22;
+const KINDS: u16 = 23;
 /// The kinds that may have a payload: `Batch`, `Seed`, `Hashes`, `Granules`.
 const KINDS_WITH_PAYLOAD: [u16; 4] = [2, 4, 11, 21];
 
@@ -32,7 +33,7 @@ const _: () = {
     let batch = 1 + 2 * VARINT_LEN_MAX[2] + 2 + EXTENTS_MAX * EXTENT_BODY_LEN_MAX;
     let changed = 1 + 1 + 2 + SPANS_MAX * POSITION_LEN_MAX + 1;
     let resend = 1 + VARINT_LEN_MAX[2] + 2 + SPANS_MAX * POSITION_LEN_MAX;
-    let marker = 1 + 2 * VARINT_LEN_MAX[2] + 1 + 65 + 2 + DISKS_MAX * 32;
+    let marker = 1 + 2 * VARINT_LEN_MAX[2] + 1 + 65 + 2 + DISKS_MAX * 32 + 1 + 64 + VARINT_LEN_MAX[2];
     let hello = 1 + 64 + 3 * VARINT_LEN_MAX[2] + 18 + 2 + DISKS_MAX * VARINT_LEN_MAX[2] + 33;
     assert!(
         batch <= BODY_LEN_MAX && changed <= BODY_LEN_MAX && marker <= BODY_LEN_MAX && hello <= BODY_LEN_MAX

@@ -66,6 +66,8 @@ pub enum Message {
     GranuleQuery(Box<GranuleQuery>),
     /// Target: the answer. Payload: `count` hashes of 32 bytes.
     Granules(Granules),
+    /// Target: its policy wants a recovery point of this kind, as soon as one can be had. Since version 2.
+    PointWanted(PointWanted),
 }
 
 /// Opens a session.
@@ -230,6 +232,17 @@ pub struct Marker {
     /// The root of each disk at this point, by disk, where the source knows it. Empty, or one for every disk; empty where a resync
     /// begins.
     pub roots: Vec<Hash, DISKS_MAX>,
+    /// Which point of its consistency group it is, if it is one: since version 2.
+    pub group: Option<GroupMark>,
+}
+
+/// One point of a consistency group: at it every member held its writes at the same time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct GroupMark {
+    /// The group.
+    pub group: MachineName,
+    /// Which of its points, given once: of two the later is the higher.
+    pub number: u64,
 }
 
 /// Asks for what was seeded to be durable.
@@ -352,6 +365,14 @@ pub struct Granules {
     pub token: u64,
     /// How many hashes: one for each granule of each leaf, in their order.
     pub count: u32,
+}
+
+/// Asks for a recovery point beside those the source makes by itself. It may come to nothing: a source that can't ask its
+/// applications makes none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PointWanted {
+    /// How far it is to be trusted; never `Resync`.
+    pub consistency: Consistency,
 }
 
 /// Why a session or frame is refused.

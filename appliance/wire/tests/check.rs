@@ -179,6 +179,21 @@ fn sequence_zero_and_a_missing_root_are_refused() {
 }
 
 #[test]
+fn where_a_resync_begins_there_is_no_point() {
+    let group = Some(wire::GroupMark { group: "shop".parse().expect("lawful"), number: 1 });
+    let grouped_resync = |message: &mut Message| match message {
+        Message::Marker(marker) => marker.group = group.clone(),
+        _ => unreachable!("the sample is a marker"),
+    };
+    assert_eq!(refused("03-marker-resync", grouped_resync), RefusalCode::Malformed);
+    let wanted_resync = |message: &mut Message| match message {
+        Message::PointWanted(wanted) => wanted.consistency = wire::Consistency::Resync,
+        _ => unreachable!("the sample wants a point"),
+    };
+    assert_eq!(refused("22-point-wanted", wanted_resync), RefusalCode::Malformed);
+}
+
+#[test]
 fn questions_about_bytes_outside_the_disk_are_refused() {
     let query = |disk: u16, first: u64, count: u32| {
         Message::HashQuery(HashQuery { disk: DiskIndex(disk), first: LeafIndex(first), count })

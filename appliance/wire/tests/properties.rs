@@ -5,9 +5,9 @@ use proptest::prelude::*;
 use units::{ByteLen, ByteOffset, DiskIndex, Generation, Hash, LeafIndex, Sequence, Timestamp};
 use wire::{
     Applied, BODY_LEN_MAX, Batch, Changed, ChangedQuery, Consistency, Credit, DECODERS, DiskShape, Durable,
-    Encoding, Extent, GranuleQuery, Granules, HEADER_LEN, HashQuery, Hello, Marker, Message, Phase,
-    RefusalCode, Refused, Resend, ResendTaken, Seed, SeedDurable, SeedSync, Span, Welcome, decode_body,
-    decode_header, encode,
+    Encoding, Extent, GranuleQuery, Granules, GroupMark, HEADER_LEN, HashQuery, Hello, Marker, Message,
+    Phase, RefusalCode, Refused, Resend, ResendTaken, Seed, SeedDurable, SeedSync, Span, Welcome,
+    decode_body, decode_header, encode,
 };
 
 fn hash() -> impl Strategy<Value = Hash> {
@@ -77,14 +77,20 @@ fn marker() -> impl Strategy<Value = Message> {
         Consistency::Application,
         Consistency::Resync,
     ]);
-    (any::<u64>(), any::<u64>(), consistency, "\\PC{0,16}", vec(hash(), 0..=256)).prop_map(
-        |(sequence, time, consistency, label, roots)| {
+    let group =
+        prop::option::of(("[a-z]{1,63}", any::<u64>()).prop_map(|(name, number)| GroupMark {
+            group: name.parse().expect("letters make a name"),
+            number,
+        }));
+    (any::<u64>(), any::<u64>(), consistency, "\\PC{0,16}", vec(hash(), 0..=256), group).prop_map(
+        |(sequence, time, consistency, label, roots, group)| {
             Message::Marker(Box::new(Marker {
                 sequence: Sequence(sequence),
                 time: Timestamp(time),
                 consistency,
                 label: label.as_str().try_into().expect("16 characters have at most 64 bytes"),
                 roots: roots.into_iter().collect(),
+                group,
             }))
         },
     )

@@ -244,7 +244,8 @@ impl Source {
     fn send_point(&mut self, before: u64, around: &mut Around<'_>) -> Task {
         let is_quiet = before == around.guest.writes;
         let consistency = if is_quiet { Consistency::Crash } else { Consistency::Fuzzy };
-        let words = PointWords { time: self.now(around.wall), consistency, label: Default::default() };
+        let words =
+            PointWords { time: self.now(around.wall), consistency, label: Default::default(), group: None };
         let (message, sequence, roots) = self.stream.next_point(words);
         around.tell(|| format!("source {}: point {sequence}", self.machine));
         if self.can_arrive(around) {

@@ -34,6 +34,18 @@ pub struct Point {
     /// Something that it needs is lost: it is refused.
     #[serde(default)]
     pub spoilt: bool,
+    /// Which point of its consistency group it is, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupMark>,
+}
+
+/// One point of a consistency group: at it every member held its writes at the same time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct GroupMark {
+    /// The group.
+    pub group: MachineName,
+    /// Which of its points: of two the later is the higher.
+    pub number: u64,
 }
 
 /// A machine's recovery points, oldest first.

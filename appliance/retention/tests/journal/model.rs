@@ -208,7 +208,8 @@ impl Journal {
         let sequence = Sequence(self.newest() + 1);
         let consistency = wire::Consistency::Crash;
         let (label, roots) = (heapless::String::new(), heapless::Vec::new());
-        let marker = Marker { sequence, time: Timestamp(sequence.0), consistency, label, roots };
+        let (time, group) = (Timestamp(sequence.0), None);
+        let marker = Marker { sequence, time, consistency, label, roots, group };
         self.open().append(Log::Redo, sequence, &Body::Marker(Box::new(marker)), &[], BLOCK_LEN);
         self.images.push(self.images.last().expect("there is an image").clone());
         self.touched.push(BTreeSet::new());

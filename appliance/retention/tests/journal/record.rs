@@ -3,7 +3,9 @@
 use retention::{Body, DecodeError, ExtentDecoder, RECORD_HEADER_LEN, decode_body, decode_head, encoded_len};
 use units::{ByteOffset, Hash};
 
-use crate::specimen::{assert_golden, each_bit_flip, golden_records, parts, payload, placement, record};
+use crate::specimen::{
+    assert_golden, each_bit_flip, golden_records, older_marker, parts, payload, placement, record, unhex,
+};
 
 const GOLDEN: [&str; 3] =
     [include_str!("golden/batch.hex"), include_str!("golden/marker.hex"), include_str!("golden/before.hex")];
@@ -156,9 +158,15 @@ fn lengths_and_kinds_outside_their_limits_are_refused_even_under_a_right_checksu
 #[test]
 fn a_newer_version_is_named() {
     let (_, _, mut bytes) = golden_records()[1].clone();
-    bytes[4..6].copy_from_slice(&2u16.to_le_bytes());
+    bytes[4..6].copy_from_slice(&3u16.to_le_bytes());
     reseal(&mut bytes);
-    assert_eq!(decode_head(&bytes), Err(DecodeError::Version { found: 2, known: 1 }));
+    assert_eq!(decode_head(&bytes), Err(DecodeError::Version { found: 3, known: 2 }));
+}
+
+#[test]
+fn a_marker_of_the_first_version_is_of_no_group() {
+    let (head, body) = parts(&unhex(include_str!("golden/marker-1.hex")));
+    assert_eq!((head.sequence.0, body), (42, older_marker()));
 }
 
 #[test]

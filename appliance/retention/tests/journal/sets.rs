@@ -92,7 +92,7 @@ fn parts_of_a_terabyte_are_found_without_walking_it() {
 
 fn point(sequence: u64, time: u64, consistency: Consistency) -> Point {
     let (sequence, time) = (Sequence(sequence), Timestamp(time));
-    Point { sequence, time, consistency, label: String::new(), roots: Vec::new() }
+    Point { sequence, time, consistency, label: String::new(), roots: Vec::new(), group: None }
 }
 
 proptest! {

@@ -5,7 +5,7 @@ use retention::{
     Lifecycle, Log, Pin, Placement, Policy, Record, RecordHead, WhenFull, decode_body, decode_head, encode,
 };
 use units::{ByteLen, ByteOffset, DiskIndex, EpochNumber, Generation, Hash, MachineId, Sequence, Timestamp};
-use wire::{Consistency, Encoding, Extent, Marker};
+use wire::{Consistency, Encoding, Extent, GroupMark, Marker};
 
 pub(crate) const MACHINE: MachineId = MachineId([0xa1; 16]);
 pub(crate) const GENERATION: Generation = Generation(3);
@@ -62,7 +62,16 @@ pub(crate) fn marker() -> Body {
         consistency: Consistency::Application,
         label: heapless::String::try_from("before the upgrade").unwrap(),
         roots: [Hash([1; 32]), Hash([2; 32]), Hash([3; 32])].into_iter().collect(),
+        group: Some(GroupMark { group: "shop".parse().unwrap(), number: 1_795_183_387_000_000 }),
     }))
+}
+
+/// The marker as versions before group points had it.
+pub(crate) fn older_marker() -> Body {
+    match marker() {
+        Body::Marker(marker) => Body::Marker(Box::new(Marker { group: None, ..*marker })),
+        _ => unreachable!("a marker is one"),
+    }
 }
 
 /// A record's bytes, padded to `align`.

@@ -35,7 +35,7 @@ impl<V> Applier<V> {
         let sequence = self.head.head().base.next();
         let label = LABEL.try_into().expect("the label is short");
         let (consistency, roots) = (Consistency::Crash, Default::default());
-        let marker = Marker { sequence, time: found, consistency, label, roots };
+        let marker = Marker { sequence, time: found, consistency, label, roots, group: None };
         let body = Body::Marker(Box::new(marker));
         let mut state = self.shared.lock();
         state.lens = lens;

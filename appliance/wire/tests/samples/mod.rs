@@ -3,8 +3,8 @@
 use units::{ByteLen, ByteOffset, DiskIndex, Generation, Hash, LeafIndex, Sequence, Timestamp};
 use wire::{
     Batch, Changed, ChangedQuery, Consistency, Credit, DiskShape, Durable, Encoding, Extent, GranuleQuery,
-    Granules, HashQuery, Hello, Marker, Message, Phase, RefusalCode, Refused, Resend, ResendTaken, Seed,
-    SeedDurable, SeedSync, Span, Welcome,
+    Granules, GroupMark, HashQuery, Hello, Marker, Message, Phase, PointWanted, RefusalCode, Refused, Resend,
+    ResendTaken, Seed, SeedDurable, SeedSync, Span, Welcome,
 };
 
 /// Every message by the name of its golden file, and the length of its payload.
@@ -16,6 +16,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Message, usize)> {
         ("01-welcome-protected", welcome_protected(), 0),
         ("02-batch", batch(), 4096 + 77),
         ("03-marker", marker(), 0),
+        ("03-marker-group", marker_group(), 0),
         ("03-marker-resync", marker_resync(), 0),
         ("04-seed", Message::Seed(Box::new(Seed { extents: extents().into_iter().collect() })), 4096 + 77),
         ("05-seed-sync", seed_sync(), 0),
@@ -35,6 +36,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Message, usize)> {
         ("18-resend", resend(), 0),
         ("20-granule-query", granule_query(), 0),
         ("21-granules", Message::Granules(Granules { token: 11, count: 33 }), 33 * 32),
+        ("22-point-wanted", Message::PointWanted(PointWanted { consistency: Consistency::Application }), 0),
         ("19-resend-taken", Message::ResendTaken(ResendTaken { token: 9, after: Sequence(302) }), 0),
     ]
 }
@@ -120,7 +122,16 @@ fn marker() -> Message {
         consistency: Consistency::Crash,
         label: "nightly".try_into().expect("short enough"),
         roots: [Hash([0xcc; 32]), Hash([0xdd; 32])].into_iter().collect(),
+        group: None,
     }))
+}
+
+fn marker_group() -> Message {
+    let group = GroupMark { group: "shop".parse().expect("lawful"), number: 1_795_183_387_000_000 };
+    match marker() {
+        Message::Marker(marker) => Message::Marker(Box::new(Marker { group: Some(group), ..*marker })),
+        other => other,
+    }
 }
 
 fn marker_resync() -> Message {
@@ -130,6 +141,7 @@ fn marker_resync() -> Message {
         consistency: Consistency::Resync,
         label: heapless::String::new(),
         roots: heapless::Vec::new(),
+        group: None,
     }))
 }
 

@@ -29,6 +29,7 @@ fn point(sequence: u64, time: Rfc3339, consistency: Consistency, label: &str) ->
         label: label.to_owned(),
         proof: sequence.is_multiple_of(2),
         spoilt: sequence == 650,
+        group: None,
     }
 }
 
