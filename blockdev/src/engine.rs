@@ -75,6 +75,17 @@ impl Operation {
         }
     }
 
+    /// Returns the same with an empty buffer: its own stays with whoever has it.
+    pub(crate) fn without_buffer(&self) -> Self {
+        match *self {
+            Self::Read { at, .. } => Self::Read { at, into: PageBuf::zeroed(0) },
+            Self::Write { at, .. } => Self::Write { at, from: PageBuf::zeroed(0) },
+            Self::WriteZeroes { at, len } => Self::WriteZeroes { at, len },
+            Self::Discard { at, len } => Self::Discard { at, len },
+            Self::Flush => Self::Flush,
+        }
+    }
+
     /// Returns the buffer that came back, if the operation has one.
     pub fn into_buffer(self) -> Option<PageBuf> {
         match self {
@@ -102,7 +113,7 @@ pub struct Completion {
     pub slot: DeviceSlot,
     /// The caller's mark.
     pub tag: u64,
-    /// The operation that was asked, with its buffer (filled, for a read that succeeded).
+    /// The operation that was asked, with its buffer (filled, for a read that succeeded; an empty one in its place, if it hangs).
     pub operation: Operation,
     /// Whether all of it was done. After a failed write, zeroing, discard or flush the device is out: everything later on
     /// it fails with [`DeviceError::FailedStop`] until it is opened anew.

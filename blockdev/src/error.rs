@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use thiserror::Error;
@@ -11,7 +12,8 @@ use crate::{FileKind, OperationKind};
 
 /// Why a device could not be opened, or an operation on it was refused or failed.
 ///
-/// After [`DeviceError::Failed`] or [`DeviceError::Short`] of anything but a read the device is out; a refusal
+/// After [`DeviceError::TimedOut`], and after [`DeviceError::Failed`] or [`DeviceError::Short`] of anything but a read, the device is
+/// out; a refusal
 /// (`Misaligned`, `PastEnd`, `ReadOnly`) touched nothing and leaves it as it was.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DeviceError {
@@ -149,6 +151,20 @@ pub enum DeviceError {
         /// How much was done.
         done: ByteLen,
     },
+    /// The operation has not ended in time: the device hangs, and is out. The operation may still be done, at any time.
+    #[error("{device}: {kind} of {} at {at} has not ended within {} s: the device hangs", .len, .after.as_secs_f32())]
+    TimedOut {
+        /// The device.
+        device: Arc<str>,
+        /// What was asked.
+        kind: OperationKind,
+        /// Where it started.
+        at: ByteOffset,
+        /// How much it was to cover.
+        len: ByteLen,
+        /// The deadline.
+        after: Duration,
+    },
     /// There is no space to lengthen a file. It is as before and stays usable.
     #[error("{device}: no space to grow to {len}")]
     NoSpace {
@@ -215,6 +231,12 @@ pub enum EngineError {
     DevicesFull {
         /// The most it can hold.
         most: usize,
+    },
+    /// Too many operations have not ended: there is no room in the ring for more.
+    #[error("{operations} operations hang in the kernel: the engine takes no more")]
+    Hung {
+        /// How many.
+        operations: usize,
     },
     /// Waiting for the kernel failed.
     #[error("waiting for completions failed")]

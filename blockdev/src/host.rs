@@ -1,5 +1,7 @@
 //! The engine of this host: io_uring where the kernel lets us, plain system calls otherwise.
 
+use std::time::Duration;
+
 use rustix::io::Errno;
 use units::ByteLen;
 
@@ -12,6 +14,10 @@ use crate::{
 pub const DEVICES_MAX: usize = 1024;
 /// Operations one engine can have in flight.
 pub const DEPTH_MAX: usize = 4096;
+
+/// How long an operation may take before its device counts as hung, unless an engine is told otherwise: longer than the kernel's
+/// own retries of a disk that answers at all.
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 const _: () = assert!(DEVICES_MAX < u16::MAX as usize && DEPTH_MAX.is_power_of_two());
 
@@ -74,6 +80,14 @@ impl HostEngine {
         match self {
             Self::Ring(_) => "io_uring",
             Self::Plain(_) => "plain",
+        }
+    }
+
+    /// Sets how long an operation may take before its device is out, instead of [`DEADLINE`]. Plain system calls have no deadline:
+    /// with them, a device that hangs holds up all others of its engine.
+    pub fn set_deadline(&mut self, deadline: Duration) {
+        if let Self::Ring(ring) = self {
+            ring.set_deadline(deadline);
         }
     }
 

@@ -1,8 +1,8 @@
 //! driver: block devices and the files of a volume, behind one interface for io_uring, plain system calls and simulation.
 //!
 //! *Invariants:* no path is ever created, nor a disk opened that is not the one expected or that somebody uses; a buffer belongs
-//! to the kernel from its submission to its completion; after a failed change a device takes nothing more; a failed flush is never
-//! retried; nothing short is taken for whole. This is the only crate with `unsafe`.
+//! to the kernel from its submission to its completion; after a failed change, or an operation that does not end, a device takes
+//! nothing more; a failed flush is never retried; nothing short is taken for whole. This is the only crate with `unsafe`.
 //!
 //! It knows nothing of what is written, keeps no history and reads no environment.
 
@@ -51,7 +51,7 @@ pub use engine::{Completion, DeviceSlot, Engine, Geometry, Operation, Request};
 /// What can go wrong.
 pub use error::{DeviceError, EngineError, VolumeError};
 /// The engine of this host, and its limits.
-pub use host::{DEPTH_MAX, DEVICES_MAX, EngineChoice, HostEngine, open_engine};
+pub use host::{DEADLINE, DEPTH_MAX, DEVICES_MAX, EngineChoice, HostEngine, open_engine};
 /// Which disk it is, whatever its path.
 pub use identity::{FileIdentity, Identity, LABEL_ATTRIBUTE, ParseIdentityError, identity_at};
 /// Who uses a disk.

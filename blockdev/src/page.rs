@@ -2,12 +2,15 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aligned_vec::{AVec, ConstAlign};
 
 /// Bytes every buffer's address is a multiple of: enough for O_DIRECT on every device we accept.
 pub const PAGE_LEN: usize = 4096;
+/// The number of a buffer that stands in for one that is lost: the kernel does not know it.
+const STAND_IN: u16 = u16::MAX;
 /// Buffers one pool may hold: as many as the kernel lets a ring register.
 pub const POOL_PAGES_MAX: usize = 1 << 14;
 
@@ -68,7 +71,26 @@ impl PageBuf {
     /// Returns the number of this buffer in `pool`, if it was lent by it.
     pub(crate) fn index_in(&self, pool: &PagePool) -> Option<u16> {
         let home = self.home.as_ref()?;
-        Arc::ptr_eq(&home.pool.shared, &pool.shared).then_some(home.index)
+        (Arc::ptr_eq(&home.pool.shared, &pool.shared) && home.index != STAND_IN).then_some(home.index)
+    }
+
+    /// Says that nobody knows when the kernel is done with the buffer: its pool has another made in its place.
+    pub(crate) fn lost(&mut self) {
+        if let Some(home) = &self.home {
+            let memory = zeroed_memory(home.pool.shared.len_each);
+            home.pool.free().push((STAND_IN, memory));
+        }
+    }
+
+    /// Says that the kernel is done with a buffer that was lost: one that stands in for it goes, at once or when it comes back.
+    pub(crate) fn found(&mut self) {
+        if let Some(home) = &self.home {
+            let mut free = home.pool.free();
+            match free.iter().position(|(index, _)| *index == STAND_IN) {
+                Some(at) => drop(free.swap_remove(at)),
+                None => drop(home.pool.shared.retire.fetch_add(1, Ordering::Relaxed)),
+            }
+        }
     }
 }
 
@@ -110,7 +132,7 @@ impl Drop for PageBuf {
 
 /// A fixed number of equal buffers, lent by value. Clones share one pool.
 ///
-/// *Invariant:* buffers lent plus buffers free are always as many as were made.
+/// *Invariant:* buffers lent plus buffers free are always as many as were made, and one more for each that is lost in the kernel.
 #[derive(Clone)]
 pub struct PagePool {
     shared: Arc<Shared>,
@@ -121,6 +143,8 @@ struct Shared {
     /// Address of each buffer, by its number; they stay where they are for as long as the pool exists.
     addresses: Box<[usize]>,
     len_each: usize,
+    /// Buffers that stood in for others and go when they come back.
+    retire: AtomicUsize,
 }
 
 impl PagePool {
@@ -136,7 +160,8 @@ impl PagePool {
         let mut free: Vec<_> = indexes.map(|index| (index, zeroed_memory(len_each))).collect();
         // The kernel is given these addresses: they may be made pointers again.
         let addresses = free.iter_mut().map(|(_, memory)| memory.as_mut_ptr().expose_provenance()).collect();
-        Self { shared: Arc::new(Shared { free: Mutex::new(free), addresses, len_each }) }
+        let (free, retire) = (Mutex::new(free), AtomicUsize::new(0));
+        Self { shared: Arc::new(Shared { free, addresses, len_each, retire }) }
     }
 
     /// Lends a buffer that shows `len` bytes (what an earlier use left there, or zero), or `None` while all are lent.
@@ -168,11 +193,19 @@ impl PagePool {
     }
 
     fn take_back(&self, index: u16, memory: Memory) {
+        if index == STAND_IN {
+            let mut free = self.free();
+            let goes = |left: usize| left.checked_sub(1);
+            if self.shared.retire.fetch_update(Ordering::Relaxed, Ordering::Relaxed, goes).is_err() {
+                free.push((index, memory));
+            }
+            return;
+        }
         let home = self.shared.addresses[usize::from(index)];
         assert_eq!(memory.as_ptr().addr(), home, "a buffer comes back to its place, unmoved");
         let mut free = self.free();
+        assert!(free.iter().all(|(other, _)| *other != index), "no buffer comes back twice");
         free.push((index, memory));
-        assert!(free.len() <= self.count(), "no buffer comes back twice");
     }
 
     fn free(&self) -> std::sync::MutexGuard<'_, Vec<(u16, Memory)>> {
@@ -210,6 +243,24 @@ mod tests {
         assert_eq!(pool.available(), 1);
         drop(second);
         assert_eq!(pool.available(), 2);
+    }
+
+    #[test]
+    fn a_lost_buffer_has_one_that_stands_in_for_it_until_it_is_found() {
+        let pool = PagePool::new(1, 8192);
+        for stand_in_is_lent in [false, true] {
+            let mut lost = pool.lend(8192).expect("the only one");
+            lost.lost();
+            let stand_in = pool.lend(4096).expect("another was made");
+            assert!(pool.lend(1).is_none() && stand_in.index_in(&pool).is_none());
+            let held = stand_in_is_lent.then_some(stand_in);
+            lost.found();
+            drop(lost);
+            assert_eq!(pool.available(), 1);
+            drop(held);
+            assert_eq!(pool.available(), 1, "the other is gone");
+            assert_eq!(pool.lend(1).and_then(|buffer| buffer.index_in(&pool)), Some(0));
+        }
     }
 
     #[test]

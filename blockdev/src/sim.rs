@@ -73,6 +73,14 @@ pub enum Fault {
         /// Which of them, from 1.
         nth: u64,
     },
+    /// The `nth` operation of this kind does not end: at its deadline the device is out, and its buffer is not given back. A write may
+    /// be done all the same, in part or as a whole.
+    Hang {
+        /// Which kind.
+        kind: OperationKind,
+        /// Which of them, from 1.
+        nth: u64,
+    },
     /// The `nth` write reports success and is not done.
     LoseWrite {
         /// Which write, from 1.
@@ -93,7 +101,7 @@ impl Fault {
     /// Counts an operation of `kind`; tells whether this fault is due with it.
     fn counts_down(&mut self, kind: OperationKind) -> bool {
         let (affected, nth) = match self {
-            Self::Fail { kind, nth } => (*kind, nth),
+            Self::Fail { kind, nth } | Self::Hang { kind, nth } => (*kind, nth),
             Self::LoseWrite { nth } | Self::MisdirectWrite { nth, .. } => (OperationKind::Write, nth),
             Self::IgnoreFlush => return false,
         };

@@ -112,7 +112,7 @@ impl<D: Attached> Slots<D> {
         entry.in_flight -= 1;
         match outcome {
             Ok(()) if kind.stops_device() => check_running(&entry.device),
-            Err(error) if kind.stops_device() && leaves_doubt(&error) => {
+            Err(error) if leaves_doubt(&error) && (kind.stops_device() || hangs(&error)) => {
                 stop(&mut entry.device, &error);
                 Err(error)
             }
@@ -136,7 +136,12 @@ impl<D: Attached> Slots<D> {
 
 /// Tells whether after this error nobody knows what is on the device.
 fn leaves_doubt(error: &DeviceError) -> bool {
-    matches!(error, DeviceError::Failed { .. } | DeviceError::Short { .. })
+    matches!(error, DeviceError::Failed { .. } | DeviceError::Short { .. }) || hangs(error)
+}
+
+/// Tells whether the device does not answer: then not even a read is asked of it again.
+fn hangs(error: &DeviceError) -> bool {
+    matches!(error, DeviceError::TimedOut { .. })
 }
 
 fn stop<D: Attached>(device: &mut D, error: &DeviceError) {

@@ -24,20 +24,27 @@ const SCRIPT: [Op; 11] = [
 
 /// Lets the n-th operation of a kind fail, for every n there is. Returns how many there were.
 pub(crate) fn fail_each(shape: &Shape, kind: OperationKind) -> u64 {
-    (1..)
-        .find(|nth| !told(|| format!("{kind:?} number {nth} fails"), || fail_one(shape, kind, *nth)))
-        .expect("a script ends")
-        - 1
+    each(shape, |nth| Fault::Fail { kind, nth })
+}
+
+/// Lets the n-th operation of a kind hang, for every n there is. Returns how many there were.
+pub(crate) fn hang_each(shape: &Shape, kind: OperationKind) -> u64 {
+    each(shape, |nth| Fault::Hang { kind, nth })
+}
+
+fn each(shape: &Shape, fault: impl Fn(u64) -> Fault) -> u64 {
+    let one = |nth: &u64| told(|| format!("{:?}", fault(*nth)), || fail_one(shape, fault(*nth), *nth));
+    (1..).find(|nth| !one(nth)).expect("a script ends") - 1
 }
 
 /// Returns whether anything failed.
-fn fail_one(shape: &Shape, kind: OperationKind, nth: u64) -> bool {
+fn fail_one(shape: &Shape, fault: Fault, nth: u64) -> bool {
     let mut rig = Rig::create(nth, shape).expect("nothing stops the world");
     let machines = rig.shape.machines.len();
     for machine in 0..machines {
         protect(&mut rig, machine).expect("nothing stops the world");
     }
-    rig.world.plant(Fault::Fail { kind, nth });
+    rig.world.plant(fault);
     rig.may_fail = true;
     let is_out = |rig: &Rig| (0..machines).find(|machine| rig.shared[*machine].lock().failure.is_some());
     for op in SCRIPT {

@@ -78,6 +78,16 @@ fn a_device_that_fails_puts_its_machine_out_and_no_other() {
 }
 
 #[test]
+fn a_device_that_hangs_puts_its_machine_out_and_no_other() {
+    let shape = shapes::two();
+    for (kind, least) in [(OperationKind::Read, 20), (OperationKind::Write, 40), (OperationKind::Flush, 40)] {
+        let hung = faults::hang_each(&shape, kind);
+        println!("{kind:?}: each of {hung} hung once");
+        assert!(hung >= least, "the script has {hung} operations of kind {kind:?}");
+    }
+}
+
+#[test]
 fn a_disk_that_vanishes_or_is_another_puts_its_machine_out_and_is_never_written() {
     hotplug::pull_out(&shapes::two());
 }

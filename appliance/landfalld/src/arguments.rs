@@ -63,6 +63,9 @@ pub(crate) struct Arguments {
     /// How long after a scrub of a machine the next begins; keep it shorter than the history reaches
     #[arg(long, value_name = "TIME", default_value = "12h", value_parser = units::parse_span)]
     scrub_every: Duration,
+    /// How long a disk may take for one operation before it counts as hung, and its machine is out; not with `--engine plain`
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_deadline)]
+    device_deadline: Duration,
     /// How disks are written
     #[arg(long, value_enum, default_value_t = Engine::Best)]
     engine: Engine,
@@ -79,6 +82,14 @@ enum Engine {
     Ring,
     /// Plain system calls
     Plain,
+}
+
+/// The least and the most a disk may be given.
+const DEADLINE: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
+
+fn parse_deadline(text: &str) -> Result<Duration, String> {
+    let deadline = units::parse_span(text).map_err(|error| error.to_string())?;
+    if DEADLINE.contains(&deadline) { Ok(deadline) } else { Err("allowed is 1s to 1h".to_owned()) }
 }
 
 const EXAMPLES: &str = "\
@@ -118,6 +129,7 @@ impl Arguments {
                 Engine::Plain => EngineChoice::Plain,
             },
             notary,
+            device_deadline: self.device_deadline,
             scrub_rate: self.scrub_rate,
             scrub_every: self.scrub_every,
         }

@@ -26,7 +26,7 @@ use crate::replica::{
 };
 use crate::volume_file::{Claim, NewVolume, check_directory, claim_volume};
 use crate::whereabouts::find_disk;
-use crate::worker::{CommitOrder, Thread, WorkOrder, start_committer, start_worker};
+use crate::worker::{CommitOrder, EngineSetting, Thread, WorkOrder, start_committer, start_worker};
 
 /// Buffers of 256 KiB for the committing thread, and for each worker.
 const COMMIT_BUFFERS: usize = 32;
@@ -54,12 +54,20 @@ pub struct NodeConfig {
     pub connections: usize,
     /// io_uring, or plain calls where it is switched off.
     pub engine: EngineChoice,
+    /// How long an operation on a device may take before the device is out.
+    pub device_deadline: Duration,
     /// Bytes a second that scrubbing reads, of each machine; 0 for no limit.
     pub scrub_rate: ByteLen,
     /// How long after a scrub the next one begins.
     pub scrub_every: Duration,
     /// Signs the manifests of failbacks.
     pub notary: Arc<dyn Notary>,
+}
+
+impl NodeConfig {
+    pub(crate) fn engine_setting(&self) -> EngineSetting {
+        EngineSetting { choice: self.engine, deadline: self.device_deadline }
+    }
 }
 
 /// A running master target. Dropping it ends its threads; nothing acked is lost.
@@ -92,15 +100,15 @@ impl MasterTarget {
         let volume = DirVolume::open(directory)?;
         let superblock = claim_volume(&volume, config.engine, Claim::Serve(&config.name), new)?;
         let system = |source| TargetError::System { what: "a thread", source };
-        let choice = config.engine;
+        let setting = config.engine_setting();
         let commit_pool = PagePool::new(COMMIT_BUFFERS, BUFFER_LEN);
-        let committer = start_committer(choice, commit_pool, volume.clone());
+        let committer = start_committer(setting, commit_pool, volume.clone());
         let mut workers = Vec::new();
         let mut pools = Vec::new();
         for _ in 0..config.workers {
             let pool = PagePool::new(APPLY_BUFFERS, BUFFER_LEN);
             pools.push(pool.clone());
-            workers.push(start_worker(choice, pool).map_err(system)?);
+            workers.push(start_worker(setting, pool).map_err(system)?);
         }
         let node = Self {
             volume,

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use blockdev::{Access, DirVolume, HostEngine, OpenDevice, PagePool, open_engine};
+use blockdev::{Access, DirVolume, HostEngine, OpenDevice, PagePool};
 use retention::{Damage, DamagedPlace, Lifecycle, Point, ScrubPass, ScrubRecord};
 use units::{ByteOffset, DiskIndex, Sequence, Timestamp};
 use wire::Consistency;
@@ -135,7 +135,7 @@ struct Workplace {
 
 impl Workplace {
     fn new(node: &MasterTarget) -> Result<Self, ReplicaError> {
-        let engine = open_engine(QUEUE_DEPTH, node.config.engine)?;
+        let engine = node.config.engine_setting().open(QUEUE_DEPTH)?;
         Ok(Self { engine, pool: PagePool::new(BUFFERS, 256 << 10), volume: node.volume.clone() })
     }
 
@@ -257,7 +257,7 @@ fn disk_pass(
     let Some(point) = point else { return Ok(None) };
     let open = |sequence: Sequence| -> Result<_, ReplicaError> {
         let view = ask(&machine.shared, |then| Work::View { to: sequence, then })?;
-        let engine = open_engine(QUEUE_DEPTH, node.config.engine)?;
+        let engine = node.config.engine_setting().open(QUEUE_DEPTH)?;
         let disks = machine.disks.iter().map(|disk| open_disk(disk, Access::ReadOnly));
         let disks = disks.collect::<Result<Vec<OpenDevice>, _>>()?;
         ViewReader::new(view, engine, place.volume.clone(), PagePool::new(BUFFERS, 256 << 10), disks)

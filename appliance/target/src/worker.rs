@@ -18,6 +18,22 @@ const QUEUE_DEPTH: usize = 64;
 /// How long an idle thread sleeps if nobody wakes it.
 const NAP: Duration = Duration::from_millis(200);
 
+/// Which engine, and how long it waits for a device.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EngineSetting {
+    pub(crate) choice: EngineChoice,
+    pub(crate) deadline: Duration,
+}
+
+impl EngineSetting {
+    /// Makes an engine for at most `depth` operations in flight.
+    pub(crate) fn open(self, depth: usize) -> Result<HostEngine, EngineError> {
+        let mut engine = open_engine(depth, self.choice)?;
+        engine.set_deadline(self.deadline);
+        Ok(engine)
+    }
+}
+
 /// A thread, and how to reach it.
 pub(crate) struct Thread<Order> {
     orders: mpsc::Sender<Order>,
@@ -73,20 +89,20 @@ impl<Order> Drop for Thread<Order> {
 }
 
 /// Makes an engine for the thread that calls; it never leaves that thread.
-fn engine_for(choice: EngineChoice, pool: &PagePool) -> Result<HostEngine, EngineError> {
-    let mut engine = open_engine(QUEUE_DEPTH, choice)?;
+fn engine_for(setting: EngineSetting, pool: &PagePool) -> Result<HostEngine, EngineError> {
+    let mut engine = setting.open(QUEUE_DEPTH)?;
     engine.register_pool(pool);
     Ok(engine)
 }
 
 /// Starts the thread that commits.
 pub(crate) fn start_committer(
-    choice: EngineChoice,
+    setting: EngineSetting,
     pool: PagePool,
     volume: DirVolume,
 ) -> std::io::Result<Thread<CommitOrder>> {
     Thread::start("commit", move |orders: mpsc::Receiver<CommitOrder>, bell, stopping| {
-        let mut engine = match engine_for(choice, &pool) {
+        let mut engine = match engine_for(setting, &pool) {
             Ok(engine) => engine,
             Err(error) => return tracing::error!(error = %chain(&error), "no engine to commit with"),
         };
@@ -122,9 +138,9 @@ pub(crate) fn start_committer(
 }
 
 /// Starts a worker.
-pub(crate) fn start_worker(choice: EngineChoice, pool: PagePool) -> std::io::Result<Thread<WorkOrder>> {
+pub(crate) fn start_worker(setting: EngineSetting, pool: PagePool) -> std::io::Result<Thread<WorkOrder>> {
     Thread::start("apply", move |orders: mpsc::Receiver<WorkOrder>, bell, stopping| {
-        let mut engine = match engine_for(choice, &pool) {
+        let mut engine = match engine_for(setting, &pool) {
             Ok(engine) => engine,
             Err(error) => return tracing::error!(error = %chain(&error), "no engine to apply with"),
         };

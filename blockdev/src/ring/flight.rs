@@ -1,6 +1,7 @@
 //! One operation under way in a ring, and what its next step is.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use io_uring::{opcode, squeue, types};
 use rustix::fs::FallocateFlags;
@@ -14,6 +15,8 @@ use crate::{DeviceError, OpenDevice, Operation, PageBuf, PagePool, Request};
 const RETRIES_MAX: u32 = 64;
 /// Bytes moved by one step at most; a longer operation takes several.
 const STEP_LEN_MAX: u64 = 1 << 30;
+/// Bytes that one step may take a second longer for each of: a range may be zeroed by a disk that writes all of it.
+const SECOND_LEN: u64 = 32 << 20;
 
 /// An operation together with its progress. It owns the buffer until the kernel is done with it.
 pub(super) struct Flight {
@@ -23,6 +26,10 @@ pub(super) struct Flight {
     /// Whether zeroes are written, since the kernel cannot make a range read as zero.
     by_writing: bool,
     retries: u32,
+    /// Tells it from every other flight that has its place, before or after.
+    serial: u32,
+    /// When its present step began.
+    since: Instant,
 }
 
 /// What follows from the end of one step.
@@ -34,12 +41,41 @@ pub(super) enum Next {
 }
 
 impl Flight {
-    pub(super) fn new(request: Request) -> Self {
-        Self { request, done: 0, by_writing: false, retries: 0 }
+    pub(super) fn new(request: Request, serial: u32) -> Self {
+        Self { request, done: 0, by_writing: false, retries: 0, serial, since: Instant::now() }
+    }
+
+    /// Returns the mark of its submissions, while it is at `place`.
+    pub(super) fn mark(&self, place: u32) -> u64 {
+        u64::from(self.serial) << 32 | u64::from(place)
+    }
+
+    /// Returns how long its present step may still take.
+    pub(super) fn left(&self, deadline: Duration, now: Instant) -> Duration {
+        let (_, len) = self.request.operation.range();
+        let longer = Duration::from_secs((len.0 - self.done) / SECOND_LEN);
+        (deadline + longer).saturating_sub(now.saturating_duration_since(self.since))
+    }
+
+    /// Returns the operation without its buffer, for whoever asked for it, and why it has not ended.
+    pub(super) fn abandoned(&self, after: Duration, device: &OpenDevice) -> (Operation, DeviceError) {
+        let (at, len) = self.request.operation.range();
+        let operation = self.request.operation.without_buffer();
+        let (device, kind) = (Arc::clone(device.name()), operation.kind());
+        (operation, DeviceError::TimedOut { device, kind, at, len, after })
+    }
+
+    /// Returns its buffer, if it has one.
+    pub(super) fn buffer(&mut self) -> Option<&mut PageBuf> {
+        match &mut self.request.operation {
+            Operation::Read { into: buffer, .. } | Operation::Write { from: buffer, .. } => Some(buffer),
+            Operation::WriteZeroes { .. } | Operation::Discard { .. } | Operation::Flush => None,
+        }
     }
 
     /// Builds the submission of the next step. The pointers in it are good until the flight is dropped, and `zeroes` too.
     pub(super) fn entry(&mut self, pool: Option<&PagePool>, zeroes: &PageBuf) -> squeue::Entry {
+        self.since = Instant::now();
         let file = types::Fixed(u32::from(self.request.slot.0));
         let (at, len) = self.request.operation.range();
         let position = at.0 + self.done;

@@ -107,6 +107,105 @@ fn an_engine_moves_to_the_thread_that_uses_it() {
     assert_eq!(engine.in_flight(), 0);
 }
 
+/// Returns a device whose reads end when somebody writes to the other end: a pipe.
+fn pipe_device(alignment: u32) -> (OpenDevice, std::io::PipeWriter) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let geometry = crate::Geometry { len: ByteLen(1 << 20), alignment };
+    let device = OpenDevice {
+        file: reader.into(),
+        path: "pipe".into(),
+        name: "pipe".into(),
+        kind: crate::FileKind::BlockDevice,
+        geometry,
+        direct: false,
+        writable: true,
+        identity: None,
+        failure: None,
+    };
+    (device, writer)
+}
+
+/// Long enough for a file, short enough to wait for.
+const DEADLINE: std::time::Duration = std::time::Duration::from_millis(300);
+
+#[test]
+fn a_device_that_hangs_is_out_at_its_deadline_and_no_other() {
+    let Some((mut engine, file)) = engine_and_file(4) else { return };
+    engine.set_deadline(DEADLINE);
+    let pool = PagePool::new(4, 65536);
+    engine.register_pool(&pool).expect("root may register buffers");
+    let (pipe, mut writer) = pipe_device(512);
+    let (good, hung) = (engine.attach(device(&file)).unwrap(), engine.attach(pipe).unwrap());
+    let requests = [
+        read(hung, 0, pool.lend(512).unwrap()),
+        read(good, 1, pool.lend(65536).unwrap()),
+        read(hung, 2, pool.lend(512).unwrap()),
+    ];
+    let ended = engine.run(requests).unwrap();
+    let timed_out = |nth| {
+        let one = ended.iter().find(|one| one.tag == nth).expect("each ends once");
+        matches!(one.outcome, Err(crate::DeviceError::TimedOut { .. }))
+    };
+    assert!(timed_out(0) && !timed_out(1) && timed_out(2));
+    drop(ended);
+    // Two are lost, two stand in for them; and the other device goes on with all four.
+    assert_eq!(pool.available(), 4);
+    let all: Vec<PageBuf> = std::iter::from_fn(|| pool.lend(65536)).collect();
+    for one in engine.run((0..).zip(all).map(|(nth, buffer)| read(good, nth, buffer))).unwrap() {
+        one.outcome.unwrap();
+        assert!(one.operation.into_buffer().unwrap().iter().all(|byte| *byte == 7));
+    }
+    let refused = engine.run([read(hung, 5, PageBuf::zeroed(512))]).unwrap();
+    assert!(matches!(refused[0].outcome, Err(crate::DeviceError::FailedStop { .. })), "it is out");
+    drop(engine.detach(hung));
+    // Late ends bring the buffers home, and are nobody's else: not even of a device that has their slot by now.
+    let other = tempfile::NamedTempFile::new().unwrap();
+    other.as_file().set_len(LEN).unwrap();
+    let again = engine.attach(device(&other)).unwrap();
+    assert_eq!(again, hung, "the slot is used again");
+    writer.write_all(&[1; 1024]).unwrap();
+    std::thread::sleep(DEADLINE / 3);
+    let ended = engine.run([read(again, 6, PageBuf::zeroed(4096))]).unwrap();
+    assert!(ended[0].outcome.is_ok());
+    assert_eq!(pool.available(), 4);
+    let own: Vec<PageBuf> = std::iter::from_fn(|| pool.lend(1)).collect();
+    assert!(own.iter().all(|buffer| buffer.index_in(&pool).is_some()), "all four are its own again");
+}
+
+#[test]
+fn an_engine_with_something_hung_in_it_ends_and_leaves_the_buffer_to_the_kernel() {
+    let Some((mut engine, _file)) = engine_and_file(4) else { return };
+    engine.set_deadline(DEADLINE);
+    let pool = PagePool::new(1, 4096);
+    let (pipe, mut writer) = pipe_device(512);
+    let slot = engine.attach(pipe).unwrap();
+    engine.submit(read(slot, 0, pool.lend(512).unwrap())).expect("the queue has room");
+    engine.wait(0, &mut Vec::new()).unwrap();
+    drop(engine);
+    let stand_in = pool.lend(4096).expect("another was made for it");
+    assert!(stand_in.iter().all(|byte| *byte == 0));
+    // Nobody reads any more, or the kernel still does: either way no memory of ours is written to.
+    let _ = writer.write_all(&[9; 512]);
+    assert!(stand_in.iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn an_engine_full_of_what_hangs_says_so() {
+    let Some((mut engine, file)) = engine_and_file(1) else { return };
+    engine.set_deadline(std::time::Duration::from_millis(20));
+    let mut writers = Vec::new();
+    for nth in 0..2 {
+        let (pipe, writer) = pipe_device(512);
+        writers.push(writer);
+        let slot = engine.attach(pipe).unwrap();
+        let ended = engine.run([read(slot, nth, PageBuf::zeroed(512))]).unwrap();
+        assert!(matches!(ended[0].outcome, Err(crate::DeviceError::TimedOut { .. })));
+    }
+    let slot = engine.attach(device(&file)).unwrap();
+    let full = engine.run([read(slot, 3, PageBuf::zeroed(512))]);
+    assert_eq!(full.err(), Some(EngineError::Hung { operations: 2 }));
+}
+
 #[test]
 fn a_depth_outside_the_limits_is_refused() {
     for depth in [0, crate::DEPTH_MAX + 1] {

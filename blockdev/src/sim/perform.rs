@@ -39,6 +39,9 @@ impl World {
                 Ok(())
             }
         };
+        if matches!(outcome, Err(DeviceError::TimedOut { .. })) {
+            request.operation = request.operation.without_buffer();
+        }
         Ok(Performed { request, outcome })
     }
 
@@ -82,9 +85,14 @@ impl World {
                 disk.change(Change { at: to.0.min(last), ..change });
                 return Ok(());
             }
+            (Fault::Hang { .. }, Some(change)) if random.next().is_multiple_of(2) => disk.change(change),
             (_, Some(change)) => disk.change_in_part(&change, &mut random),
-            (_, None) if operation.kind() == OperationKind::Flush => disk.forget_flushes(),
+            (Fault::Fail { .. }, None) if operation.kind() == OperationKind::Flush => disk.forget_flushes(),
             (_, None) => {}
+        }
+        if let Fault::Hang { kind, .. } = fault {
+            let (device, (at, len)) = (Arc::clone(device), operation.range());
+            return Err(DeviceError::TimedOut { device, kind, at, len, after: crate::DEADLINE });
         }
         Err(failed(device, operation, Errno::IO))
     }
