@@ -17,6 +17,7 @@ type Decoder = fn(&[u8]);
 /// Every list of decoders, by the directory of its crate.
 const LISTS: &[(&str, &[(&str, Decoder)])] = &[
     ("appliance/retention", retention::DECODERS),
+    ("appliance/agent", agent::DECODERS),
     ("appliance/wire", wire::DECODERS),
     ("appliance/source", source::DECODERS),
     ("appliance/control", control::DECODERS),
@@ -119,7 +120,9 @@ fn sealed_bytes_pass_the_checksum_they_were_sealed_for() {
         "leaf_page",
         "epoch_index",
         "wire_frame",
+        "heartbeat_frame",
         "leaf-table",
+        "command-ledger",
     ] {
         for seed in seeds::seeds(name) {
             let mut sealed = seed.clone();
@@ -132,8 +135,8 @@ fn sealed_bytes_pass_the_checksum_they_were_sealed_for() {
     assert!(taken("journal_head", |bytes| retention::Head::decode(bytes).is_ok()));
     assert!(taken("superblock", |bytes| retention::Superblock::decode(bytes).is_ok()));
     assert!(taken("epoch_index", |bytes| retention::EpochIndex::decode(bytes).is_ok()));
-    assert!(taken("wire_header", |bytes| wire::decode_header(bytes).is_ok()));
-    assert!(taken("wire_message", |bytes| wire::decode_message(bytes).is_ok()));
+    assert!(taken("wire_header", |bytes| wire::decode_header::<wire::Message>(bytes).is_ok()));
+    assert!(taken("wire_message", |bytes| wire::decode_message::<wire::Message>(bytes).is_ok()));
     assert!(taken("control-request", |bytes| control::decode_request(bytes).is_ok()));
     let mut record = seeds::seeds("record_head").remove(0);
     record[56] ^= 1;

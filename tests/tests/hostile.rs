@@ -198,9 +198,9 @@ fn frames_that_are_none_are_refused_as_malformed() -> Result<()> {
         let begin = Instant::now();
         let heard = exchange(&mut stream, &bytes).context(what)?;
         ensure!(begin.elapsed() < Duration::from_secs(8), "{what}: it took {:?}", begin.elapsed());
-        let header = wire::decode_header(&heard[..wire::HEADER_LEN.min(heard.len())]);
+        let header = wire::decode_header::<Message>(&heard[..wire::HEADER_LEN.min(heard.len())]);
         let header = header.with_context(|| format!("{what}: {} bytes were heard", heard.len()))?;
-        let message = wire::decode_message(&heard[wire::HEADER_LEN..][..header.body_len])?;
+        let message = wire::decode_message::<Message>(&heard[wire::HEADER_LEN..][..header.body_len])?;
         let Message::Refused(refused) = message else { anyhow::bail!("{what}: {message:?}") };
         ensure!(refused.code == RefusalCode::Malformed, "{what}: {refused:?}");
     }

@@ -1,11 +1,11 @@
 //! Frames put together from plaintext, in whatever pieces it comes.
 
-use wire::{FrameError, HEADER_LEN, Header, Message, decode_body, decode_header};
+use wire::{FrameError, Framed, HEADER_LEN, Header, decode_body, decode_header};
 
 /// The frame that is being received.
 #[derive(Debug)]
-pub(crate) struct Assembly {
-    part: Part,
+pub(crate) struct Assembly<M> {
+    part: Part<M>,
     /// The header or body so far.
     gathered: Vec<u8>,
     payload: Vec<u8>,
@@ -17,14 +17,18 @@ pub(crate) struct Assembly {
 }
 
 #[derive(Debug)]
-enum Part {
+enum Part<M> {
     Header,
     Body(Header),
-    Payload { message: Message, len: usize },
-    Whole(Message),
+    /// The message is here until its payload is.
+    Payload {
+        message: Option<M>,
+        len: usize,
+    },
+    Whole(M),
 }
 
-impl Assembly {
+impl<M: Framed> Assembly<M> {
     /// Starts at a frame boundary, with plaintext that came early.
     pub(crate) fn new(rest: Vec<u8>) -> Self {
         Self {
@@ -45,7 +49,7 @@ impl Assembly {
     }
 
     /// Returns the frame if it is whole and puts its payload in `payload`, whose memory is used for a later one.
-    pub(crate) fn take(&mut self, payload: &mut Vec<u8>) -> Result<Option<Message>, FrameError> {
+    pub(crate) fn take(&mut self, payload: &mut Vec<u8>) -> Result<Option<M>, FrameError> {
         self.fill_from_rest()?;
         match std::mem::replace(&mut self.part, Part::Header) {
             Part::Whole(message) => {
@@ -98,7 +102,7 @@ impl Assembly {
                     if !gather(&mut self.gathered, &mut left, HEADER_LEN) {
                         break;
                     }
-                    self.part = Part::Body(decode_header(&self.gathered)?);
+                    self.part = Part::Body(decode_header::<M>(&self.gathered)?);
                     self.gathered.clear();
                 }
                 Part::Body(header) => {
@@ -108,14 +112,13 @@ impl Assembly {
                     let (message, len) = (decode_body(header, &self.gathered)?, header.payload_len);
                     self.gathered.clear();
                     self.payload.reserve_exact(len);
-                    self.part = Part::Payload { message, len };
+                    self.part = Part::Payload { message: Some(message), len };
                 }
                 Part::Payload { message, len } => {
                     if !gather(&mut self.payload, &mut left, *len) {
                         break;
                     }
-                    let message = std::mem::replace(message, Message::Ping);
-                    self.part = Part::Whole(message);
+                    self.part = Part::Whole(message.take().expect("it is here until its payload is"));
                 }
                 Part::Whole(_) => break,
             }
@@ -137,7 +140,7 @@ fn gather(gathered: &mut Vec<u8>, left: &mut &[u8], wanted: usize) -> bool {
 mod tests {
     use super::*;
     use units::{DiskIndex, LeafIndex};
-    use wire::{HashQuery, encode};
+    use wire::{HashQuery, Message, encode};
 
     fn frames() -> (Vec<u8>, Vec<Message>) {
         let hashes = Message::Hashes(HashQuery { disk: DiskIndex(0), first: LeafIndex(0), count: 3 });
@@ -155,7 +158,7 @@ mod tests {
     fn frames_come_out_whole_however_they_are_cut() {
         let (bytes, messages) = frames();
         for piece in 1..=bytes.len() {
-            let mut assembly = Assembly::new(Vec::new());
+            let mut assembly = Assembly::<Message>::new(Vec::new());
             let (mut found, mut payload) = (Vec::new(), Vec::new());
             for part in bytes.chunks(piece) {
                 assembly.feed(part).expect("the frames are lawful");
@@ -173,14 +176,14 @@ mod tests {
     #[test]
     fn a_frame_that_has_begun_is_no_boundary() {
         let (bytes, _) = frames();
-        let mut assembly = Assembly::new(bytes[..1].to_vec());
+        let mut assembly = Assembly::<Message>::new(bytes[..1].to_vec());
         assert_eq!(assembly.take(&mut Vec::new()), Ok(None));
         assert!(!assembly.is_at_boundary());
     }
 
     #[test]
     fn what_is_no_frame_is_refused_at_its_header() {
-        let mut assembly = Assembly::new(Vec::new());
+        let mut assembly = Assembly::<Message>::new(Vec::new());
         let request = b"GET / HTTP/1.1\r\nHost: appliance\r\n\r\n";
         assert!(matches!(assembly.feed(request), Err(FrameError::Magic { .. })));
         assert!(matches!(assembly.take(&mut Vec::new()), Err(FrameError::Magic { .. })));

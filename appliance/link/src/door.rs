@@ -1,6 +1,7 @@
 //! The two ways to get a link: accept a socket, or connect one.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use rustls::pki_types::ServerName;
 use rustls::server::UnbufferedServerConnection;
 use rustls::version::TLS13;
 use rustls::{ClientConfig, ServerConfig};
-use wire::ALPN;
+use wire::{Framed, Message, heartbeat};
 
 use crate::channel::Channel;
 use crate::session::{Progress, Session};
@@ -29,10 +30,10 @@ pub struct Acceptor {
     config: Arc<ServerConfig>,
 }
 
-/// Makes connections to a master target, as a source agent.
-#[derive(Clone)]
-pub struct Connector {
+/// Makes connections of one protocol: to a master target, as a source agent, if nothing else is said.
+pub struct Connector<M = Message> {
     config: Arc<ClientConfig>,
+    protocol: PhantomData<fn() -> M>,
 }
 
 impl Acceptor {
@@ -42,7 +43,7 @@ impl Acceptor {
     /// [`LinkError::Credentials`].
     pub fn new(credentials: &Credentials) -> Result<Self, LinkError> {
         let mut config = credentials.server_config(Role::Source)?;
-        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.alpn_protocols = vec![Message::ALPN.to_vec()];
         Ok(Self { config: Arc::new(config) })
     }
 
@@ -58,14 +59,30 @@ impl Acceptor {
     }
 }
 
-impl Connector {
+impl Connector<Message> {
     /// Makes a connector to peers of role `master-target` with a certificate of our authority.
     ///
     /// # Errors
     /// [`LinkError::Credentials`].
     pub fn new(credentials: &Credentials) -> Result<Self, LinkError> {
+        Self::to(Role::MasterTarget, credentials)
+    }
+}
+
+impl Connector<heartbeat::Message> {
+    /// Makes a connector to peers of role `configuration-server` with a certificate of our authority.
+    ///
+    /// # Errors
+    /// [`LinkError::Credentials`].
+    pub fn to_controller(credentials: &Credentials) -> Result<Self, LinkError> {
+        Self::to(Role::ConfigurationServer, credentials)
+    }
+}
+
+impl<M: Framed> Connector<M> {
+    fn to(role: Role, credentials: &Credentials) -> Result<Self, LinkError> {
         let Credentials { authority, certified, provider, .. } = credentials;
-        let verifier = Verifier::new(Arc::clone(authority), provider, Role::MasterTarget)?;
+        let verifier = Verifier::new(Arc::clone(authority), provider, role)?;
         let builder =
             ClientConfig::builder_with_provider(Arc::clone(provider)).with_protocol_versions(&[&TLS13]);
         let mut config = builder
@@ -73,10 +90,10 @@ impl Connector {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_client_cert_resolver(Arc::clone(certified) as _);
-        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.alpn_protocols = vec![M::ALPN.to_vec()];
         config.resumption = Resumption::disabled();
         config.enable_sni = false;
-        Ok(Self { config: Arc::new(config) })
+        Ok(Self { config: Arc::new(config), protocol: PhantomData })
     }
 
     /// Connects to `host:port` and shakes hands, all within [`Limits::handshake`] but for the look-up of the name.
@@ -86,7 +103,7 @@ impl Connector {
     /// # Errors
     /// [`LinkError::Address`], [`LinkError::Connect`], [`LinkError::Handshake`], [`LinkError::HandshakeTimeout`] or a
     /// failed socket.
-    pub fn connect(&self, address: &str, limits: &Limits) -> Result<Link, LinkError> {
+    pub fn connect(&self, address: &str, limits: &Limits) -> Result<Link<M>, LinkError> {
         let found = address.to_socket_addrs().map(Vec::from_iter);
         let found = found.map_err(|source| LinkError::Address { address: address.to_owned(), source })?;
         let deadline = Instant::now() + limits.handshake;
@@ -114,16 +131,17 @@ fn connect_any(addresses: &[SocketAddr], deadline: Instant) -> std::io::Result<T
     Err(failure)
 }
 
-fn shake_hands(
+fn shake_hands<M: Framed>(
     socket: TcpStream,
     session: Session,
     deadline: Instant,
     limits: &Limits,
-) -> Result<Link, LinkError> {
+) -> Result<Link<M>, LinkError> {
     let address = socket.peer_addr().map_or_else(|_| "a peer".to_owned(), |address| address.to_string());
     let mut channel = Channel::new(socket, session)?;
     let mut early = Vec::new();
-    let outcome = handshake(&mut channel, &mut early, deadline).and_then(|()| peer_of(channel.session()));
+    let outcome =
+        handshake(&mut channel, &mut early, deadline).and_then(|()| peer_of(channel.session(), M::ALPN));
     match outcome {
         Ok(peer) => Link::new(channel, peer, early, *limits),
         Err(error) => {
@@ -168,9 +186,9 @@ fn handshake(channel: &mut Channel, early: &mut Vec<u8>, deadline: Instant) -> R
 }
 
 /// Returns who the peer is, once the handshake has checked its certificate.
-fn peer_of(session: &Session) -> Result<Peer, LinkError> {
+fn peer_of(session: &Session, protocol: &[u8]) -> Result<Peer, LinkError> {
     let refused = |cause| LinkError::Handshake { cause };
-    if session.alpn_protocol() != Some(ALPN) {
+    if session.alpn_protocol() != Some(protocol) {
         return Err(refused(HandshakeCause::WrongProtocol));
     }
     let certificate = session.peer_certificates().and_then(<[_]>::first);
@@ -183,7 +201,13 @@ impl fmt::Debug for Acceptor {
     }
 }
 
-impl fmt::Debug for Connector {
+impl<M> Clone for Connector<M> {
+    fn clone(&self) -> Self {
+        Self { config: Arc::clone(&self.config), protocol: PhantomData }
+    }
+}
+
+impl<M> fmt::Debug for Connector<M> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Connector").finish_non_exhaustive()
     }

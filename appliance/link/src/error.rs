@@ -185,7 +185,7 @@ pub enum HandshakeCause {
         expected: Role,
     },
     /// It speaks another protocol, or does not say which.
-    #[error("the peer does not offer the protocol landfall-repl/1")]
+    #[error("the peer does not offer the protocol of this connection")]
     WrongProtocol,
     /// It speaks an older TLS.
     #[error("the peer does not offer TLS 1.3 with our cipher suites")]
@@ -252,7 +252,7 @@ fn alert_words(alert: AlertDescription) -> String {
         AlertDescription::DecryptError => {
             "the signature of our certificate is wrong for its certificate authority"
         }
-        AlertDescription::NoApplicationProtocol => "it does not speak landfall-repl/1",
+        AlertDescription::NoApplicationProtocol => "it does not speak the protocol of this connection",
         AlertDescription::ProtocolVersion => "it does not speak TLS 1.3",
         other => return format!("alert {other:?}"),
     };

@@ -1,4 +1,4 @@
-//! driver: one replication connection: TLS 1.3, mutual certificates, ALPN, frames. No threads of its own.
+//! driver: one connection of a protocol of ours: TLS 1.3, mutual certificates, ALPN, frames. No threads of its own.
 //!
 //! [`Acceptor`] and [`Connector`] take a socket through its handshake; a [`Link`] then sends and receives frames. One
 //! thread uses a link at a time; other threads reach it through its [`Waker`]. While a link waits to write it goes on
@@ -36,6 +36,8 @@ pub use error::{HandshakeCause, LinkError};
 pub use limits::Limits;
 /// The connection.
 pub use link::{Link, Received};
+/// What a peer that refuses us in the handshake says.
+pub use rustls::AlertDescription as Alert;
 /// Reads the identity of a peer from its certificate.
 pub use verifier::identity_of;
 /// Wakes a link that waits, from another thread.

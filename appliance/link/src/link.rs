@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use wire::Message;
+use rustls::pki_types::CertificateDer;
+use wire::{Framed, Message};
 
 use crate::assembly::Assembly;
 use crate::channel::Channel;
@@ -18,10 +19,10 @@ const QUEUED_LEN_MAX: usize = 256 << 10;
 /// Plaintext encrypted at once: what is written next is still in the processor's cache.
 const ENCRYPT_LEN: usize = 128 << 10;
 
-/// One replication connection. Dropping it says goodbye without waiting; [`Link::close`] waits.
-pub struct Link {
+/// One connection of a protocol, replication if nothing else is said. Dropping it says goodbye without waiting; [`Link::close`] waits.
+pub struct Link<M: Framed = Message> {
     channel: Channel,
-    assembly: Assembly,
+    assembly: Assembly<M>,
     peer: Peer,
     waker: Waker,
     limits: Limits,
@@ -31,9 +32,9 @@ pub struct Link {
 
 /// What a wait for the next frame has brought.
 #[derive(Debug, PartialEq)]
-pub enum Received {
+pub enum Received<M = Message> {
     /// A frame; its payload is in the caller's buffer.
-    Message(Message),
+    Message(M),
     /// The waker was used.
     Woken,
     /// The time is over.
@@ -42,7 +43,7 @@ pub enum Received {
     Closed,
 }
 
-impl Link {
+impl<M: Framed> Link<M> {
     pub(crate) fn new(
         mut channel: Channel,
         peer: Peer,
@@ -57,6 +58,12 @@ impl Link {
     /// Returns the role and name in the peer's certificate.
     pub fn peer(&self) -> &Peer {
         &self.peer
+    }
+
+    /// Returns the peer's certificate, in DER, which the handshake has checked.
+    pub fn peer_certificate(&self) -> &CertificateDer<'static> {
+        let certificates = self.channel.session().peer_certificates();
+        certificates.and_then(<[_]>::first).expect("the handshake demanded one")
     }
 
     /// Returns a waker for this link.
@@ -75,7 +82,7 @@ impl Link {
     ///
     /// # Errors
     /// The link is of no use afterwards; a last `receive` may tell what the peer had against us.
-    pub fn send(&mut self, message: &Message, payload: &[&[u8]]) -> Result<(), LinkError> {
+    pub fn send(&mut self, message: &M, payload: &[&[u8]]) -> Result<(), LinkError> {
         let payload_len = payload.iter().map(|part| part.len()).sum();
         wire::encode(message, payload_len, &mut self.staged);
         if self.staged.len() >= RECORD_LEN {
@@ -98,7 +105,7 @@ impl Link {
     ///
     /// # Errors
     /// The link is of no use afterwards. [`LinkError::Silent`] if nothing at all was heard for [`Limits::silence`].
-    pub fn receive(&mut self, payload: &mut Vec<u8>, timeout: Duration) -> Result<Received, LinkError> {
+    pub fn receive(&mut self, payload: &mut Vec<u8>, timeout: Duration) -> Result<Received<M>, LinkError> {
         if self.take_wake() {
             return Ok(Received::Woken);
         }
@@ -194,7 +201,7 @@ impl Link {
     }
 
     /// Writes what is queued and waits for more to read; returns what ends the wait for a frame, if anything.
-    fn wait(&mut self, deadline: Instant) -> Result<Option<Received>, LinkError> {
+    fn wait(&mut self, deadline: Instant) -> Result<Option<Received<M>>, LinkError> {
         self.encrypt_staged()?;
         self.channel.write()?;
         let silent_at = self.channel.last_heard() + self.limits.silence;
@@ -222,13 +229,13 @@ impl Link {
     }
 }
 
-impl Drop for Link {
+impl<M: Framed> Drop for Link<M> {
     fn drop(&mut self) {
         self.channel.abandon();
     }
 }
 
-impl fmt::Debug for Link {
+impl<M: Framed> fmt::Debug for Link<M> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Link").field("peer", &self.peer).finish_non_exhaustive()
     }

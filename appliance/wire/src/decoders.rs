@@ -2,7 +2,7 @@
 
 use crate::{
     DiskShape, HEADER_LEN, Identity, Message, check_message, decode_body, decode_header, decode_message,
-    extent_payloads, verify_payload,
+    extent_payloads, heartbeat, verify_payload,
 };
 use units::ByteLen;
 
@@ -11,10 +11,12 @@ pub type Decoder = fn(&[u8]);
 
 /// The decoders of this crate.
 pub const DECODERS: &[(&str, Decoder)] = &[
-    ("wire_header", |bytes| drop(decode_header(bytes))),
+    ("wire_header", |bytes| drop(decode_header::<Message>(bytes))),
     ("wire_message", decode_and_check_message),
     ("wire_frame", decode_frame),
     ("wire_identity", decode_identity),
+    ("heartbeat_message", decode_heartbeat_message),
+    ("heartbeat_frame", decode_heartbeat_frame),
 ];
 
 /// The disks the messages are checked against: an even one, one of odd length, one of a single sector.
@@ -25,7 +27,7 @@ const DISKS: [DiskShape; 3] = [
 ];
 
 fn decode_and_check_message(bytes: &[u8]) {
-    if let Ok(message) = decode_message(bytes) {
+    if let Ok(message) = decode_message::<Message>(bytes) {
         drop(check_message(&message, &DISKS, 0));
     }
 }
@@ -33,9 +35,9 @@ fn decode_and_check_message(bytes: &[u8]) {
 /// Takes the bytes as one frame: header, body, and all that is left as payload.
 fn decode_frame(bytes: &[u8]) {
     let Some((header, rest)) = bytes.split_at_checked(HEADER_LEN) else { return };
-    let Ok(header) = decode_header(header) else { return };
+    let Ok(header) = decode_header::<Message>(header) else { return };
     let Some((body, payload)) = rest.split_at_checked(header.body_len) else { return };
-    let Ok(message) = decode_body(&header, body) else { return };
+    let Ok(message) = decode_body::<Message>(&header, body) else { return };
     let checked = check_message(&message, &DISKS, payload.len());
     let extents = match &message {
         Message::Batch(batch) => &batch.extents,
@@ -47,6 +49,22 @@ fn decode_frame(bytes: &[u8]) {
         assert_eq!(cut, payload.len(), "a checked payload is cut without a rest");
     }
     drop(verify_payload(extents, payload));
+}
+
+fn decode_heartbeat_message(bytes: &[u8]) {
+    if let Ok(message) = decode_message::<heartbeat::Message>(bytes) {
+        drop(heartbeat::check(&message, 0));
+    }
+}
+
+/// Takes the bytes as one frame of a heartbeat: header, body, and all that is left as payload.
+fn decode_heartbeat_frame(bytes: &[u8]) {
+    let Some((header, rest)) = bytes.split_at_checked(HEADER_LEN) else { return };
+    let Ok(header) = decode_header::<heartbeat::Message>(header) else { return };
+    let Some((body, payload)) = rest.split_at_checked(header.body_len) else { return };
+    if let Ok(message) = decode_body::<heartbeat::Message>(&header, body) {
+        drop(heartbeat::check(&message, payload.len()));
+    }
 }
 
 fn decode_identity(bytes: &[u8]) {

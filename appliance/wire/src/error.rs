@@ -18,10 +18,15 @@ pub enum FrameError {
         expected: usize,
     },
     /// Not this protocol at all.
-    #[error("the header starts with {found:02x?}, expected \"LFRP\": not a replication frame")]
+    #[error(
+        "the header starts with {found:02x?}, expected {:?}: not a frame of this protocol",
+        String::from_utf8_lossy(expected)
+    )]
     Magic {
         /// The first four bytes.
         found: [u8; 4],
+        /// What they are in this protocol.
+        expected: [u8; 4],
     },
     /// Bytes that must be zero are not.
     #[error("the reserved bytes of the header are {found:02x?}, expected zeroes")]

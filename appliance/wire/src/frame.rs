@@ -1,27 +1,47 @@
-//! The frame: header, body, payload. Drawn in FORMAT.md, chapter 1.
+//! The frame: header, body, payload. Drawn in FORMAT.md, chapter 1; the same for every protocol of ours.
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use units::DISKS_MAX;
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::{EXTENTS_MAX, FrameError, GRANULE_LEAVES_MAX, Message, PAYLOAD_LEN_MAX, SPANS_MAX};
 
-/// The first four bytes of every frame.
-pub const MAGIC: [u8; 4] = *b"LFRP";
-/// The version of the protocol this program speaks.
+/// The messages of one protocol, as frames carry them. The number of a message's variant is its kind.
+pub trait Framed: Serialize + DeserializeOwned {
+    /// The protocol's name in the TLS handshake; a connection without it is refused.
+    const ALPN: &'static [u8];
+    /// The first four bytes of every frame.
+    const MAGIC: [u8; 4];
+    /// The version of the protocol this program speaks.
+    const VERSION: u16;
+    /// Kinds of message in this version.
+    const KINDS: u16;
+    /// The kinds that may have a payload.
+    const KINDS_WITH_PAYLOAD: &'static [u16];
+    /// Bytes of payload behind one frame.
+    const PAYLOAD_LEN_MAX: usize;
+}
+
+/// Replication.
 ///
 /// - 2: a marker ends with the group point it is, and `PointWanted` exists. A reader of version 1 refuses the frame by its version.
 /// - 1: the first.
-pub const VERSION: u16 = 2;
+impl Framed for Message {
+    const ALPN: &'static [u8] = b"landfall-repl/1";
+    const MAGIC: [u8; 4] = *b"LFRP";
+    const VERSION: u16 = 2;
+    const KINDS: u16 = 23;
+    /// `Batch`, `Seed`, `Hashes`, `Granules`.
+    const KINDS_WITH_PAYLOAD: &'static [u16] = &[2, 4, 11, 21];
+    const PAYLOAD_LEN_MAX: usize = PAYLOAD_LEN_MAX;
+}
+
 /// Bytes in a header.
 pub const HEADER_LEN: usize = 32;
 /// Bytes a body may have. The largest message, a full `Resend`, needs 23,565; the rest is room to grow.
 pub const BODY_LEN_MAX: usize = 64 << 10;
-
-/// Kinds of message in this version; the kind is the number of the variant in [`Message`].
-const KINDS: u16 = 23;
-/// The kinds that may have a payload: `Batch`, `Seed`, `Hashes`, `Granules`.
-const KINDS_WITH_PAYLOAD: [u16; 4] = [2, 4, 11, 21];
 
 /// The longest postcard numbers of 16, 32 and 64 bits.
 const VARINT_LEN_MAX: [usize; 3] = [3, 5, 10];
@@ -64,15 +84,15 @@ pub struct Header {
     pub kind: u16,
     /// Bytes of body that follow, 1 to [`BODY_LEN_MAX`].
     pub body_len: usize,
-    /// Bytes of payload behind the body, at most [`PAYLOAD_LEN_MAX`]; 0 for kinds that have none.
+    /// Bytes of payload behind the body, at most [`Framed::PAYLOAD_LEN_MAX`]; 0 for kinds that have none.
     pub payload_len: usize,
     /// crc32c of the body.
     body_checksum: u32,
 }
 
 /// Appends the header and body of a message to `buffer`; the caller sends `payload_len` bytes of payload after them.
-/// Panics if the payload is longer than [`PAYLOAD_LEN_MAX`] or the message has none: a bug of ours.
-pub fn encode(message: &Message, payload_len: usize, buffer: &mut Vec<u8>) {
+/// Panics if the payload is longer than [`Framed::PAYLOAD_LEN_MAX`] or the message has none: a bug of ours.
+pub fn encode<M: Framed>(message: &M, payload_len: usize, buffer: &mut Vec<u8>) {
     let start = buffer.len();
     let mut bytes = std::mem::take(buffer);
     bytes.resize(start + HEADER_LEN, 0);
@@ -80,14 +100,14 @@ pub fn encode(message: &Message, payload_len: usize, buffer: &mut Vec<u8>) {
     let (header, body) = bytes[start..].split_at_mut(HEADER_LEN);
     let kind = u16::from(body[0]);
     assert!(body.len() <= BODY_LEN_MAX, "the largest message fits the body");
-    assert!(kind < KINDS, "a new variant of Message needs its line in KINDS");
+    assert!(kind < M::KINDS, "a new variant of a message needs its line in KINDS");
     assert!(
-        payload_len <= payload_len_max(kind),
+        payload_len <= payload_len_max::<M>(kind),
         "{payload_len} bytes of payload behind message kind {kind}"
     );
     let mut raw = RawHeader {
-        magic: MAGIC,
-        version: U16::new(VERSION),
+        magic: M::MAGIC,
+        version: U16::new(M::VERSION),
         kind: U16::new(kind),
         reserved: [0; 8],
         body_len: U32::new(length_u32(body.len())),
@@ -104,30 +124,30 @@ pub fn encode(message: &Message, payload_len: usize, buffer: &mut Vec<u8>) {
 ///
 /// # Errors
 /// Whatever is wrong first, in the order length, magic, reserved, version, checksum, meaning.
-pub fn decode_header(bytes: &[u8]) -> Result<Header, FrameError> {
+pub fn decode_header<M: Framed>(bytes: &[u8]) -> Result<Header, FrameError> {
     let raw = RawHeader::read_from_bytes(bytes).map_err(|_| FrameError::Length {
         part: "header",
         found: bytes.len(),
         expected: HEADER_LEN,
     })?;
-    if raw.magic != MAGIC {
-        return Err(FrameError::Magic { found: raw.magic });
+    if raw.magic != M::MAGIC {
+        return Err(FrameError::Magic { found: raw.magic, expected: M::MAGIC });
     }
     if raw.reserved != [0; 8] {
         return Err(FrameError::Reserved { found: raw.reserved });
     }
-    if raw.version.get() != VERSION {
-        return Err(FrameError::Version { found: raw.version.get(), expected: VERSION });
+    if raw.version.get() != M::VERSION {
+        return Err(FrameError::Version { found: raw.version.get(), expected: M::VERSION });
     }
     check_checksum("header", checksummed(bytes), raw.header_checksum.get())?;
     let kind = raw.kind.get();
-    if kind >= KINDS {
+    if kind >= M::KINDS {
         return Err(FrameError::Kind { found: kind });
     }
     Ok(Header {
         kind,
         body_len: bounded("body", kind, raw.body_len.get(), BODY_LEN_MAX)?,
-        payload_len: bounded("payload", kind, raw.payload_len.get(), payload_len_max(kind))?,
+        payload_len: bounded("payload", kind, raw.payload_len.get(), payload_len_max::<M>(kind))?,
         body_checksum: raw.body_checksum.get(),
     })
 }
@@ -136,7 +156,7 @@ pub fn decode_header(bytes: &[u8]) -> Result<Header, FrameError> {
 ///
 /// # Errors
 /// Whatever is wrong first: length, checksum, a body that is not one message, another kind than the header's.
-pub fn decode_body(header: &Header, body: &[u8]) -> Result<Message, FrameError> {
+pub fn decode_body<M: Framed>(header: &Header, body: &[u8]) -> Result<M, FrameError> {
     if body.len() != header.body_len {
         return Err(FrameError::Length { part: "body", found: body.len(), expected: header.body_len });
     }
@@ -153,8 +173,8 @@ pub fn decode_body(header: &Header, body: &[u8]) -> Result<Message, FrameError> 
 ///
 /// # Errors
 /// The bytes are not a message, or more than one.
-pub fn decode_message(body: &[u8]) -> Result<Message, FrameError> {
-    let (message, rest) = postcard::take_from_bytes::<Message>(body).map_err(FrameError::Body)?;
+pub fn decode_message<M: Framed>(body: &[u8]) -> Result<M, FrameError> {
+    let (message, rest) = postcard::take_from_bytes::<M>(body).map_err(FrameError::Body)?;
     if !rest.is_empty() {
         return Err(FrameError::Trailing { count: rest.len() });
     }
@@ -166,8 +186,8 @@ fn checksummed(header: &[u8]) -> &[u8] {
     &header[..HEADER_LEN - size_of::<U32>()]
 }
 
-fn payload_len_max(kind: u16) -> usize {
-    if KINDS_WITH_PAYLOAD.contains(&kind) { PAYLOAD_LEN_MAX } else { 0 }
+fn payload_len_max<M: Framed>(kind: u16) -> usize {
+    if M::KINDS_WITH_PAYLOAD.contains(&kind) { M::PAYLOAD_LEN_MAX } else { 0 }
 }
 
 fn length_u32(len: usize) -> u32 {

@@ -5,9 +5,6 @@ use std::str::FromStr;
 
 use units::MachineName;
 
-/// The protocol's name in the TLS handshake; a connection without it is refused.
-pub const ALPN: &[u8] = b"landfall-repl/1";
-
 /// What the holder of a certificate may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {

@@ -1,8 +1,9 @@
-//! core: the replication protocol: messages, frames and the rules they must keep; no I/O.
+//! core: the protocols: messages, frames and the rules they must keep; no I/O.
 //!
-//! A frame is a header of 32 bytes, a body (one [`Message`], postcard) and a payload (raw bytes). Decoding is in three
+//! Replication is [`Message`], the heartbeat [`heartbeat::Message`]. A frame is a header of 32 bytes, a body (one message, postcard) and
+//! a payload (raw bytes). Decoding is in three
 //! steps, so that nothing is allocated for a length not yet checked: [`decode_header`], [`decode_body`], then the
-//! meaning with [`check_message`] and [`verify_payload`]. The bytes are drawn in FORMAT.md, chapter 1.
+//! meaning with [`check_message`] and [`verify_payload`]. The bytes are drawn in FORMAT.md, chapters 1 and 5.
 //!
 //! Not here: sockets and TLS (`link`), the order of messages in a session (`target`, `source`), zstd.
 //!
@@ -14,6 +15,8 @@ mod decoders;
 mod error;
 mod extent;
 mod frame;
+/// The heartbeat of a server, and the commands that ride it.
+pub mod heartbeat;
 mod identity;
 mod message;
 
@@ -27,8 +30,8 @@ pub use error::{CheckError, FrameError};
 pub use extent::{EXTENT_LEN_MAX, extent_payloads, verify_payload};
 /// The header and the body of a frame.
 pub use frame::{
-    BODY_LEN_MAX, HEADER_LEN, Header, MAGIC, VERSION, decode_body, decode_header, decode_message, encode,
+    BODY_LEN_MAX, Framed, HEADER_LEN, Header, decode_body, decode_header, decode_message, encode,
 };
 /// Who a certificate speaks for.
-pub use identity::{ALPN, Identity, IdentityError, Role};
+pub use identity::{Identity, IdentityError, Role};
 pub use message::*;

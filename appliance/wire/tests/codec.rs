@@ -18,7 +18,7 @@ fn frame(message: &Message, payload_len: usize) -> Vec<u8> {
 
 fn decode(bytes: &[u8]) -> Result<(Header, Message), FrameError> {
     let (header, body) = bytes.split_at_checked(HEADER_LEN).unwrap_or((bytes, &[]));
-    let header = decode_header(header)?;
+    let header = decode_header::<Message>(header)?;
     Ok((header, decode_body(&header, body)?))
 }
 
@@ -75,7 +75,10 @@ fn every_truncation_is_refused() {
         for len in 0..good.len() {
             assert!(matches!(decode(&good[..len]), Err(FrameError::Length { .. })), "{name}, {len} bytes");
             if len > HEADER_LEN {
-                assert!(decode_message(&good[HEADER_LEN..len]).is_err(), "{name}, body cut at {len}");
+                assert!(
+                    decode_message::<Message>(&good[HEADER_LEN..len]).is_err(),
+                    "{name}, body cut at {len}"
+                );
             }
         }
     }
@@ -86,7 +89,7 @@ fn bytes_behind_the_message_are_refused() {
     for (name, message, payload_len) in samples() {
         let mut body = frame(&message, payload_len).split_off(HEADER_LEN);
         body.push(0);
-        assert_eq!(decode_message(&body), Err(FrameError::Trailing { count: 1 }), "{name}");
+        assert_eq!(decode_message::<Message>(&body), Err(FrameError::Trailing { count: 1 }), "{name}");
     }
 }
 
@@ -119,7 +122,7 @@ fn the_numbers_of_refusals_never_change() {
         let body = frame(&Message::Refused(Box::new(refused)), 0).split_off(HEADER_LEN);
         assert_eq!(body, [17, number as u8, 0], "{code:?}");
     }
-    assert!(decode_message(&[17, 19, 0]).is_err(), "there are no others");
+    assert!(decode_message::<Message>(&[17, 19, 0]).is_err(), "there are no others");
 }
 
 /// Changes a header and makes its checksum right again.
@@ -128,7 +131,7 @@ fn reheaded(change: impl FnOnce(&mut [u8])) -> Result<Header, FrameError> {
     change(&mut header);
     let checksum = crc32c::crc32c(&header[..28]);
     header[28..].copy_from_slice(&checksum.to_le_bytes());
-    decode_header(&header)
+    decode_header::<Message>(&header)
 }
 
 #[test]
@@ -169,7 +172,10 @@ fn a_body_of_another_kind_than_its_header_is_refused() {
     });
     let header = header.expect("kind 15 has no payload either");
     let body = &frame(&Message::Ping, 0)[HEADER_LEN..];
-    assert_eq!(decode_body(&header, body), Err(FrameError::KindMismatch { found: 14, expected: 15 }));
+    assert_eq!(
+        decode_body::<Message>(&header, body),
+        Err(FrameError::KindMismatch { found: 14, expected: 15 })
+    );
 }
 
 #[test]

@@ -170,7 +170,7 @@ proptest! {
         let mut bytes = Vec::new();
         encode(&message, 0, &mut bytes);
         let (header, body) = bytes.split_at(HEADER_LEN);
-        let header = decode_header(header).expect("our own header");
+        let header = decode_header::<Message>(header).expect("our own header");
         prop_assert_eq!(decode_body(&header, body), Ok(message));
     }
 

@@ -24,6 +24,7 @@ mod seeds;
 
 /// Every list of decoders.
 pub const LISTS: &[&[(&str, fn(&[u8]))]] = &[
+    agent::DECODERS,
     blockdev::DECODERS,
     control::DECODERS,
     manifest::DECODERS,

@@ -12,7 +12,9 @@ pub(crate) fn seal(name: &str, bytes: &mut [u8]) {
         "leaf_page" => seal_envelope(*b"LFLP", 1, bytes),
         "epoch_index" => seal_envelope(*b"LFIX", 2, bytes),
         "leaf-table" => seal_leaf_table(bytes),
-        "wire_header" | "wire_frame" => seal_frame(bytes),
+        "command-ledger" => seal_command_ledger(bytes),
+        "wire_header" | "wire_frame" => seal_frame(*b"LFRP\x02\0", bytes),
+        "heartbeat_frame" => seal_frame(*b"LFHB\x01\0", bytes),
         _ => {}
     }
 }
@@ -51,9 +53,16 @@ fn seal_leaf_table(bytes: &mut [u8]) {
     checksum.copy_from_slice(&keyed("landfall 2026 leaf table", &[table]));
 }
 
-fn seal_frame(bytes: &mut [u8]) {
+fn seal_command_ledger(bytes: &mut [u8]) {
+    let Some(end) = bytes.len().checked_sub(32).filter(|end| *end >= 8) else { return };
+    let (content, checksum) = bytes.split_at_mut(end);
+    content[..8].copy_from_slice(b"LFCMDS\x01\0");
+    checksum.copy_from_slice(&keyed("landfall 2026 command ledger", &[content]));
+}
+
+fn seal_frame(begin: [u8; 6], bytes: &mut [u8]) {
     let Some((header, body)) = bytes.split_at_mut_checked(32) else { return };
-    header[..6].copy_from_slice(b"LFRP\x01\0");
+    header[..6].copy_from_slice(&begin);
     let body_len = u32::from_le_bytes([header[16], header[17], header[18], header[19]]) as usize;
     let body = &body[..body_len.min(body.len())];
     header[24..28].copy_from_slice(&crc32c::crc32c(body).to_le_bytes());

@@ -12,6 +12,17 @@ const FRAMES: [&str; 8] = [
     include_str!("../../../appliance/wire/tests/golden/17-refused.hex"),
 ];
 
+/// Golden frames of the heartbeat.
+const HEARTBEATS: [&str; 7] = [
+    include_str!("../../../appliance/wire/tests/golden/heartbeat/00-hello.hex"),
+    include_str!("../../../appliance/wire/tests/golden/heartbeat/02-refused.hex"),
+    include_str!("../../../appliance/wire/tests/golden/heartbeat/03-report.hex"),
+    include_str!("../../../appliance/wire/tests/golden/heartbeat/04-machine.hex"),
+    include_str!("../../../appliance/wire/tests/golden/heartbeat/08-command-request.hex"),
+    include_str!("../../../appliance/wire/tests/golden/heartbeat/08-order-1-hold.hex"),
+    include_str!("../../../appliance/wire/tests/golden/heartbeat/09-outcome-0-point.hex"),
+];
+
 /// Golden records of the journal.
 const RECORDS: [&str; 3] = [
     include_str!("../../../appliance/retention/tests/journal/golden/batch.hex"),
@@ -95,8 +106,13 @@ pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
         "wire_header" => FRAMES.iter().map(|frame| unhex(frame)[..32].to_vec()).collect(),
         "wire_message" => FRAMES.iter().map(|frame| unhex(frame)[32..].to_vec()).collect(),
         "wire_frame" => FRAMES.iter().map(|frame| with_payload(unhex(frame))).collect(),
+        "heartbeat_message" => HEARTBEATS.iter().map(|frame| unhex(frame)[32..].to_vec()).collect(),
+        "heartbeat_frame" => HEARTBEATS.iter().map(|frame| with_payload(unhex(frame))).collect(),
         "wire_identity" => text(&["landfall:source:web-01.example", "landfall:master-target:home"]),
         "leaf-table" => vec![leaf_table()],
+        "command-ledger" => {
+            vec![unhex(include_str!("../../../appliance/agent/tests/golden/ledger.hex"))]
+        }
         "manifest" => vec![MANIFEST.as_bytes().to_vec()],
         "control-request" => text(&REQUESTS),
         "control-reply" => text(&REPLIES),

@@ -93,8 +93,8 @@ impl Pipe {
 }
 
 fn decode(bytes: &[u8]) -> Option<(Message, Vec<u8>)> {
-    let header =
-        wire::decode_header(bytes.get(..wire::HEADER_LEN)?).expect("a whole header is as it was sent");
+    let header = wire::decode_header::<Message>(bytes.get(..wire::HEADER_LEN)?)
+        .expect("a whole header is as it was sent");
     let end = wire::HEADER_LEN + header.body_len;
     let body = bytes.get(wire::HEADER_LEN..end)?;
     let message = wire::decode_body(&header, body).expect("a whole body is as it was sent");
