@@ -222,3 +222,26 @@ fn a_page_is_shown_to_whoever_has_its_key_and_to_nobody_else() {
     let remove = at(&path("/machines/web-01?confirm=web-01"), &["-X", "DELETE", "-H", cookie.as_str()]);
     assert_eq!(remove.problem().0, 405, "nothing can be changed here");
 }
+
+/// schemathesis makes requests of the document, lawful and unlawful ones, and judges what comes back by it. The fake's status fails on
+/// purpose. That all lawful data is accepted is not asked: to JSON Schema 7.0 is a whole number and the year 860 is a time; not to us.
+#[test]
+fn responses_are_what_the_document_says_whatever_is_asked() {
+    let served = Served::start();
+    let directory = tempfile::tempdir().unwrap();
+    let output = Command::new("schemathesis")
+        .current_dir(directory.path())
+        .arg("run")
+        .arg(format!("http://{}/openapi.json", served.address))
+        .args([
+            "--exclude-operation-id",
+            "status_show",
+            "--exclude-checks",
+            "ignored_auth,positive_data_acceptance",
+        ])
+        .args(["--seed", "1", "--max-examples", "20", "--max-time", "60", "--no-color"])
+        .output()
+        .expect("schemathesis is installed by scripts/setup");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(served.curl(&path("/machines"), &[]).status, 200, "and it serves on");
+}

@@ -40,7 +40,7 @@ pub struct Point {
 }
 
 /// One point of a consistency group: at it every member held its writes at the same time.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 pub struct GroupMark {
     /// The group.
     pub group: MachineName,

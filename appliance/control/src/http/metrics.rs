@@ -188,3 +188,55 @@ fn number(number: u64) -> f64 {
 fn count(count: usize) -> f64 {
     count as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn status() -> Status {
+        let point = |sequence: u64, time: &str| json!({ "sequence": sequence, "time": time, "consistency": "crash", "label": "", "proof": true });
+        let machine = json!({
+            "name": "web-01", "phase": "protected", "problem": null, "generation": 1, "durable": 8, "applied": 7,
+            "lag_bytes": 4096, "oldest": point(1, "2026-11-20T13:00:00Z"), "newest": point(8, "2026-11-20T14:00:00Z"), "at": null,
+            "disks": [{ "index": 0, "path": "/dev/sdb", "len_bytes": 8192, "protected_bytes": 8192, "seeded_bytes": 8192, "problem": null }],
+            "rpo_seconds": 12, "job": null, "next": null,
+            "session": { "connected": true, "peer": null, "software": null, "connections": 1, "since": null, "received_bytes": 5 },
+        });
+        let status = json!({
+            "time": "2026-11-20T14:00:12Z", "version": "1\"2", "listen": "[::]:9443", "health": "degraded",
+            "concerns": [{ "health": "degraded", "machine": null, "what": "w" }], "machines": [machine], "jobs": [],
+            "volume": { "path": "/mnt/retention", "capacity_bytes": 100, "free_bytes": 40, "journal_bytes": 50 }, "next": null,
+        });
+        serde_json::from_value(status).expect("a status")
+    }
+
+    #[test]
+    fn every_number_has_its_kind_and_its_labels() {
+        let text = render(&status());
+        for line in [
+            r#"landfall_info{version="1\"2"} 1"#,
+            r#"landfall_health{state="degraded"} 1"#,
+            r#"landfall_health{state="failed"} 0"#,
+            r#"landfall_concerns{health="degraded"} 1"#,
+            "landfall_retention_free_bytes 40",
+            "# TYPE landfall_ingest_bytes_total counter",
+            r#"landfall_ingest_bytes_total{machine="web-01"} 5"#,
+            r#"landfall_machine_phase{machine="web-01",phase="protected"} 1"#,
+            r#"landfall_rpo_seconds{machine="web-01"} 12"#,
+            r#"landfall_retention_window_seconds{machine="web-01"} 3600"#,
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}: {text}");
+        }
+        assert!(!text.contains("scrub_age"), "what is not known is not told: {text}");
+    }
+
+    #[test]
+    fn only_counters_that_are_sums_are_called_totals() {
+        for metric in METRICS {
+            assert!(metric.counter || !metric.name.ends_with("_total"), "{}", metric.name);
+            assert!(metric.help.ends_with('.') && !metric.help.contains('\n'), "{}", metric.name);
+        }
+    }
+}

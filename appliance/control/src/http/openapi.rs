@@ -133,26 +133,40 @@ fn present(mut schema: Value) -> Value {
     others(&schema["oneOf"], |choice| &choice["type"]).unwrap_or(schema)
 }
 
-/// Says how large whole numbers may be: all of them are written in 64 bits at most, and ours are counted from 0.
+/// Says what the types alone don't: how large whole numbers may be, which are all counted from 0; and that a choice by the name of its
+/// one field has no other.
 fn bounded(mut schema: Value) -> Value {
     match &mut schema {
         Value::Object(object) => {
-            let most = match object.get("format").and_then(Value::as_str) {
-                Some("int32") => Some(i64::from(i32::MAX)),
-                Some("int64") => Some(i64::MAX),
+            let width = match object.get("format").and_then(Value::as_str) {
+                Some("int32") => Some(("uint32", u64::from(u32::MAX))),
+                Some("int64") => Some(("uint64", u64::MAX)),
                 _ => None,
             };
-            if let Some(most) = most {
-                object.entry("maximum").or_insert(most.into());
+            if let Some((format, most)) = width {
+                object.insert("format".to_owned(), format.into());
+                object.insert("maximum".to_owned(), most.into());
             }
             for value in object.values_mut() {
                 *value = bounded(value.take());
             }
+            let choices = object.get_mut("oneOf").and_then(Value::as_array_mut);
+            choices.into_iter().flatten().filter(|choice| is_named(choice)).for_each(close);
         }
         Value::Array(values) => values.iter_mut().for_each(|value| *value = bounded(value.take())),
         _ => {}
     }
     schema
+}
+
+/// Tells whether a choice is told from the others by the name of its one field; a field with one lawful value is a tag.
+fn is_named(choice: &Value) -> bool {
+    let fields = fields(choice);
+    fields.len() == 1 && fields.values().all(|field| field["enum"].is_null())
+}
+
+fn close(choice: &mut Value) {
+    choice["additionalProperties"] = false.into();
 }
 
 fn fields(schema: &Value) -> Map<String, Value> {
