@@ -10,11 +10,14 @@
 pub mod api;
 mod caller;
 mod client;
+mod clock;
 mod code;
 mod conversation;
 mod desk;
 mod dispatch;
 mod error;
+/// Heartbeats of servers, and orders to them.
+pub mod heartbeat;
 mod hint;
 /// The API over HTTP.
 pub mod http;

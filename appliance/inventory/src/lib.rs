@@ -19,8 +19,12 @@ mod group;
 mod job;
 /// Where a record is kept.
 mod key;
+/// Whether a server is alive, and why not.
+mod liveness;
 /// Protected machines.
 mod machine;
+/// Orders to servers.
+mod order;
 /// Orders in which machines come home.
 mod plan;
 /// What every record is.
@@ -40,7 +44,9 @@ pub use certificate::Certificate;
 pub use group::Group;
 pub use job::{Job, JobState};
 pub use key::{KEY_LEN_MAX, Key, KeyError};
+pub use liveness::{Ending, Finding, Liveness, PROBE_EVERY, Pulse, PulseEffect, PulseEvent};
 pub use machine::{Machine, MachineDisk};
+pub use order::{ENDED_KEPT, EXPIRES_AFTER, Order, OrderState, forgettable, next_sequence};
 pub use plan::Plan;
 pub use record::{Record, RecordError};
 pub use revision::Revision;

@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use zeroize::Zeroizing;
 
-use crate::{LinkError, Peer, identity_of};
+use crate::{LinkError, Peer, Seal, identity_of};
 
 /// The file with the authority's certificate.
 pub const CA_FILE: &str = "ca.pem";
@@ -27,6 +27,7 @@ pub struct Credentials {
     identity: Peer,
     pub(crate) authority: Arc<RootCertStore>,
     pub(crate) certified: Arc<SingleCertAndKey>,
+    seal: Seal,
     pub(crate) provider: Arc<CryptoProvider>,
 }
 
@@ -47,13 +48,19 @@ impl Credentials {
         let key = read_key(&directory.join(KEY_FILE))?;
         let certified = CertifiedKey::from_der(chain, key, &provider)
             .map_err(|source| LinkError::Credentials { source })?;
+        let seal = Seal(Arc::clone(&certified.key));
         let (authority, certified) = (Arc::new(authority), Arc::new(SingleCertAndKey::from(certified)));
-        Ok(Self { identity, authority, certified, provider })
+        Ok(Self { identity, authority, certified, seal, provider })
     }
 
     /// Returns the role and name our own certificate speaks for.
     pub fn identity(&self) -> &Peer {
         &self.identity
+    }
+
+    /// Returns what signs with the key of our certificate.
+    pub fn seal(&self) -> Seal {
+        self.seal.clone()
     }
 }
 

@@ -22,6 +22,7 @@ mod limits;
 mod link;
 mod outbound;
 mod poll;
+mod seal;
 mod session;
 mod verifier;
 mod waker;
@@ -38,6 +39,8 @@ pub use limits::Limits;
 pub use link::{Link, Received};
 /// What a peer that refuses us in the handshake says.
 pub use rustls::AlertDescription as Alert;
+/// Signs with the key of our own certificate.
+pub use seal::Seal;
 /// Reads the identity of a peer from its certificate.
 pub use verifier::identity_of;
 /// Wakes a link that waits, from another thread.

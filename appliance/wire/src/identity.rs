@@ -6,7 +6,7 @@ use std::str::FromStr;
 use units::MachineName;
 
 /// What the holder of a certificate may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Runs beside a protected machine and sends its writes.
     Source,
@@ -21,7 +21,7 @@ pub enum Role {
 }
 
 /// The holder of a certificate, from the URI `landfall:<role>:<name>`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity {
     /// What it may be.
     pub role: Role,
