@@ -17,6 +17,7 @@ pub(crate) fn tiny_limits() -> ReplicaLimits {
         epoch_age: Duration::from_secs(60),
         group_len: ByteLen::kib(32),
         round_len: ByteLen::kib(12),
+        gather_len: ByteLen::ZERO,
         checkpoint_len: ByteLen::kib(24),
         lag_len: ByteLen::kib(256),
         retention: Policy { window_seconds: 3600, budget: ByteLen::gib(1), ..Policy::default() },

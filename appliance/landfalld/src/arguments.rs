@@ -42,7 +42,7 @@ pub(crate) struct Arguments {
     /// Most bytes of redo of one machine that wait to be applied before its source is held back
     #[arg(long, value_name = "SIZE", default_value = "256MiB")]
     lag: ByteLen,
-    /// Memory that received data may keep until it is applied, over all machines
+    /// Memory that received data may keep until it is applied, over all machines; and a third as much for lists of what changed
     #[arg(long, value_name = "SIZE", default_value = "48MiB")]
     resident: ByteLen,
     /// Most bytes one connection may have under way

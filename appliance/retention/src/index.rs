@@ -11,7 +11,7 @@ use wire::{Consistency, Extent, Span};
 
 use crate::extent::check_extent;
 use crate::moments::note;
-use crate::{Body, DecodeError, GranuleSet, Moment, Point, RecordHead, encoded_len, envelope};
+use crate::{Body, DecodeError, GranuleSet, Moment, Point, RecordPlace, encoded_len, envelope};
 
 const MAGIC: [u8; 4] = *b"LFIX";
 /// 3: a point ends with the group point it is. 2: `moments` at the end. 1: the first, without them; read as an index that has none.
@@ -96,26 +96,21 @@ impl EpochIndex {
     }
 
     /// Adds a record of the redo or undo log, in the order they lie there.
-    pub fn add(&mut self, log: Log, head: &RecordHead, body: &Body) {
+    pub fn add(&mut self, log: Log, place: &RecordPlace, body: &Body) {
         if let Body::Marker(marker) = body {
             self.points.push(Point::from(marker.as_ref()));
         }
         if let Some(moment) = Moment::of(body) {
             note(&mut self.moments, moment);
         }
-        let mut payload_at = head.payload_at();
-        for extent in body.extents() {
-            let entry = IndexEntry { extent: extent.clone(), log, sequence: head.sequence, payload_at };
-            payload_at = ByteOffset(payload_at.0 + encoded_len(extent) as u64);
-            self.entries.push(entry);
-        }
+        self.entries.extend(entries_of(log, place, body));
         match log {
-            Log::Undo => self.undo_len = head.end(),
+            Log::Undo => self.undo_len = place.end,
             Log::Redo => {
-                self.redo_len = head.end();
-                self.last = head.sequence;
-                self.closed = self.closed.max(head.received);
-                self.last_checksum = head.checksum;
+                self.redo_len = place.end;
+                self.last = place.sequence;
+                self.closed = self.closed.max(place.received);
+                self.last_checksum = place.checksum;
             }
         }
     }
@@ -199,4 +194,14 @@ impl EpochIndex {
         }
         Ok(())
     }
+}
+
+/// Returns what an index has of a record.
+pub fn entries_of(log: Log, place: &RecordPlace, body: &Body) -> impl Iterator<Item = IndexEntry> {
+    let (mut next, sequence) = (place.payload_at, place.sequence);
+    body.extents().iter().map(move |extent| {
+        let payload_at = next;
+        next = ByteOffset(payload_at.0 + encoded_len(extent) as u64);
+        IndexEntry { extent: extent.clone(), log, sequence, payload_at }
+    })
 }

@@ -74,7 +74,7 @@ pub use head::{
     Afterwards, DAMAGE_MAX, EpochRun, HEAD_LEN_MAX, Head, HeadDisk, Lifecycle, PIN_NOTE_LEN_MAX, PINS_MAX,
     THINNED_MAX,
 };
-pub use index::{EpochIndex, IndexEntry, Log};
+pub use index::{EpochIndex, IndexEntry, Log, entries_of};
 pub use layout::{BLOCK_LEN, RECORD_ALIGN, RECORD_HEADER_LEN, RECORD_LEN_MAX};
 pub use leaf_page::{LeafPage, PAGE_LEAVES, PAGE_LEN};
 pub use making::MakingMark;
@@ -84,7 +84,8 @@ pub use policy::{
     WhenFull,
 };
 pub use record::{
-    BatchBody, BeforeBody, Body, Placement, Record, RecordHead, decode_body, decode_head, encode, record_len,
+    BatchBody, BeforeBody, Body, Placement, Record, RecordHead, RecordPlace, decode_body, decode_head,
+    encode, record_len,
 };
 pub use resync::Resync;
 pub use rewind::{Piece, PointRange, RewindPlan, plan_rewind, unsaved};

@@ -107,7 +107,37 @@ pub struct Record<'a> {
     pub payload: &'a [u8],
 }
 
+/// What is kept of a record in memory, beside its body: enough for an index, and to find it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordPlace {
+    /// See [`RecordHead::sequence`].
+    pub sequence: Sequence,
+    /// See [`RecordHead::received`].
+    pub received: Timestamp,
+    /// Where in the log it starts.
+    pub at: ByteOffset,
+    /// Where in the log its payload starts.
+    pub payload_at: ByteOffset,
+    /// Where in the log the next record starts.
+    pub end: ByteOffset,
+    /// See [`RecordHead::checksum`].
+    pub checksum: Hash,
+}
+
 impl RecordHead {
+    /// Returns what is kept of the record.
+    pub fn place(&self) -> RecordPlace {
+        let (at, payload_at, end) = (self.placement.position, self.payload_at(), self.end());
+        RecordPlace {
+            sequence: self.sequence,
+            received: self.received,
+            at,
+            payload_at,
+            end,
+            checksum: self.checksum,
+        }
+    }
+
     /// Returns where in the log the payload starts.
     pub fn payload_at(&self) -> ByteOffset {
         ByteOffset(self.placement.position.0 + (RECORD_HEADER_LEN + self.body_len) as u64)
@@ -172,8 +202,8 @@ pub fn record_len(body_len: usize, payload_len: usize, align: usize) -> usize {
 }
 
 /// Gives the record, padded so that it ends at a multiple of `align` in its log, to `put` piece by piece and returns
-/// its checksum and length.
-pub fn encode(record: &Record<'_>, align: usize, mut put: impl FnMut(&[u8])) -> (Hash, usize) {
+/// its head.
+pub fn encode(record: &Record<'_>, align: usize, mut put: impl FnMut(&[u8])) -> RecordHead {
     assert!((RECORD_ALIGN..=crate::BLOCK_LEN).contains(&align), "a record ends at a unit or at a block");
     assert!(align.is_multiple_of(RECORD_ALIGN), "records start at multiples of {RECORD_ALIGN}");
     let start = record.placement.position;
@@ -187,14 +217,13 @@ pub fn encode(record: &Record<'_>, align: usize, mut put: impl FnMut(&[u8])) -> 
     assert!(len <= RECORD_LEN_MAX, "a record is bounded by its parts");
     assert!(len < record.body.record_len_bound(record.payload.len()) + align, "the bound of a record holds");
     let mut header = header_of(record, &body, len);
-    let checksum = checksum_of(header.as_bytes());
-    header.checksum = checksum.0;
+    header.checksum = checksum_of(header.as_bytes()).0;
     put(header.as_bytes());
     put(&body);
     put(record.payload);
     let padding = len - RECORD_HEADER_LEN - body.len() - record.payload.len();
     put(&[0; crate::BLOCK_LEN][..padding]);
-    (checksum, len)
+    head_of(&header)
 }
 
 fn header_of(record: &Record<'_>, body: &[u8], len: usize) -> RecordHeader {

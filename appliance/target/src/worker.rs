@@ -17,6 +17,8 @@ use crate::replica::{Appender, Applier, Bell, FailureKind, ReplicaError, Step, c
 const QUEUE_DEPTH: usize = 64;
 /// How long an idle thread sleeps if nobody wakes it.
 const NAP: Duration = Duration::from_millis(200);
+/// The same while something is gathered.
+const SHORT_NAP: Duration = Duration::from_millis(10);
 
 /// Which engine, and how long it waits for a device.
 #[derive(Clone, Copy, Debug)]
@@ -154,8 +156,8 @@ pub(crate) fn start_worker(setting: EngineSetting, pool: PagePool) -> std::io::R
             }
             // One step for each machine in turn: none waits for more than one step of each other.
             let steps: Vec<Step> = appliers.values_mut().map(|applier| step(applier, &mut engine)).collect();
-            if steps.iter().all(|step| *step == Step::Idle) {
-                bell.wait(NAP);
+            if !steps.contains(&Step::Worked) {
+                bell.wait(if steps.contains(&Step::Gathering) { SHORT_NAP } else { NAP });
             }
         }
     })

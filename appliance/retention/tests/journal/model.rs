@@ -95,14 +95,13 @@ impl Epoch {
             Placement { machine: MACHINE, generation: GENERATION, epoch, position, previous: to.previous };
         let received = Timestamp(sequence.0);
         let record = Record { placement, sequence, durable_len: position, received, body, payload };
-        let (checksum, _) = encode(&record, align, |part| to.bytes.extend_from_slice(part));
-        to.previous = checksum;
+        to.previous = encode(&record, align, |part| to.bytes.extend_from_slice(part)).checksum;
         let written = &to.bytes[position.0 as usize..];
         let head = decode_head(written).expect("what was encoded decodes");
         assert_eq!(head.placement, placement);
         let found = decode_body(&head, &written[RECORD_HEADER_LEN..]).expect("so does its body");
         assert_eq!(found, *body);
-        self.index.add(log, &head, &found);
+        self.index.add(log, &head.place(), &found);
     }
 
     fn content(&self, entry: &IndexEntry) -> Vec<u8> {

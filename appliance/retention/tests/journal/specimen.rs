@@ -92,9 +92,9 @@ pub(crate) fn record(
         payload: &payload,
     };
     let mut bytes = Vec::new();
-    let (checksum, len) = encode(&record, align, |part| bytes.extend_from_slice(part));
-    assert_eq!(bytes.len(), len);
-    assert_eq!(decode_head(&bytes).map(|head| head.checksum), Ok(checksum));
+    let head = encode(&record, align, |part| bytes.extend_from_slice(part));
+    assert_eq!(bytes.len(), head.record_len);
+    assert_eq!(decode_head(&bytes), Ok(head));
     bytes
 }
 
@@ -191,11 +191,11 @@ pub(crate) fn index() -> EpochIndex {
         let at = redo.last().map_or(0, |head: &RecordHead| head.end().0);
         let bytes = record(placement(at, previous), 0, sequence, &body, 64);
         let (head, body) = parts(&bytes);
-        index.add(Log::Redo, &head, &body);
+        index.add(Log::Redo, &head.place(), &body);
         redo.push(head);
     }
     let (head, body) = parts(&record(placement(0, Hash::default()), 0, 41, &before(), 4096));
-    index.add(Log::Undo, &head, &body);
+    index.add(Log::Undo, &head.place(), &body);
     index.sort();
     index
 }

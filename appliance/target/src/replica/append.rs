@@ -13,13 +13,14 @@ use std::sync::Arc;
 use blockdev::{
     Completion, DeviceError, DeviceSlot, Engine, Operation, PagePool, Request, Volume, VolumeError,
 };
-use retention::{Body, Lifecycle, Moment, Point};
+use retention::{Body, EpochIndex, Lifecycle, Log, Moment, Point, RecordPlace};
 use units::{ByteLen, ByteOffset, EpochNumber, Sequence, Timestamp};
 
 use super::budget::ResidentBudget;
 use super::error::ReplicaError;
+use super::kept_index::KeptIndex;
 use super::limits::ReplicaLimits;
-use super::log_writer::{Entry, LogPosition, LogWriter, RecordPlace};
+use super::log_writer::{Entry, LogPosition, LogWriter};
 use super::paths;
 use super::planted::Planted;
 use super::shared::{AppendStart, EpochInfo, Queued, Received, Shared};
@@ -170,7 +171,10 @@ impl Appender {
             redo,
             undo,
         };
-        self.shared.lock().epochs.push_back(info);
+        let index = EpochIndex::empty(position.machine, position.generation, position.epoch, first);
+        let mut state = self.shared.lock();
+        state.epochs.push_back(info);
+        state.indexes.insert(position.epoch, KeptIndex::begin(self.budget.indexes(), index));
         Ok(())
     }
 
@@ -217,6 +221,7 @@ impl Appender {
         log.durable();
         let position = log.position();
         let mut state = self.shared.lock();
+        let was_empty = state.queue.is_empty();
         for (item, place) in group.items.into_iter().zip(group.places) {
             assert_eq!(item.sequence, state.durable.next(), "the redo log holds every sequence, in order");
             state.durable = item.sequence;
@@ -232,6 +237,7 @@ impl Appender {
             let payload_len = item.payload.len();
             state.count_resync(&item.body, item.time, ByteLen(payload_len as u64));
             let content_len = content_len(&item.body);
+            state.index(position.epoch, Log::Redo, &place, &item.body);
             let resident = self.budget.keep(item.body, item.payload);
             let (sequence, epoch) = (item.sequence, position.epoch);
             let queued = Queued { sequence, epoch, place, payload_len, content_len, resident };
@@ -240,8 +246,12 @@ impl Appender {
         }
         state.epoch_mut(position.epoch).redo = ByteLen(position.end.0);
         state.start = Some(AppendStart { position, exists: true });
+        // Whoever gathers looks again by itself.
+        let rings = was_empty || state.lag >= self.limits.gather_len || !state.work.is_empty();
         drop(state);
-        self.shared.worker.ring();
+        if rings {
+            self.shared.worker.ring();
+        }
         self.shared.changed();
     }
 

@@ -37,6 +37,8 @@ pub struct Applier<V> {
     /// Payload bytes written since the last checkpoint.
     pub(crate) unflushed: u64,
     pub(crate) last_round: Timestamp,
+    /// When what waits now was first seen to wait.
+    pub(crate) gathering: Option<Timestamp>,
     /// A rewind met damage: the disks stay between two points until another point is asked for.
     pub(crate) stalled: bool,
     /// The views that are open, and perhaps some that were closed.
@@ -64,6 +66,8 @@ pub(crate) enum Run {
 pub enum Step {
     /// Something: another may follow at once.
     Worked,
+    /// Nothing: what there is to do grows for a while.
+    Gathering,
     /// Nothing: there is nothing to do.
     Idle,
 }
@@ -130,8 +134,11 @@ impl<V> Applier<V> {
         if self.end_original(engine)? {
             return Ok(Step::Worked);
         }
-        if self.head.head().lifecycle == Lifecycle::Protected && self.destage(engine, now)? {
-            return Ok(Step::Worked);
+        if self.head.head().lifecycle == Lifecycle::Protected {
+            let step = self.destage(engine, now)?;
+            if step != Step::Idle {
+                return Ok(step);
+            }
         }
         if self.unflushed > 0 && now.since(self.last_round) >= QUIET {
             self.checkpoint(engine)?;

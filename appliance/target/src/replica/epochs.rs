@@ -6,6 +6,7 @@ use units::{ByteLen, ByteOffset, EpochNumber, Hash};
 
 use super::apply::{Applier, OpenEpoch};
 use super::error::ReplicaError;
+use super::kept_index::KeptIndex;
 use super::log_reader::LogReader;
 use super::log_writer::{LogPosition, LogWriter};
 use super::paths;
@@ -35,9 +36,15 @@ impl<V> Applier<V> {
             ByteOffset(self.shared.lock().epoch_mut(epoch).undo.0),
         );
         let mut captured = GranuleSet::new(self.disks.len());
-        let log_end = LogReader::new(engine, &self.pool, slot, Log::Undo).walk(scan, None, |_, body| {
-            body.extents().iter().for_each(|extent| captured.insert(&extent.span()));
-        })?;
+        let shared = &self.shared;
+        let known = shared.lock().indexes.get(&epoch).is_some_and(KeptIndex::knows_undo);
+        let log_end =
+            LogReader::new(engine, &self.pool, slot, Log::Undo).walk(scan, None, |head, body| {
+                body.extents().iter().for_each(|extent| captured.insert(&extent.span()));
+                if !known {
+                    shared.lock().index(epoch, Log::Undo, &head.place(), body);
+                }
+            })?;
         let end = match log_end.tail {
             Tail::At(end) => end,
             Tail::Damaged { at, cause } => return Err(ReplicaError::Damaged { file: path, at, cause }),
@@ -46,7 +53,10 @@ impl<V> Applier<V> {
         let position = LogPosition { machine, generation, epoch, end, previous };
         let undo = LogWriter::new(engine, slot, position, self.limits.log_chunk);
         let redo = engine.attach(self.volume.open(&paths::redo(machine, epoch))?)?;
-        self.shared.lock().epoch_mut(epoch).undo = ByteLen(end.0);
+        let mut state = self.shared.lock();
+        state.epoch_mut(epoch).undo = ByteLen(end.0);
+        state.indexes.get_mut(&epoch).into_iter().for_each(KeptIndex::learn_undo);
+        drop(state);
         self.open = Some(OpenEpoch { epoch, redo, undo, captured });
         Ok(())
     }
@@ -61,7 +71,7 @@ impl<V> Applier<V> {
         for epoch in lost {
             let index = self.index_of(engine, epoch)?;
             self.save_index(engine, &index)?;
-            self.shared.lock().epoch_mut(epoch).sealed = true;
+            self.shared.lock().seal(epoch);
         }
         Ok(())
     }
@@ -69,7 +79,7 @@ impl<V> Applier<V> {
     /// Ends the open epoch, if there is one: everything of it is on the target disks.
     ///
     /// 1. A checkpoint: no later epoch is begun before this one is durable on the target.
-    /// 2. The index, made from the logs, is written and flushed.
+    /// 2. The index is written and flushed.
     ///
     /// A crash before the end of 2 leaves an index that does not check: it is made again.
     pub(crate) fn seal<E: Engine>(&mut self, engine: &mut E) -> Result<(), ReplicaError>
@@ -83,7 +93,7 @@ impl<V> Applier<V> {
         let open = self.open.take().expect("the epoch is open");
         drop(engine.detach(open.redo));
         drop(engine.detach(open.undo.slot()));
-        self.shared.lock().epoch_mut(epoch).sealed = true;
+        self.shared.lock().seal(epoch);
         self.give_back(epoch);
         Ok(())
     }
@@ -116,7 +126,10 @@ impl<V> Applier<V> {
     {
         match self.write_index(engine, index) {
             Ok(()) => {
-                self.shared.lock().epoch_mut(index.epoch).indexed = true;
+                // While it is being recovered, it is not listed yet.
+                let mut state = self.shared.lock();
+                let listed = state.epochs.iter_mut().find(|info| info.epoch == index.epoch);
+                listed.into_iter().for_each(|info| info.indexed = true);
                 Ok(())
             }
             Err(ReplicaError::Full { what }) => {
@@ -164,7 +177,7 @@ impl<V> Applier<V> {
         Ok(())
     }
 
-    /// Returns the index of an epoch: as it was written, or made from its logs.
+    /// Returns the index of an epoch: as it is kept in memory, as it was written, or made from its logs.
     pub(crate) fn index_of<E: Engine>(
         &mut self,
         engine: &mut E,
@@ -173,7 +186,13 @@ impl<V> Applier<V> {
     where
         V: Volume<Device = E::Device>,
     {
-        let info = *self.shared.lock().epoch_mut(epoch);
+        let mut state = self.shared.lock();
+        let (info, kept) = (*state.epoch_mut(epoch), state.indexes.get(&epoch).and_then(KeptIndex::copy));
+        drop(state);
+        if let Some(index) = kept {
+            assert!(!info.sealed, "an epoch that is sealed has its index on the volume");
+            return Ok(index);
+        }
         if let Some(mut index) = self.read_index(engine, epoch)? {
             if info.thinned {
                 index.thin();
@@ -196,6 +215,28 @@ impl<V> Applier<V> {
             }
             None => Ok(index),
         }
+    }
+
+    /// Reads an index file after a restart: it may be in a cache only, and counts once it is durable.
+    pub(crate) fn recover_index<E: Engine>(
+        &mut self,
+        engine: &mut E,
+        epoch: EpochNumber,
+    ) -> Result<Option<EpochIndex>, ReplicaError>
+    where
+        V: Volume<Device = E::Device>,
+    {
+        match self.volume.open(&paths::index(self.machine(), epoch)) {
+            Err(blockdev::VolumeError::Missing { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+            Ok(device) => {
+                let slot = engine.attach(device)?;
+                let flushed = flush_all(engine, &[slot]);
+                drop(engine.detach(slot));
+                flushed?;
+            }
+        }
+        self.read_index(engine, epoch)
     }
 
     /// Reads an index file; `None` if it is missing or does not check.
@@ -276,7 +317,7 @@ impl<V> Applier<V> {
             TailScan::new(Placement { machine, generation, epoch, position, previous }, known, durable);
         let slot = engine.attach(self.volume.open(&path)?)?;
         let end = LogReader::new(engine, &self.pool, slot, log)
-            .walk(scan, until, |head, body| index.add(log, head, body));
+            .walk(scan, until, |head, body| index.add(log, &head.place(), body));
         drop(engine.detach(slot));
         match end?.tail {
             Tail::At(_) => Ok(()),

@@ -37,18 +37,14 @@ impl<V> Applier<V> {
     where
         V: Volume<Device = E::Device>,
     {
-        let mut firsts: Vec<&Piece> = Vec::new();
-        let mut of_piece = Vec::with_capacity(pieces.len());
-        let mut sources: Vec<PayloadSource<'_>> = Vec::with_capacity(pieces.len());
-        for piece in pieces {
-            if firsts.last().is_none_or(|last| (last.epoch, &last.entry) != (piece.epoch, &piece.entry)) {
-                let slot = logs.slot(engine, &self.volume, self.machine(), piece.epoch, piece.entry.log)?;
-                sources.push((slot, piece.entry.payload_at, &piece.entry.extent));
-                firsts.push(piece);
-            }
-            of_piece.push(firsts.len() - 1);
+        let same = |one: &Piece, other: &Piece| (one.epoch, &one.entry) == (other.epoch, &other.entry);
+        let sharing: Vec<&[Piece]> = pieces.chunk_by(same).collect();
+        let mut sources: Vec<PayloadSource<'_>> = Vec::with_capacity(sharing.len());
+        for Piece { epoch, entry, .. } in sharing.iter().map(|pieces| &pieces[0]) {
+            let slot = logs.slot(engine, &self.volume, self.machine(), *epoch, entry.log)?;
+            sources.push((slot, entry.payload_at, &entry.extent));
         }
-        Ok(Group { pieces, reads: PayloadReads::new(&sources), firsts, of_piece })
+        Ok(Group { machine: self.machine(), reads: PayloadReads::new(&sources), sharing })
     }
 
     /// Reads and verifies the payload of every piece; neighbours that come from one extent share it.
@@ -62,48 +58,50 @@ impl<V> Applier<V> {
         V: Volume<Device = E::Device>,
     {
         let group = self.group(engine, logs, pieces)?;
-        let mut found = Vec::with_capacity(group.reads.reads.len());
+        let mut bytes = vec![Vec::new(); group.sharing.len()];
         read_each(engine, &self.pool, &group.reads.reads, |read, buffer| {
-            found.push((read, buffer.to_vec()));
-            Ok(())
+            group.deliver(read, &buffer, |number, _, payload| {
+                bytes[number] = payload.to_vec();
+                Ok(())
+            })
         })?;
-        let bytes = group.payloads(self.machine(), found)?;
-        Ok(Payloads { bytes, of_piece: group.of_piece })
+        let shared = group.sharing.iter().enumerate();
+        let of_piece = shared.flat_map(|(number, pieces)| pieces.iter().map(move |_| number)).collect();
+        Ok(Payloads { bytes, of_piece })
     }
 }
 
 /// Pieces whose payloads are read together.
 pub(crate) struct Group<'p> {
-    pub(crate) pieces: &'p [Piece],
+    machine: MachineId,
     pub(crate) reads: PayloadReads,
-    /// Of neighbours that come from one extent, the first.
-    firsts: Vec<&'p Piece>,
-    /// For each piece, which of `firsts` has its extent.
-    pub(crate) of_piece: Vec<usize>,
+    /// Neighbours that come from one extent.
+    sharing: Vec<&'p [Piece]>,
 }
 
-impl Group<'_> {
-    /// Takes the payloads out of what was read, and verifies each.
-    pub(crate) fn payloads(
+impl<'p> Group<'p> {
+    /// Gives `take` each payload that a read brought, verified, with the number of its extent and the pieces that come from it.
+    pub(crate) fn deliver(
         &self,
-        machine: MachineId,
-        found: Vec<(usize, Vec<u8>)>,
-    ) -> Result<Vec<Vec<u8>>, ReplicaError> {
-        let mut bytes = vec![Vec::new(); self.firsts.len()];
-        let mut take = |index: usize, payload: &[u8]| {
-            let piece = self.firsts[index];
-            let damaged = |cause| ReplicaError::Damaged {
-                file: log_path(machine, piece.epoch, piece.entry.log),
-                at: piece.entry.payload_at,
-                cause,
-            };
-            ExtentDecoder::verify(&piece.entry.extent, payload).map_err(damaged)?;
-            bytes[index] = payload.to_vec();
-            Ok(())
-        };
-        self.reads.deliver_empty(&mut take)?;
-        found.iter().try_for_each(|(read, found)| self.reads.deliver(*read, found, &mut take))?;
-        Ok(bytes)
+        read: usize,
+        bytes: &[u8],
+        mut take: impl FnMut(usize, &'p [Piece], &[u8]) -> Result<(), ReplicaError>,
+    ) -> Result<(), ReplicaError> {
+        self.reads.deliver(read, bytes, |number, payload| {
+            let Piece { epoch, entry, .. } = &self.sharing[number][0];
+            let file = || log_path(self.machine, *epoch, entry.log);
+            let damaged = |cause| ReplicaError::Damaged { file: file(), at: entry.payload_at, cause };
+            ExtentDecoder::verify(&entry.extent, payload).map_err(damaged)?;
+            take(number, self.sharing[number], payload)
+        })
+    }
+
+    /// Gives `take` the pieces of each extent that has no payload, with its number.
+    pub(crate) fn deliver_empty(
+        &self,
+        mut take: impl FnMut(usize, &'p [Piece], &[u8]) -> Result<(), ReplicaError>,
+    ) -> Result<(), ReplicaError> {
+        self.reads.deliver_empty(|number, payload| take(number, self.sharing[number], payload))
     }
 }
 

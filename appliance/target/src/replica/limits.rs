@@ -18,6 +18,10 @@ pub struct ReplicaLimits {
     pub group_len: ByteLen,
     /// Bytes of target disk written in one destage round.
     pub round_len: ByteLen,
+    /// What waits to be destaged is gathered until it is as many bytes as this,
+    pub gather_len: ByteLen,
+    /// or the oldest of it has waited so long, or something waits for it.
+    pub gather_age: Duration,
     /// Bytes of payload destaged between two checkpoints; bounds the replay after a crash together with `lag_len`.
     pub checkpoint_len: ByteLen,
     /// Bytes of redo that may wait to be destaged before the source is held back.
@@ -39,6 +43,8 @@ impl Default for ReplicaLimits {
             epoch_age: Duration::from_secs(15 * 60),
             group_len: ByteLen::mib(4),
             round_len: ByteLen::mib(16),
+            gather_len: ByteLen::mib(1),
+            gather_age: Duration::from_millis(20),
             checkpoint_len: ByteLen::mib(128),
             lag_len: ByteLen::mib(256),
             before_level: -5,

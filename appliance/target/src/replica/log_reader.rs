@@ -249,7 +249,7 @@ impl PayloadReads {
         members.push((index, from..from + len));
     }
 
-    /// Gives `take` each payload that a read brought, with its number.
+    /// Gives `take` each payload that a read brought, with its number, in their order.
     pub(crate) fn deliver(
         &self,
         read: usize,

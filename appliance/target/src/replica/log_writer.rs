@@ -1,7 +1,7 @@
 //! Appends groups of records to one log.
 
 use blockdev::{DeviceSlot, Engine, Operation, PageBuf, PagePool, Request};
-use retention::{BLOCK_LEN, Body, Placement, RECORD_ALIGN, Record, encode};
+use retention::{BLOCK_LEN, Body, Placement, RECORD_ALIGN, Record, RecordPlace, encode};
 use units::{ByteLen, ByteOffset, EpochNumber, Generation, Hash, MachineId, Sequence, Timestamp};
 
 use super::error::ReplicaError;
@@ -16,13 +16,6 @@ pub(crate) struct Entry<'a> {
     pub(crate) received: Timestamp,
     pub(crate) body: &'a Body,
     pub(crate) payload: &'a [u8],
-}
-
-/// Where a record lies in its log, and which it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RecordPlace {
-    pub(crate) at: ByteOffset,
-    pub(crate) checksum: Hash,
 }
 
 /// Where a log stands: what is needed to go on appending to it.
@@ -72,7 +65,7 @@ impl LogWriter {
         self.position
     }
 
-    /// Encodes a group and returns the writes that put it behind the last, and where each record starts. Errors: no
+    /// Encodes a group and returns the writes that put it behind the last, and the place of each record. Errors: no
     /// space, and the log is as before.
     pub(crate) fn stage<E: Engine>(
         &mut self,
@@ -86,13 +79,13 @@ impl LogWriter {
         self.reserve(engine, entries.iter().map(bound).sum::<usize>() + BLOCK_LEN)?;
         let mut group = GroupBuffer::new(pool);
         let (mut at, mut previous) = (self.position.end, self.position.previous);
-        let mut starts = Vec::with_capacity(entries.len());
+        let mut places = Vec::with_capacity(entries.len());
         for (index, entry) in entries.iter().enumerate() {
             let align = if index + 1 == entries.len() { BLOCK_LEN } else { RECORD_ALIGN };
             let record = self.record(entry, at, previous);
-            let (checksum, len) = encode(&record, align, |bytes| group.push(bytes));
-            starts.push(RecordPlace { at, checksum });
-            (at, previous) = (ByteOffset(at.0 + len as u64), checksum);
+            let place = encode(&record, align, |bytes| group.push(bytes)).place();
+            (at, previous) = (place.end, place.checksum);
+            places.push(place);
         }
         let writes = group.into_writes(self.slot, self.position.end);
         let end = ByteOffset(at.0.next_multiple_of(BLOCK_LEN as u64));
@@ -102,7 +95,7 @@ impl LogWriter {
         );
         assert!(end.0 <= self.allocated.0, "a group fits the space that was reserved for it");
         self.staged = Some((end, previous));
-        Ok((writes, starts))
+        Ok((writes, places))
     }
 
     /// Says that the staged group is durable: every write ended well, and then a flush did.

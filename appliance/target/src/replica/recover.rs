@@ -25,9 +25,10 @@ use super::apply::Applier;
 use super::budget::ResidentBudget;
 use super::error::ReplicaError;
 use super::expire::Aging;
+use super::kept_index::KeptIndex;
 use super::limits::ReplicaLimits;
 use super::log_reader::LogReader;
-use super::log_writer::{LogPosition, RecordPlace};
+use super::log_writer::LogPosition;
 use super::paths;
 use super::planted::Planted;
 use super::shared::{AppendStart, Bell, EpochInfo, Queued, Shared, State};
@@ -166,6 +167,7 @@ impl<V: Volume> Replica<V> {
             encoder: ExtentEncoder::new(limits.before_level).map_err(|_| ReplicaError::NoMemory)?,
             unflushed: 0,
             last_round: Timestamp(0),
+            gathering: None,
             stalled: false,
             views: Vec::new(),
             aging: Aging::default(),
@@ -278,7 +280,7 @@ impl<V: Volume> Applier<V> {
             return self.recover_thinned(engine, epoch, found);
         }
         let first = found.last.next();
-        if let Some(index) = self.read_index(engine, epoch)? {
+        if let Some(index) = self.recover_index(engine, epoch)? {
             found.epoch = epoch;
             return self.take_index(index, found);
         }
@@ -293,6 +295,8 @@ impl<V: Volume> Applier<V> {
             (head.applied, Vec::new(), Vec::new(), Vec::new());
         let (mut last, mut gap, mut closed) = (found.last, None, Timestamp(0));
         let mut written = GranuleSet::new(self.disks.len());
+        let index = EpochIndex::empty(machine, generation, epoch, first);
+        let mut index = KeptIndex::recover(self.budget.indexes(), index);
         let mut reader = LogReader::new(engine, &self.pool, slot, Log::Redo);
         if self.limits.plants(Planted::TornGroupKept) {
             reader.keep_torn_groups();
@@ -306,9 +310,9 @@ impl<V: Volume> Applier<V> {
                 points.push(Point::from(marker.as_ref()));
             }
             moments.extend(Moment::of(body));
+            index.add(Log::Redo, &head.place(), body);
             if head.sequence > applied {
-                let (sequence, payload_len) = (head.sequence, head.payload_len);
-                let place = RecordPlace { at: head.placement.position, checksum: head.checksum };
+                let (sequence, payload_len, place) = (head.sequence, head.payload_len, head.place());
                 let content_len = content_len(body);
                 items.push(Queued { sequence, epoch, place, payload_len, content_len, resident: None });
             } else {
@@ -346,6 +350,7 @@ impl<V: Volume> Applier<V> {
             redo,
             undo,
         });
+        state.indexes.insert(epoch, index);
         state.queue.extend(items);
         points.into_iter().for_each(|point| state.timeline.push(point));
         moments.into_iter().for_each(|moment| state.moments.push(moment));

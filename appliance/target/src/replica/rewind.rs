@@ -22,12 +22,11 @@ use super::error::{FailureKind, ReplicaError};
 use super::fetch::OpenLogs;
 use super::planted::Planted;
 use super::progress::Progress;
+use super::shared::EpochInfo;
 use super::transfer::{DiskWriter, flush_all};
 
 /// Bytes of target disk one slice brings to the point.
-const SLICE_LEN: u64 = 16 << 20;
-/// Bytes of target disk that are written while the payloads of as many more are read.
-const GROUP_LEN: u64 = 2 << 20;
+const SLICE_LEN: u64 = 64 << 20;
 
 /// A rewind under way.
 pub(crate) struct RewindRun {
@@ -69,9 +68,33 @@ impl<V> Applier<V> {
     where
         V: Volume<Device = E::Device>,
     {
+        let indexes = self.indexes_from(engine, to)?;
+        self.plan_with(&indexes, to)
+    }
+
+    fn plan_with(&self, indexes: &[EpochIndex], to: Sequence) -> Result<RewindPlan, ReplicaError> {
         let (low, high) = self.held();
-        let indexes = self.indexes(engine)?;
-        Ok(plan_rewind(&indexes, PointRange { low, high, to }, self.disks.len())?)
+        Ok(plan_rewind(indexes, PointRange { low, high, to }, self.disks.len())?)
+    }
+
+    /// Returns the indexes a plan to bring the disks to `to` needs, oldest first: those of the epochs that lie behind it or behind
+    /// what the disks hold, and its own; all of them if the history does not reach back so far.
+    fn indexes_from<E: Engine>(
+        &mut self,
+        engine: &mut E,
+        to: Sequence,
+    ) -> Result<Vec<EpochIndex>, ReplicaError>
+    where
+        V: Volume<Device = E::Device>,
+    {
+        let first = self.held().0.min(to);
+        let state = self.shared.lock();
+        let newest = state.epochs.back().map(|info| info.epoch);
+        let needed =
+            |info: &&EpochInfo| first < state.base || info.last >= first || Some(info.epoch) == newest;
+        let needed: Vec<_> = state.epochs.iter().filter(needed).map(|info| info.epoch).collect();
+        drop(state);
+        needed.into_iter().map(|epoch| self.index_of(engine, epoch)).collect()
     }
 
     /// Steps 1 and 2 of a rewind. Errors: the point can't be had, and nothing has changed.
@@ -114,9 +137,11 @@ impl<V> Applier<V> {
     where
         V: Volume<Device = E::Device>,
     {
-        let indexes = self.indexes(engine)?;
-        self.save_thinned(engine, &indexes, to)?;
-        self.plan(engine, to)
+        let indexes = self.indexes_from(engine, to)?;
+        if self.save_thinned(engine, &indexes, to)? {
+            return self.plan(engine, to);
+        }
+        self.plan_with(&indexes, to)
     }
 
     /// Checks that there is a history to go to, and that replication would go on from its end.
@@ -172,33 +197,29 @@ impl<V> Applier<V> {
         }
     }
 
-    /// While one group of pieces is written, the payloads of the next are read.
+    /// Writes the next pieces, while the payloads of those behind them are read.
     fn rewind_pieces<E: Engine>(&mut self, engine: &mut E, run: &mut RewindRun) -> Result<(), ReplicaError>
     where
         V: Volume<Device = E::Device>,
     {
         let count = pieces_within(&run.plan.pieces[run.next..], SLICE_LEN);
         let pieces = &run.plan.pieces[run.next..run.next + count];
-        let mut groups = Vec::new();
-        let mut rest = pieces;
-        while !rest.is_empty() {
-            let (group, others) = rest.split_at(pieces_within(rest, GROUP_LEN));
-            groups.push(self.group(engine, &mut run.logs, group)?);
-            rest = others;
-        }
-        let machine = self.machine();
+        let group = self.group(engine, &mut run.logs, pieces)?;
         let mut writer = DiskWriter::new(engine, &self.pool, &self.disks);
         let mut parts = Pieces { decoder: &mut self.decoder, scratch: Vec::new(), holds: None };
-        groups.first().map_or(Ok(()), |first| writer.read_ahead(&first.reads.reads))?;
-        for (number, group) in groups.iter().enumerate() {
-            let payloads = group.payloads(machine, writer.collect()?)?;
-            if let Some(next) = groups.get(number + 1) {
-                writer.read_ahead(&next.reads.reads)?;
-            }
-            for (piece, &source) in group.pieces.iter().zip(&group.of_piece) {
-                let (extent, payload) = (&piece.entry.extent, &payloads[source]);
-                parts.write(&mut writer, &piece.span, extent, payload, (number, source))?;
-            }
+        writer.read_ahead(&group.reads.reads);
+        let mut write = |writer: &mut DiskWriter<'_, E>, number, pieces: &[Piece], payload: &[u8]| {
+            let each =
+                |piece: &Piece| parts.write(writer, &piece.span, &piece.entry.extent, payload, (0, number));
+            pieces.iter().try_for_each(each)
+        };
+        group.deliver_empty(|number, pieces, payload| write(&mut writer, number, pieces, payload))?;
+        let mut read = 0;
+        while let Some(bytes) = writer.next_read()? {
+            group.deliver(read, &bytes, |number, pieces, payload| {
+                write(&mut writer, number, pieces, payload)
+            })?;
+            read += 1;
         }
         writer.finish()?;
         run.progress.advance(pieces.iter().map(|piece| piece.span.len.0).sum());

@@ -6,12 +6,16 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use retention::{Body, Damage, Head, Hold, Kept, Lifecycle, Loss, Moments, Pin, PlanError, Policy, Timeline};
+use retention::{
+    Body, Damage, Head, Hold, Kept, Lifecycle, Log, Loss, Moments, Pin, PlanError, Policy, RecordPlace,
+    Timeline,
+};
 use units::{ByteLen, ByteOffset, EpochNumber, Generation, Hash, Sequence, Timestamp};
 
 use super::budget::Resident;
 use super::error::{FailureKind, ReplicaError};
-use super::log_writer::{LogPosition, RecordPlace};
+use super::kept_index::KeptIndex;
+use super::log_writer::LogPosition;
 use super::planted::Planted;
 use super::resend::Resends;
 use super::work::Work;
@@ -53,7 +57,7 @@ pub(crate) struct Queued {
     pub(crate) payload_len: usize,
     /// Bytes of target disk it covers.
     pub(crate) content_len: ByteLen,
-    /// Body and payload, as long as the memory budget allows; the redo log has them in any case.
+    /// Body and payload, or the body alone, as the memory budget allows; the redo log has them in any case.
     pub(crate) resident: Option<Arc<Resident>>,
 }
 
@@ -177,6 +181,8 @@ pub struct State {
     pub(crate) closed: bool,
     pub(crate) inbox: VecDeque<Received>,
     pub(crate) queue: VecDeque<Queued>,
+    /// Of each epoch that is not sealed.
+    pub(crate) indexes: BTreeMap<EpochNumber, KeptIndex>,
     pub(crate) work: VecDeque<Work>,
     pub(crate) start: Option<AppendStart>,
 }
@@ -366,6 +372,7 @@ impl State {
             closed: false,
             inbox: Default::default(),
             queue: Default::default(),
+            indexes: BTreeMap::new(),
             work: Default::default(),
             start: Some(AppendStart { position, exists: false }),
         }
@@ -438,6 +445,19 @@ impl State {
         if waits && self.full.is_some() && unacked == self.inbox.len() as u64 {
             self.inbox.clear();
             self.received = self.durable;
+        }
+    }
+
+    /// Says that the epoch takes no more, and that its index is on the volume or can be made from its logs.
+    pub(crate) fn seal(&mut self, epoch: EpochNumber) {
+        self.epoch_mut(epoch).sealed = true;
+        self.indexes.remove(&epoch);
+    }
+
+    /// Adds a durable record to the index that is kept of its epoch.
+    pub(crate) fn index(&mut self, epoch: EpochNumber, log: Log, place: &RecordPlace, body: &Body) {
+        if let Some(index) = self.indexes.get_mut(&epoch) {
+            index.add(log, place, body);
         }
     }
 

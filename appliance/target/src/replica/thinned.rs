@@ -9,6 +9,7 @@ use super::error::ReplicaError;
 use super::log_reader::LogReader;
 use super::paths;
 use super::recover::Found;
+use super::round::portions;
 
 impl<V: Volume> Applier<V> {
     /// Finds a thinned epoch by its index; or, if that was lost, by its undo log and what comes behind it.
@@ -19,7 +20,7 @@ impl<V: Volume> Applier<V> {
         found: &mut Found,
     ) -> Result<(), ReplicaError> {
         found.epoch = epoch;
-        let (index, given_up) = match self.read_index(engine, epoch)? {
+        let (index, given_up) = match self.recover_index(engine, epoch)? {
             Some(mut index) => {
                 let given_up = ByteLen(index.redo_len.0);
                 index.thin();
@@ -53,7 +54,7 @@ impl<V: Volume> Applier<V> {
         let slot = engine.attach(self.volume.open(&paths::undo(machine, epoch))?)?;
         let scan = TailScan::new(placement, Some(previous), ByteOffset(0));
         let end = LogReader::new(engine, &self.pool, slot, Log::Undo)
-            .walk(scan, None, |head, body| index.add(Log::Undo, head, body));
+            .walk(scan, None, |head, body| index.add(Log::Undo, &head.place(), body));
         drop(engine.detach(slot));
         if let retention::Tail::Damaged { at, cause } = end?.tail {
             return Err(ReplicaError::Damaged { file: paths::undo(machine, epoch), at, cause });
@@ -89,28 +90,28 @@ impl<V: Volume> Applier<V> {
 
 impl<V> Applier<V> {
     /// Captures what thinned epochs wrote last: it is on the target disks alone, and a rewind to `to` overwrites it. It goes to
-    /// the undo log of the open epoch, which then tells of it like of what it will write. Durable on return.
+    /// the undo log of the open epoch, which then tells of it like of what it will write. Durable on return. Returns whether
+    /// there was any.
     pub(crate) fn save_thinned<E: Engine>(
         &mut self,
         engine: &mut E,
         indexes: &[EpochIndex],
         to: Sequence,
-    ) -> Result<(), ReplicaError> {
-        const PORTION_SPANS: usize = 256;
+    ) -> Result<bool, ReplicaError> {
         if !indexes.iter().any(EpochIndex::is_thinned) {
-            return Ok(());
+            return Ok(false);
         }
         let written = self.shared.lock().written;
         let open = self.open.as_ref().expect("a machine with a history has an epoch open");
         let (epoch, spans) = (open.epoch, unsaved(indexes, to, &open.captured));
         let now: Timestamp = self.last_round;
-        for portion in spans.chunks(PORTION_SPANS) {
+        for portion in portions(&spans) {
             self.append_before_images(engine, portion, written, now)?;
             let open = self.open.as_mut().expect("the epoch is open");
             portion.iter().for_each(|span| open.captured.insert(span));
             let end = open.undo.position().end.0;
             self.shared.lock().epoch_mut(epoch).undo = ByteLen(end);
         }
-        Ok(())
+        Ok(!spans.is_empty())
     }
 }

@@ -11,6 +11,9 @@ use super::error::ReplicaError;
 /// Bytes of the largest single read or write.
 pub(crate) const TRANSFER_LEN: usize = 256 << 10;
 
+/// Operations that are given to the device together.
+const QUEUED_MAX: usize = 8;
+
 /// One read of a device.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ReadAt {
@@ -73,6 +76,8 @@ fn completed_read(completion: Completion) -> Result<(usize, PageBuf), ReplicaErr
 /// become one write.
 pub(crate) struct DiskWriter<'e, E: Engine> {
     engine: &'e mut E,
+    /// Operations queued since the device was last given any.
+    queued: usize,
     pool: &'e PagePool,
     slots: &'e [DeviceSlot],
     open: Option<(DiskIndex, ByteOffset, PageBuf)>,
@@ -84,17 +89,20 @@ pub(crate) struct DiskWriter<'e, E: Engine> {
 /// Reads that run beside writes.
 #[derive(Default)]
 struct ReadAhead {
-    waiting: VecDeque<(usize, ReadAt)>,
-    in_flight: usize,
-    /// By number of the read; copied, so that no buffer is held that a write may need.
-    arrived: Vec<(usize, Vec<u8>)>,
+    /// Not begun yet.
+    waiting: VecDeque<ReadAt>,
+    /// Begun, in order, each with what it found once it has ended.
+    begun: VecDeque<Option<PageBuf>>,
+    /// The number of the first that was begun.
+    first: u64,
 }
 
 impl<'e, E: Engine> DiskWriter<'e, E> {
     /// Begins; `slots` are the disks, by index.
     pub(crate) fn new(engine: &'e mut E, pool: &'e PagePool, slots: &'e [DeviceSlot]) -> Self {
         assert_eq!(engine.in_flight(), 0, "one transfer uses the engine at a time");
-        Self { engine, pool, slots, open: None, ahead: ReadAhead::default(), failure: None, done: Vec::new() }
+        let (ahead, done) = (ReadAhead::default(), Vec::new());
+        Self { engine, queued: 0, pool, slots, open: None, ahead, failure: None, done }
     }
 
     /// Returns the memory whose bytes will be written at the span, to be filled by the caller. Spans must not overlap until
@@ -125,45 +133,69 @@ impl<'e, E: Engine> DiskWriter<'e, E> {
             return Ok(());
         }
         self.close()?;
-        self.submit(span.disk, Operation::WriteZeroes { at: span.start, len: span.len })
+        let slot = self.slots[usize::from(span.disk.0)];
+        let operation = Operation::WriteZeroes { at: span.start, len: span.len };
+        self.submit(Request { slot, tag: 0, operation })
+    }
+
+    /// Returns the engine, for what is done at once.
+    pub(crate) fn engine(&mut self) -> &mut E {
+        self.engine
     }
 
     /// Begins reads that run while what is put from now on is written; what they read must not be what is written.
-    pub(crate) fn read_ahead(&mut self, reads: &[ReadAt]) -> Result<(), ReplicaError> {
-        assert!(self.ahead.is_done() && self.ahead.arrived.is_empty(), "one run of reads at a time");
-        self.ahead.waiting.extend(reads.iter().copied().enumerate());
+    pub(crate) fn read_ahead(&mut self, reads: &[ReadAt]) {
+        self.ahead.waiting.extend(reads);
         self.submit_reads();
-        Ok(())
     }
 
-    /// Waits for the reads that were begun, and returns what each found, by its number, in the order they ended. Errors: the
-    /// first read or write that failed.
-    pub(crate) fn collect(&mut self) -> Result<Vec<(usize, Vec<u8>)>, ReplicaError> {
-        while !self.ahead.is_done() && self.failure.is_none() {
+    /// Returns what the next read has found if it has ended, and nothing has failed so far.
+    pub(crate) fn arrived(&mut self) -> Option<PageBuf> {
+        if self.failure.is_some() {
+            return None;
+        }
+        let bytes = self.ahead.begun.front_mut()?.take()?;
+        self.ahead.begun.pop_front();
+        self.ahead.first += 1;
+        Some(bytes)
+    }
+
+    /// Returns what the next of the reads that were begun has found, in the order they were given; `None` after the last. Errors:
+    /// the first read or write that failed.
+    pub(crate) fn next_read(&mut self) -> Result<Option<PageBuf>, ReplicaError> {
+        loop {
+            if let Some(error) = self.failure.take() {
+                return Err(error.into());
+            }
             self.submit_reads();
+            if let Some(bytes) = self.arrived() {
+                return Ok(Some(bytes));
+            }
+            if self.ahead.begun.is_empty() && self.ahead.waiting.is_empty() {
+                return Ok(None);
+            }
             assert!(
                 self.engine.in_flight() > 0,
                 "an idle engine takes a read, and an idle pool lends a buffer"
             );
             self.reap(1)?;
         }
-        match self.failure.take() {
-            Some(error) => Err(error.into()),
-            None => Ok(std::mem::take(&mut self.ahead.arrived)),
-        }
     }
 
-    /// Submits reads as long as there are buffers for them.
+    /// Begins reads as long as there are buffers for them; most are left for writes.
     fn submit_reads(&mut self) {
-        while let Some((number, read)) = self.ahead.waiting.front().copied()
+        let most = (self.pool.count() / 3).max(1);
+        while self.ahead.begun.len() < most
+            && let Some(read) = self.ahead.waiting.front()
             && let Some(into) = self.pool.lend(read.len)
         {
+            let tag = self.ahead.first + self.ahead.begun.len() as u64;
             let operation = Operation::Read { at: read.at, into };
-            if self.engine.submit(Request { slot: read.slot, tag: number as u64, operation }).is_err() {
+            if self.engine.submit(Request { slot: read.slot, tag, operation }).is_err() {
                 return;
             }
             self.ahead.waiting.pop_front();
-            self.ahead.in_flight += 1;
+            self.ahead.begun.push_back(None);
         }
     }
 
@@ -177,19 +209,21 @@ impl<'e, E: Engine> DiskWriter<'e, E> {
     }
 
     fn close(&mut self) -> Result<(), ReplicaError> {
-        match self.open.take() {
-            Some((disk, at, from)) => self.submit(disk, Operation::Write { at, from }),
-            None => Ok(()),
-        }
+        let Some((disk, at, from)) = self.open.take() else { return Ok(()) };
+        let slot = self.slots[usize::from(disk.0)];
+        self.submit(Request { slot, tag: 0, operation: Operation::Write { at, from } })
     }
 
-    fn submit(&mut self, disk: DiskIndex, operation: Operation) -> Result<(), ReplicaError> {
-        let mut request = Request { slot: self.slots[usize::from(disk.0)], tag: 0, operation };
+    /// Begins one operation more, beside the others.
+    pub(crate) fn submit(&mut self, request: Request) -> Result<(), ReplicaError> {
+        let mut request = request;
         while let Err(refused) = self.engine.submit(request) {
             request = refused;
             self.reap(1)?;
         }
-        Ok(())
+        self.queued += 1;
+        // The device is not to wait for the last of them.
+        if self.queued >= QUEUED_MAX { self.reap(0) } else { Ok(()) }
     }
 
     fn lend(&mut self) -> Result<PageBuf, ReplicaError> {
@@ -204,21 +238,16 @@ impl<'e, E: Engine> DiskWriter<'e, E> {
 
     fn reap(&mut self, at_least: usize) -> Result<(), ReplicaError> {
         self.engine.wait(at_least, &mut self.done)?;
-        for completion in self.done.drain(..) {
-            if let Operation::Read { into, .. } = &completion.operation {
-                self.ahead.in_flight -= 1;
-                self.ahead.arrived.push((completion.tag as usize, into.to_vec()));
+        self.queued = 0;
+        for Completion { tag, operation, outcome, .. } in self.done.drain(..) {
+            if let Operation::Read { into, .. } = operation {
+                let number = usize::try_from(tag - self.ahead.first).expect("only what was begun ends");
+                self.ahead.begun[number] = Some(into);
             }
-            self.failure = self.failure.take().or(completion.outcome.err());
+            self.failure = self.failure.take().or(outcome.err());
         }
         self.submit_reads();
         Ok(())
-    }
-}
-
-impl ReadAhead {
-    fn is_done(&self) -> bool {
-        self.waiting.is_empty() && self.in_flight == 0
     }
 }
 

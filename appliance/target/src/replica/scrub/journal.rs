@@ -129,7 +129,7 @@ impl<E: Engine, V: Volume<Device = E::Device>> Bench<'_, E, V> {
             match reader.record_at(&scan)? {
                 Ok((head, body)) => {
                     lost = false;
-                    index.add(log, &head, &body);
+                    index.add(log, &head.place(), &body);
                     scan.accept(&head);
                     self.pace.count(head.record_len as u64)?;
                 }
