@@ -133,12 +133,12 @@ fn an_agent_that_was_killed_while_writes_were_held_lets_them_go_when_it_starts()
     let hook = guest.path("hook").display().to_string();
     let source = member.source.clone().with(&["--hook", &hook]);
     let agent = source.start_every(&member.each(), "200ms")?;
-    within(WAIT_MAX, || Ok(ensure!(guest.path("hold").exists(), "writes are not held yet")))?;
+    within(WAIT_MAX, || guest.path("hold").exists().then_some(()).context("writes are not held yet"))?;
     agent.kill()?;
     fs::remove_file(guest.path("hang"))?;
     ensure!(guest.path("hold").exists(), "nobody has let go");
     let agent = source.start_every(&member.each(), "200ms")?;
-    within(WAIT_MAX, || Ok(ensure!(guest.words()?.contains(&"thaw".to_owned()), "not thawed yet")))?;
+    within(WAIT_MAX, || guest.words()?.contains(&"thaw".to_owned()).then_some(()).context("not thawed yet"))?;
     within(WAIT_MAX, || application_point(&rig).map(drop))?;
     ensure!(agent.complaints()?.is_empty() || !guest.path("hold").exists(), "writes go on");
     agent.stop(WAIT_MAX)?;
