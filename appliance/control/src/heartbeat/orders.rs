@@ -44,13 +44,16 @@ pub struct Orders {
 struct Shared {
     /// The highest sequence each server says it has taken.
     taken: HashMap<Identity, u64>,
-    /// Who waits for what becomes of a command.
-    waiting: HashMap<CommandId, SyncSender<Order>>,
+    /// Who waits for what becomes of a command, by ticket.
+    waiting: HashMap<CommandId, Vec<(u64, SyncSender<Order>)>>,
+    /// Tickets that were given out.
+    tickets: u64,
 }
 
 /// An order that was given; its end can be waited for here.
 pub struct Ticket {
     order: Order,
+    number: u64,
     changes: Receiver<Order>,
     orders: Orders,
 }
@@ -68,11 +71,19 @@ impl Orders {
     /// # Errors
     /// The catalog failed; the order may have been given or not.
     pub fn give(&self, server: &Identity, wanted: Wanted) -> Result<Ticket, CatalogError> {
+        let (number, changes) = self.await_changes(wanted.id);
+        let order = self.keep(server, &wanted).inspect_err(|_| self.lock().leave(wanted.id, number))?;
+        Ok(Ticket { order, number, changes, orders: self.clone() })
+    }
+
+    /// Waits for what becomes of a command from now on.
+    fn await_changes(&self, id: CommandId) -> (u64, Receiver<Order>) {
         let (sender, changes) = sync_channel(4);
-        self.lock().waiting.insert(wanted.id, sender);
-        let order =
-            self.keep(server, &wanted).inspect_err(|_| drop(self.lock().waiting.remove(&wanted.id)))?;
-        Ok(Ticket { order, changes, orders: self.clone() })
+        let mut shared = self.lock();
+        shared.tickets += 1;
+        let number = shared.tickets;
+        shared.waiting.entry(id).or_default().push((number, sender));
+        (number, changes)
     }
 
     fn keep(&self, server: &Identity, wanted: &Wanted) -> Result<Order, CatalogError> {
@@ -183,14 +194,12 @@ impl Orders {
             return;
         }
         let mut shared = self.lock();
-        let ended = order.has_ended();
-        let id = order.id;
-        if let Some(waiter) = shared.waiting.get(&id) {
+        for (_, waiter) in shared.waiting.get(&order.id).into_iter().flatten() {
             // A waiter that is slow has what matters already, or asks the catalog.
-            drop(waiter.try_send(order));
+            drop(waiter.try_send(order.clone()));
         }
-        if ended {
-            shared.waiting.remove(&id);
+        if order.has_ended() {
+            shared.waiting.remove(&order.id);
         }
     }
 
@@ -225,6 +234,18 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.orders.lock().waiting.remove(&self.order.id);
+        self.orders.lock().leave(self.order.id, self.number);
+    }
+}
+
+impl Shared {
+    /// Ends one wait; others for the same command go on.
+    fn leave(&mut self, id: CommandId, number: u64) {
+        if let Some(waiting) = self.waiting.get_mut(&id) {
+            waiting.retain(|(waiter, _)| *waiter != number);
+            if waiting.is_empty() {
+                self.waiting.remove(&id);
+            }
+        }
     }
 }
