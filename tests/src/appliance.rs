@@ -22,30 +22,54 @@ const START_MAX: Duration = Duration::from_secs(60);
 /// How long a job may take before the lab gives up.
 const JOB_MAX: Duration = Duration::from_secs(600);
 
-/// One appliance: a retention directory, an identity, a port and a socket that stay the same over restarts.
+/// One appliance: a retention directory, a state directory, ports and a socket that stay the same over restarts.
 #[derive(Debug)]
 pub struct Appliance {
     binaries: Binaries,
     retention: PathBuf,
-    identity: PathBuf,
+    state: PathBuf,
+    /// What says which of the lab's appliances it is.
+    who: Vec<OsString>,
     logs: PathBuf,
     socket: PathBuf,
     port: u16,
+    managing_port: u16,
     extra: Vec<OsString>,
     process: Option<Process>,
 }
 
 impl Appliance {
-    /// Prepares an appliance that does not run yet. `identity` is a directory of certificates for the role `master-target`.
-    /// Errors: no directory, no free port.
-    pub fn new(lab: &Lab, binaries: &Binaries, identity: &Path) -> Result<Self> {
+    /// Prepares an appliance that does not run yet and is its own configuration server, named `home`. Errors: no directory, no free port.
+    pub fn new(lab: &Lab, binaries: &Binaries) -> Result<Self> {
+        Self::named(lab, binaries, "home", "retention", "control.sock")
+    }
+
+    /// Prepares one of another installation, beside that of the lab. Errors: no directory, no free port.
+    pub fn apart(lab: &Lab, binaries: &Binaries, name: &str) -> Result<Self> {
+        Self::named(lab, binaries, name, &format!("{name}-retention"), &format!("{name}.sock"))
+    }
+
+    /// Prepares a master target that has joined another appliance, which runs: `state` is where it has. Errors: no directory, no free
+    /// port.
+    pub fn joined(lab: &Lab, binaries: &Binaries, state: &Path) -> Result<Self> {
+        let mut appliance = Self::named(lab, binaries, "joined", "retention", "control.sock")?;
+        state.clone_into(&mut appliance.state);
+        appliance.who = ["--roles", "master-target"].map(OsString::from).to_vec();
+        Ok(appliance)
+    }
+
+    fn named(lab: &Lab, binaries: &Binaries, name: &str, retention: &str, socket: &str) -> Result<Self> {
+        let managing_port = free_port()?;
+        let door = format!("127.0.0.1:{managing_port}");
         Ok(Self {
             binaries: binaries.clone(),
-            retention: lab.directory("retention")?,
-            identity: identity.to_owned(),
+            retention: lab.directory(retention)?,
+            state: lab.file(&format!("{name}-state")),
+            who: ["--name", name, "--manage", &door].map(OsString::from).to_vec(),
             logs: lab.path().to_owned(),
-            socket: lab.file("control.sock"),
+            socket: lab.file(socket),
             port: free_port()?,
+            managing_port,
             extra: Vec::new(),
             process: None,
         })
@@ -84,7 +108,8 @@ impl Appliance {
     /// Returns the arguments `landfalld` is started with.
     pub fn arguments(&self) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = vec!["--retention".into(), self.retention.clone().into()];
-        arguments.extend(["--identity".into(), self.identity.clone().into()]);
+        arguments.extend(["--state".into(), self.state.clone().into()]);
+        arguments.extend(self.who.iter().cloned());
         arguments.extend(["--listen".into(), self.address().into()]);
         arguments.extend(["--socket".into(), self.socket.clone().into()]);
         arguments.extend(self.extra.iter().cloned());
@@ -111,6 +136,21 @@ impl Appliance {
     /// Returns where sources connect to.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Returns where others join.
+    pub fn door(&self) -> String {
+        format!("127.0.0.1:{}", self.managing_port)
+    }
+
+    /// Returns the state directory.
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// Returns the programs.
+    pub fn binaries(&self) -> &Binaries {
+        &self.binaries
     }
 
     /// Returns the retention directory.

@@ -63,10 +63,9 @@ impl Rig {
     pub fn start_on(arguments: &[&str], prepare: impl FnOnce(&Lab) -> Result<()>) -> Result<Self> {
         let (binaries, lab) = (Binaries::find()?, Lab::new(None)?);
         prepare(&lab)?;
-        let authority = Authority::new(&lab, &binaries, "ca")?;
-        let identity = authority.issue("master-target", "home")?;
-        let mut appliance = Appliance::new(&lab, &binaries, &identity)?.with(arguments);
+        let mut appliance = Appliance::new(&lab, &binaries)?.with(arguments);
         appliance.start()?;
+        let authority = Authority::of(&appliance, &lab)?;
         Ok(Self { appliance, authority, binaries, lab })
     }
 

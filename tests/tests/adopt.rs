@@ -81,6 +81,7 @@ fn a_blank_appliance_takes_over_from_the_disks_alone() -> Result<()> {
         member.keep("new")?;
     }
     let points = [rig.appliance.points("web-01")?.points, rig.appliance.points("db-01")?.points];
+    let state = rig.authority.issue("master-target", "home-2")?;
     rig.appliance.kill()?;
 
     // Everything else of the first appliance is left behind.
@@ -88,8 +89,7 @@ fn a_blank_appliance_takes_over_from_the_disks_alone() -> Result<()> {
     let (home, mut others) = (Lab::new(None)?, Vec::new());
     move_targets(&mut one, &home, &mut others)?;
     move_targets(&mut two, &home, &mut others)?;
-    let identity = rig.authority.issue("master-target", "home-2")?;
-    let mut second = Appliance::new(&home, &rig.binaries, &identity)?;
+    let mut second = Appliance::joined(&home, &rig.binaries, state.parent().context("a state directory")?)?;
     let at = second.retention().to_owned();
     refused(&rig, &["retention", "init", text(device.path())?, "--yes", "--mount", text(&at)?], "LF-1246")?;
     let _unmount = Undo::new(Action::Unmount(at.clone()));

@@ -93,8 +93,8 @@ fn a_failback_is_proved_by_a_manifest_that_anybody_can_check() -> Result<()> {
     // Without anything to trust it says so.
     let (exit, told) = scene.check(&file, &[])?;
     ensure!(exit == 0 && told.contains("WHO signed was not checked"), "exit {exit}: {told}");
-    let stranger = landfall_tests::identity::Authority::new(&scene.rig.lab, &scene.rig.binaries, "other")?;
-    let other = stranger.directory().join("ca.pem").display().to_string();
+    let stranger = landfall_tests::identity::Authority::apart(&scene.rig.lab, &scene.rig.binaries, "other")?;
+    let other = stranger.authority.directory().join("ca.pem").display().to_string();
     let (exit, told) = scene.check(&file, &["--ca", &other])?;
     ensure!(exit == 1 && told.contains("LF-1522"), "exit {exit}: {told}");
     Ok(())

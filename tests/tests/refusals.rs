@@ -28,7 +28,8 @@ fn wrong_certificates_are_refused_at_the_door() -> Result<()> {
     rig.appliance.add_machine("web-01", &member.targets.iter().collect::<Vec<_>>())?;
     let landfalld = || fs::read_to_string(rig.lab.file("landfalld.err"));
 
-    let elsewhere = Authority::new(&rig.lab, &rig.binaries, "elsewhere")?.issue("source", "web-01")?;
+    let foreign = Authority::apart(&rig.lab, &rig.binaries, "elsewhere")?;
+    let elsewhere = foreign.authority.issue("source", "web-01")?;
     let (mine, now) = (member.identity.clone(), Timestamp::from_system(SystemTime::now()));
     let validity = Validity {
         not_before: now.before(Duration::from_secs(86_400)),
@@ -136,7 +137,8 @@ fn a_second_landfalld_on_the_same_state_is_refused_and_the_first_goes_on() -> Re
     ensure!(told.contains("control.sock"), "{told}");
     // With a socket and a port of its own it meets the volume's lock.
     let identity = rig.authority.issue("master-target", "second")?;
-    let elsewhere = Appliance::new(&rig.lab, &rig.binaries, &identity)?;
+    let state = identity.parent().context("a state directory")?;
+    let elsewhere = Appliance::joined(&rig.lab, &rig.binaries, state)?;
     let mut arguments = elsewhere.arguments();
     let at = arguments.iter().position(|argument| argument == "--socket").context("a socket")?;
     arguments[at + 1] = rig.lab.file("second.sock").into();

@@ -35,6 +35,7 @@ impl Diagnosis {
             | LinkError::CredentialsContent { .. }
             | LinkError::KeyExposed { .. }
             | LinkError::OwnIdentity { .. }
+            | LinkError::OtherIdentity { .. }
             | LinkError::Credentials { .. } => Cause::Certificate,
             LinkError::Lost | LinkError::CutInFrame | LinkError::Socket(_) | LinkError::Over => {
                 Cause::Process

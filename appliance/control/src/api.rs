@@ -15,6 +15,7 @@ mod reprotect;
 mod request;
 mod retention;
 mod scrub;
+mod server;
 mod status;
 mod view;
 
@@ -44,12 +45,14 @@ pub use request::{
     Call, Cancel, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, JobList,
     JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, PointList,
     PointPin, PointUnpin, PointVerify, PointView, PolicySet, PolicyShow, Reprotect, Request, RetentionPlan,
-    RetentionScrub, RetentionShow, StatusShow, ViewClose, ViewList,
+    RetentionScrub, RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList,
 };
 /// How far back history reaches, and what it costs.
 pub use retention::{Epoch, History, Retention};
 /// Damage, and the background reading that finds it.
 pub use scrub::{Damage, MachineScrub, Scrub, ScrubResult, ScrubState, Scrubs};
+/// Who belongs to the installation.
+pub use server::{JoinTokenMade, ServerEntry, Servers};
 /// The one-screen answer.
 pub use status::{Concern, Health, Status, VolumeUse};
 /// Times and hashes as JSON writes them.

@@ -204,10 +204,16 @@ codes! {
         "it never was, or ended long ago", "see `landfall job list`";
     1402 JobFailed Failed: "the job failed",
         "it met an error it could not go past", "see `landfall job list`";
-    1501 PkiExists Refused: "there is a certificate authority already",
-        "the directory holds one", "use it, or choose another directory";
-    1502 PkiFailed Failed: "the certificate can't be made",
-        "a file can't be read or written, or a name is not allowed", "look at the directory and the names";
+    1503 ServerUnknown Refused: "no such server",
+        "nobody of this name and role is enrolled, or it has several roles", "see `landfall server list`";
+    1504 NotHere Refused: "not on this server",
+        "it gives out no certificates, or it is this very server", "ask its configuration server";
+    1505 JoinRefused NotAuthorised: "the configuration server did not take the token",
+        "it is used, over an hour old, tried with wrong proofs, or of another server", "have another made with `landfall server token`";
+    1506 JoinFailed Failed: "joining failed",
+        "the configuration server can't be reached, or a file can't be written", "put that right, then run the same command again; the token still counts";
+    1507 TokenMalformed Usage: "it is not a join token",
+        "it was cut or mistyped, or the file holds something else", "copy the whole line that `landfall server token` has written";
     1520 ManifestNone Missing: "no such manifest",
         "the machine has none of this number, or had no failback yet", "see `landfall manifest list MACHINE`";
     1521 ManifestMalformed Failed: "it is not a manifest as it was written",

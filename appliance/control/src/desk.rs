@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::api::Request;
+use crate::authorise::authorise;
 use crate::caller::Caller;
 use crate::code::Code;
 use crate::dispatch::answer;
@@ -51,10 +52,11 @@ impl Desk {
         Self { service }
     }
 
-    /// Answers a request; blocks as long as the service does. A `JobWatch` is answered with the job as it is now. Errors: as
-    /// the service says, and nothing was changed unless the error says so.
+    /// Answers a request; blocks as long as the service does. A `JobWatch` is answered with the job as it is now. Errors: the
+    /// caller may not ask this; as the service says, and nothing was changed unless the error says so.
     pub fn call(&self, caller: &Caller, request: Request) -> Result<Reply, ApiError> {
         tracing::debug!(%caller, request = request.kind(), "request");
+        authorise(caller, &request)?;
         answer(&*self.service, request)
     }
 }

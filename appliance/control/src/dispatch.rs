@@ -50,6 +50,12 @@ pub(crate) fn answer(service: &dyn Service, request: Request) -> Result<Reply, A
         Request::PointPin(pin) => Reply::of(&service.point_pin(pin)?),
         Request::PointUnpin(unpin) => Reply::of(&service.point_unpin(unpin)?),
         Request::RetentionScrub(scrub) => Reply::of(&service.retention_scrub(scrub)?),
+        Request::ServerToken(token) => Reply::of(&service.server_token(token)?),
+        Request::ServerList(_) => Reply::of(&service.server_list()?),
+        Request::ServerRevoke(revoke) => {
+            confirmed(&revoke.name, &revoke.confirm, "revoked")?;
+            Reply::of(&service.server_revoke(revoke)?)
+        }
         Request::RetentionShow(show) => Reply::of(&service.retention_show(show.machine.as_ref())?),
     })
 }

@@ -47,6 +47,12 @@ pub struct Server {
 #[derive(Clone, Debug)]
 pub struct Stop(watch::Sender<bool>);
 
+impl Default for Stop {
+    fn default() -> Self {
+        Self(watch::Sender::new(false))
+    }
+}
+
 impl Config {
     /// Returns the usual limits for a server at `socket`: 32 clients, 30 s for a request and for a reply.
     pub fn at(socket: impl Into<PathBuf>) -> Self {
@@ -60,6 +66,12 @@ impl Stop {
     pub fn stop(&self) {
         self.0.send_replace(true);
     }
+
+    /// Returns once the server is to end.
+    pub(crate) async fn stopped(&self) {
+        // The sender is here, so that the wait can only end with the wish.
+        let _ = self.0.subscribe().wait_for(|stopping| *stopping).await;
+    }
 }
 
 impl Server {
@@ -67,7 +79,7 @@ impl Server {
     pub fn bind(config: Config) -> Result<Self, ServerError> {
         assert!(config.clients_max > 0, "a server has room for a client");
         let socket = Socket::take(&config.socket)?;
-        Ok(Self { config, socket, stop: Stop(watch::Sender::new(false)) })
+        Ok(Self { config, socket, stop: Stop::default() })
     }
 
     /// Returns what ends this server.
@@ -98,11 +110,10 @@ impl Server {
 
     async fn accept(&self, listener: UnixListener, desk: Arc<Desk>) {
         let places = Arc::new(Semaphore::new(self.config.clients_max));
-        let mut stopping = self.stop.0.subscribe();
         let mut clients = JoinSet::new();
         loop {
             let accepted = tokio::select! {
-                _ = stopping.wait_for(|stopping| *stopping) => break,
+                () = self.stop.stopped() => break,
                 Some(_) = clients.join_next() => continue,
                 accepted = listener.accept() => accepted,
             };

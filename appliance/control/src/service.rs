@@ -4,9 +4,10 @@ use units::MachineName;
 
 use crate::api::{
     Cancel, Commit, DiskEvents, DiskVerdicts, Disks, Expiry, Failback, FailbackStarted, Job, JobId,
-    JobStarted, Jobs, Machine, MachineAdd, MachineRemove, MachineRemoved, Machines, ManifestFile,
-    ManifestShow, Manifests, Pins, PointList, PointPin, PointUnpin, PointVerify, PointView, Points, Policies,
-    PolicyChanged, PolicySet, Reprotect, Reprotected, Retention, RetentionScrub, Scrubs, Status, View, Views,
+    JobStarted, Jobs, JoinTokenMade, Machine, MachineAdd, MachineRemove, MachineRemoved, Machines,
+    ManifestFile, ManifestShow, Manifests, Pins, PointList, PointPin, PointUnpin, PointVerify, PointView,
+    Points, Policies, PolicyChanged, PolicySet, Reprotect, Reprotected, Retention, RetentionScrub, Scrubs,
+    ServerEntry, ServerRevoke, ServerToken, Servers, Status, View, Views,
 };
 use crate::error::ApiError;
 
@@ -99,4 +100,13 @@ pub trait Service: Send + Sync + 'static {
 
     /// Keeps a recovery point no longer; durable on return.
     fn point_unpin(&self, request: PointUnpin) -> Result<Pins, ApiError>;
+
+    /// Makes a join token; on record on return.
+    fn server_token(&self, request: ServerToken) -> Result<JoinTokenMade, ApiError>;
+
+    /// Returns who is or was enrolled.
+    fn server_list(&self) -> Result<Servers, ApiError>;
+
+    /// Revokes every certificate of somebody; on record on return, in force within seconds. The name was confirmed.
+    fn server_revoke(&self, request: ServerRevoke) -> Result<ServerEntry, ApiError>;
 }

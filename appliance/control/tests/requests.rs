@@ -5,7 +5,8 @@ use landfall_control::api::{
     Cancel, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, JobId, JobList,
     JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, PointList,
     PointPin, PointUnpin, PointVerify, PointView, PolicyChange, PolicySet, PolicyShow, Reprotect, Request,
-    RetentionPlan, RetentionScrub, RetentionShow, StatusShow, ViewClose, ViewList, WhenFull,
+    RetentionPlan, RetentionScrub, RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow,
+    ViewClose, ViewList, WhenFull,
 };
 use landfall_control::decode_request;
 use units::{MachineName, Sequence};
@@ -109,6 +110,16 @@ fn all() -> Vec<(Request, &'static str)> {
             PointUnpin { machine: web(), point: sequence }.into(),
             r#"{"request":"point_unpin","machine":"web-01","point":{"sequence":812}}"#,
         ),
+        (
+            ServerToken { role: wire::Role::Source, name: web() }.into(),
+            r#"{"request":"server_token","role":"source","name":"web-01"}"#,
+        ),
+        (ServerList {}.into(), r#"{"request":"server_list"}"#),
+        (
+            ServerRevoke { name: web(), role: None, reason: String::new(), confirm: "web-01".to_owned() }
+                .into(),
+            r#"{"request":"server_revoke","name":"web-01","role":null,"reason":"","confirm":"web-01"}"#,
+        ),
     ]
 }
 
@@ -143,6 +154,9 @@ fn place(request: &Request) -> usize {
         Request::PolicySet(_) => 25,
         Request::PointPin(_) => 26,
         Request::PointUnpin(_) => 27,
+        Request::ServerToken(_) => 28,
+        Request::ServerList(_) => 29,
+        Request::ServerRevoke(_) => 30,
     }
 }
 

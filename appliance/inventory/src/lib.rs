@@ -11,7 +11,7 @@
 mod alarm;
 /// Who did what, each entry bound to the one before.
 mod audit;
-/// Certificates that were given out.
+/// Who has certificates, and whose no longer count.
 mod certificate;
 /// Machines whose recovery points share one order.
 mod group;
@@ -31,16 +31,18 @@ mod plan;
 mod record;
 /// How often what is known has changed.
 mod revision;
+/// Who may do what.
+mod roles;
 /// Servers and sources that report.
 mod server;
 /// What holds for the whole installation.
 mod settings;
-/// Invitations to join.
+/// Join tokens.
 mod token;
 
 pub use alarm::{APPLIANCE, Ack, Alarm, AlarmKind, AlarmStep, Condition, REMEMBERED, Severity, observe};
 pub use audit::{AuditEntry, AuditOutcome};
-pub use certificate::Certificate;
+pub use certificate::{Holder, Issued, Revocation};
 pub use group::Group;
 pub use job::{Job, JobState};
 pub use key::{KEY_LEN_MAX, Key, KeyError};
@@ -50,6 +52,7 @@ pub use order::{ENDED_KEPT, EXPIRES_AFTER, Order, OrderState, forgettable, next_
 pub use plan::Plan;
 pub use record::{Record, RecordError};
 pub use revision::Revision;
+pub use roles::{Action, ROLES, Row, SUBJECTS, Subject, Verdict, roles_for};
 pub use server::Server;
 pub use settings::Installation;
-pub use token::Token;
+pub use token::{TOKEN_FAILURES_MAX, TOKEN_LIFE, Token, TokenRefused, TokenState};

@@ -46,7 +46,35 @@ pub(crate) enum Command {
     /// Seed the target, then send what changed, again and again
     #[command(after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
     Protect(Box<Protect>),
+    /// Join the appliance at home: turn the token it has made into this machine's certificate, which is then renewed by itself
+    #[command(after_help = format!("{JOIN_EXAMPLES}\n\n{EXIT_CODES}"))]
+    Join(Join),
 }
+
+const JOIN_EXAMPLES: &str = "\
+Example:
+  At home:   landfall server token --role source --name web-01 > web-01.token
+  There:     landfall-source join --at home.example --token-file web-01.token";
+
+/// `landfall-source join`.
+#[derive(Debug, Args)]
+pub(crate) struct Join {
+    /// The appliance; port 443 unless another is given
+    #[arg(long = "at", value_name = "HOST[:PORT]", value_parser = units::parse_controller)]
+    pub(crate) at: String,
+    /// The file with the token; - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: PathBuf,
+    /// The directory for ca.pem, cert.pem and key.pem
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_IDENTITY)]
+    pub(crate) identity: PathBuf,
+    /// Lines for people, or JSON lines for programs
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
+}
+
+/// Where the certificate lies unless it is said.
+const DEFAULT_IDENTITY: &str = "/var/lib/landfall-source/identity";
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -72,9 +100,9 @@ pub(crate) struct Protect {
     /// The target; port 9443 unless another is given
     #[arg(long = "to", value_name = "HOST:PORT", value_parser = parse_target)]
     target: String,
-    /// The directory with ca.pem, cert.pem and key.pem
-    #[arg(long, value_name = "DIR")]
-    identity: PathBuf,
+    /// The directory with ca.pem, cert.pem and key.pem, as `landfall-source join` makes it
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_IDENTITY)]
+    pub(crate) identity: PathBuf,
     /// The directory that keeps what the target is known to hold; made if it is missing
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
@@ -169,9 +197,10 @@ mod tests {
     ];
 
     fn parse(more: &[&str]) -> Result<Config, clap::Error> {
-        let Arguments { command: Command::Protect(protect) } =
-            Arguments::try_parse_from(LEAST.iter().chain(more).copied())?;
-        Ok(protect.into_config())
+        match Arguments::try_parse_from(LEAST.iter().chain(more).copied())?.command {
+            Command::Protect(protect) => Ok(protect.into_config()),
+            Command::Join(join) => panic!("{join:?}"),
+        }
     }
 
     #[test]

@@ -53,3 +53,8 @@ fn progress(progress: &Progress) -> Value {
         "seconds_left": progress.left.map(|left| left.as_secs_f64()),
     })
 }
+
+/// Returns who this machine is now.
+pub(crate) fn joined(identity: &str, until: &str) -> Value {
+    json!({"type": "joined", "identity": identity, "until": until})
+}

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod ending;
+mod joining;
 mod json;
 mod lines;
 mod screen;
@@ -22,7 +23,10 @@ use crate::arguments::{Arguments, Command};
 use crate::screen::Screen;
 
 fn main() -> ExitCode {
-    let Arguments { command: Command::Protect(protect) } = Arguments::parse();
+    let protect = match Arguments::parse().command {
+        Command::Protect(protect) => protect,
+        Command::Join(join) => return joining::join(&join, &mut Screen::new(join.output)),
+    };
     let mut screen = Screen::new(protect.output);
     start_log(&protect.log, &screen);
     let stop = match listen() {

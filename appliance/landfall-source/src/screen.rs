@@ -67,6 +67,17 @@ impl Screen {
         ExitCode::SUCCESS
     }
 
+    /// Shows who this machine is now.
+    pub(crate) fn joined(&mut self, identity: &str, until: &str) -> ExitCode {
+        match self.output {
+            Output::Json => self.print(&json::joined(identity, until).to_string()),
+            Output::Table => self.print(&format!(
+                "joined as {identity}; the certificate is good until {until}, and renewed before"
+            )),
+        }
+        ExitCode::SUCCESS
+    }
+
     /// Shows that it was stopped as wished.
     pub(crate) fn stopped(&mut self) -> ExitCode {
         self.clear();

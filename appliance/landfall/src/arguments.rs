@@ -8,6 +8,8 @@ mod manifest;
 mod point;
 /// `landfall retention`.
 mod retention;
+/// `landfall server` and `landfall login`.
+pub(crate) mod server;
 /// `landfall wait`.
 mod wait;
 
@@ -17,7 +19,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use control::api::JobId;
 use units::MachineName;
-use wire::Role;
 
 pub(crate) use keeping::{PinArguments, PolicyArguments, PolicyCommand, SizeArguments, WhenFull};
 pub(crate) use manifest::{CheckArguments, ManifestCommand, NumberedDisk};
@@ -26,6 +27,8 @@ pub(crate) use retention::{AdoptArguments, FileSystem, InitArguments, RetentionC
 
 pub(crate) use wait::{Until, WaitArguments};
 
+use crate::arguments::server::LoginArguments;
+pub(crate) use crate::arguments::server::ServerCommand;
 use crate::when::When;
 
 const EXIT_CODES: &str = "\
@@ -146,9 +149,15 @@ pub(crate) enum Command {
     /// What is kept of each machine
     #[command(subcommand, after_help = "Example:\n  landfall policy show")]
     Policy(PolicyCommand),
-    /// Certificates; needs no landfalld
-    #[command(subcommand, after_help = "Example:\n  landfall pki init --ca /etc/landfall/ca")]
-    Pki(PkiCommand),
+    /// Who belongs to the installation: join tokens, certificates, revocation
+    #[command(subcommand, after_help = "Example:\n  landfall server token --role source --name web-01")]
+    Server(ServerCommand),
+    /// Get an operator's certificate of an appliance, with the token that was made for you
+    #[command(after_help = "Example:\n  landfall login --at home.example --token-file ./token")]
+    Login(LoginArguments),
+    /// Show who may do what
+    #[command(after_help = "Example:\n  landfall roles")]
+    Roles,
     /// Explain an error code, or list them all
     #[command(after_help = "Examples:\n  landfall explain LF-1204\n  landfall explain")]
     Explain {
@@ -304,39 +313,5 @@ pub(crate) enum JobCommand {
         /// The number of the job
         #[arg(value_name = "ID")]
         job: JobId,
-    },
-}
-
-/// What can be done with certificates.
-#[derive(Debug, Subcommand)]
-pub(crate) enum PkiCommand {
-    /// Make the certificate authority, once
-    #[command(after_help = "Example:\n  landfall pki init --ca /etc/landfall/ca")]
-    Init {
-        /// Where the authority is kept
-        #[arg(long, value_name = "DIR", default_value = "/etc/landfall/ca")]
-        ca: PathBuf,
-    },
-    /// Make the certificate of a server or source
-    #[command(
-        after_help = "Examples:\n  landfall pki issue --role master-target --name home-01 --out /etc/landfall/identity\n  \
-                            landfall pki issue --role source --name web-01 --out ./web-01"
-    )]
-    Issue {
-        /// Where the authority is kept
-        #[arg(long, value_name = "DIR", default_value = "/etc/landfall/ca")]
-        ca: PathBuf,
-        /// source, master-target, process-server, configuration-server or operator
-        #[arg(long)]
-        role: Role,
-        /// The server's name; for a source, its machine's
-        #[arg(long)]
-        name: MachineName,
-        /// Days it lasts
-        #[arg(long, default_value_t = 365)]
-        days: u32,
-        /// Where ca.pem, cert.pem and key.pem go
-        #[arg(long, value_name = "DIR")]
-        out: PathBuf,
     },
 }

@@ -7,18 +7,20 @@ mod disk_watch;
 mod explain;
 mod failback;
 mod job;
+mod login;
 mod machine;
 mod manifest;
 mod manifest_check;
 mod pin;
-mod pki;
 mod point;
 mod policy;
 mod reprotect;
 mod retention;
 mod retention_adopt;
 mod retention_init;
+mod roles;
 mod scrub;
+mod server;
 mod size;
 mod status;
 mod view;
@@ -32,7 +34,7 @@ use units::Timestamp;
 
 use crate::arguments::{
     Arguments, Command, DiskCommand, JobCommand, MachineCommand, ManifestCommand, PointCommand,
-    PolicyCommand, RetentionCommand,
+    PolicyCommand, RetentionCommand, ServerCommand,
 };
 use crate::reach::Reach;
 use crate::screen::{Ending, Screen};
@@ -102,7 +104,11 @@ pub(crate) fn run(arguments: Arguments, screen: &Screen) -> Result<Ending, Error
         Command::Policy(PolicyCommand::Set(wanted)) => policy::set(&context, wanted),
         Command::Retention(RetentionCommand::Init(init)) => retention_init::init(screen, &init),
         Command::Retention(RetentionCommand::Adopt(adopt)) => retention_adopt::adopt(screen, &adopt),
-        Command::Pki(command) => pki::run(screen, command),
+        Command::Server(ServerCommand::Token { role, name }) => server::token(&context, role, name),
+        Command::Server(ServerCommand::List) => server::list(&context),
+        Command::Server(ServerCommand::Revoke(wanted)) => server::revoke(&context, wanted),
+        Command::Login(wanted) => login::login(screen, &wanted),
+        Command::Roles => roles::show(screen),
         Command::Explain { code } => explain::explain(screen, code.as_deref()),
         Command::Wait(wanted) => wait::wait(&context, &wanted),
         Command::Dashboard { port } => dashboard::serve(&context, port),

@@ -57,6 +57,15 @@ pub(crate) fn agreed(question: &str) -> Result<bool, ErrorReply> {
     Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
+/// Asks for a secret. It is shown while it is typed; a token is of no use to whoever sees it afterwards. Errors: nobody can be asked.
+pub(crate) fn secret(screen: &Screen, question: &str) -> Result<String, ErrorReply> {
+    if screen.can_ask() {
+        return answer(question);
+    }
+    let error = ApiError::new(Code::BadArgument, "there is no token");
+    Err(error.because("nobody can be asked: this is not a terminal").fixed_by("give --token-file").into())
+}
+
 fn answer(question: &str) -> Result<String, ErrorReply> {
     let failed = |error: io::Error| {
         ErrorReply::from(ApiError::new(Code::NotConfirmed, "the question can't be asked").because(error))

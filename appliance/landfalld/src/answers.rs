@@ -7,12 +7,14 @@ use std::time::SystemTime;
 use blockdev::FilePolicy;
 use control::api::{
     Cancel, Commit, Concern, Content, ContentOrigin, DiskEvents, DiskVerdicts, Disks, Expiry, Failback,
-    FailbackPlan, FailbackStarted, FailbackTo, Health, Job, JobId, JobStarted, Jobs, Machine, MachineAdd,
-    MachineRemove, MachineRemoved, MachineScrub, Machines, ManifestFile, ManifestShow, Manifests, Pins,
-    PlanDisk, PointList, PointPin, PointUnpin, PointVerify, PointView, Points, Policies, PolicyChanged,
-    PolicySet, Reprotect, Reprotected, Retention, RetentionScrub, Scrubs, Status, View, VolumeUse,
+    FailbackPlan, FailbackStarted, FailbackTo, Health, Job, JobId, JobStarted, Jobs, JoinTokenMade, Machine,
+    MachineAdd, MachineRemove, MachineRemoved, MachineScrub, Machines, ManifestFile, ManifestShow, Manifests,
+    Pins, PlanDisk, PointList, PointPin, PointUnpin, PointVerify, PointView, Points, Policies, PolicyChanged,
+    PolicySet, Reprotect, Reprotected, Retention, RetentionScrub, Scrubs, ServerEntry, ServerRevoke,
+    ServerToken, Servers, Status, View, VolumeUse,
 };
 use control::{ApiError, Code, Service};
+use registrar::Registrar;
 use retention::{Log, Piece, RewindPlan};
 use target::{DiskOffer, MasterTarget, PointName, Proof, ScrubWish};
 use units::{ByteLen, DiskIndex, MachineId, MachineName, Sequence, Timestamp};
@@ -20,7 +22,7 @@ use units::{ByteLen, DiskIndex, MachineId, MachineName, Sequence, Timestamp};
 use crate::failure::api_error;
 use crate::random::random_bytes;
 use crate::views::{Views, Wanted};
-use crate::{keeping, notary, report, reprotect, scrub};
+use crate::{keeping, notary, report, reprotect, scrub, servers};
 
 /// The service of one master target.
 pub(crate) struct Answers {
@@ -29,6 +31,7 @@ pub(crate) struct Answers {
     pub(crate) retention: PathBuf,
     pub(crate) disks: Arc<crate::disks::DiskEvents>,
     views: Views,
+    registrar: Option<Arc<Registrar>>,
 }
 
 impl Answers {
@@ -38,8 +41,9 @@ impl Answers {
         views: Views,
         listen: String,
         retention: PathBuf,
+        registrar: Option<Arc<Registrar>>,
     ) -> Self {
-        Self { node, listen, retention, disks, views }
+        Self { node, listen, retention, disks, views, registrar }
     }
 
     /// Sends every client of a view away.
@@ -65,6 +69,13 @@ impl Answers {
     fn describe_with(&self, machine: &target::Machine, jobs: &[Job]) -> Machine {
         let (views, forecast) = (self.views.of(&machine.name), self.forecast(machine));
         report::machine(machine, jobs, views, forecast, now())
+    }
+
+    /// Returns who gives out certificates. Errors: this server does not.
+    fn registrar(&self) -> Result<&Registrar, ApiError> {
+        self.registrar
+            .as_deref()
+            .ok_or_else(|| ApiError::new(Code::NotHere, "this server gives out no certificates"))
     }
 
     /// Says how far back a machine's history will reach. A volume that can't be asked has no free space.
@@ -330,6 +341,18 @@ impl Service for Answers {
     fn point_pin(&self, request: PointPin) -> Result<Pins, ApiError> {
         let sequence = self.find(&request.machine, request.point, wire::Consistency::Fuzzy)?;
         keeping::pin(&self.node, request, sequence, now())
+    }
+
+    fn server_token(&self, request: ServerToken) -> Result<JoinTokenMade, ApiError> {
+        servers::token(self.registrar()?, request)
+    }
+
+    fn server_list(&self) -> Result<Servers, ApiError> {
+        servers::list(self.registrar()?)
+    }
+
+    fn server_revoke(&self, request: ServerRevoke) -> Result<ServerEntry, ApiError> {
+        servers::revoke(self.registrar()?, self.node.name(), request)
     }
 
     fn point_unpin(&self, request: PointUnpin) -> Result<Pins, ApiError> {

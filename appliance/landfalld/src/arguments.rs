@@ -5,22 +5,62 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blockdev::EngineChoice;
-use clap::{Parser, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use retention::Policy;
 use target::replica::ReplicaLimits;
 use target::{NodeConfig, Notary};
 use units::{ByteLen, MachineName};
 
+use crate::joining::JoinArguments;
+
 /// The appliance's agent: receives what sources replicate, and keeps its history
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) serve: Serve,
+}
+
+/// What landfalld does besides serving.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Join another configuration server, with the token it has made
+    #[command(after_help = "Example:\n  landfalld join --at home.example --token-file ./token")]
+    Join(JoinArguments),
+}
+
+/// The roles of this server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Roles {
+    /// Configuration server and master target
+    All,
+    /// Master target alone, of the configuration server it was joined to
+    MasterTarget,
+}
+
+/// How landfalld serves.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
     /// Directory of the retention volume; it is used for nothing else
     #[arg(long, value_name = "DIR", default_value = "/mnt/retention")]
     pub(crate) retention: PathBuf,
-    /// Directory of its certificate: ca.pem, cert.pem, key.pem
-    #[arg(long, value_name = "DIR", default_value = "/etc/landfall/identity")]
-    pub(crate) identity: PathBuf,
+    /// Directory of what it keeps: authority, catalog, certificates; made at the first start
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/landfall")]
+    pub(crate) state: PathBuf,
+    /// Its roles
+    #[arg(long, value_enum, default_value_t = Roles::All)]
+    pub(crate) roles: Roles,
+    /// Its name, at the first start; without it, the host's
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<MachineName>,
+    /// Address of the door for operators, servers and sources
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "[::]:443")]
+    pub(crate) manage: String,
+    /// How long the certificates it gives out are good; they are renewed at half that
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = units::parse_span)]
+    pub(crate) certificate_life: Duration,
     /// Address that sources connect to
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "[::]:9443")]
     pub(crate) listen: String,
@@ -94,15 +134,15 @@ fn parse_deadline(text: &str) -> Result<Duration, String> {
 
 const EXAMPLES: &str = "\
 Examples:
-  landfalld --retention /mnt/retention --identity /etc/landfall/identity
-  landfalld --retention ./history --identity ./mt1 --listen 127.0.0.1:9443 --socket ./control.sock
+  landfalld --retention /mnt/retention
+  landfalld --retention ./history --state ./state --listen 127.0.0.1:9443 --manage 127.0.0.1:8443 --socket ./control.sock
 
 Exit codes:
   0  stopped by SIGTERM or SIGINT
   1  it could not start, or failed
   2  the command line is wrong";
 
-impl Arguments {
+impl Serve {
     /// Returns what the master target is set up with.
     pub(crate) fn node(&self, name: MachineName, notary: Arc<dyn Notary>) -> NodeConfig {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);

@@ -1,17 +1,23 @@
-//! binary: the appliance's agent. Today it is a master target: it takes what sources send on 9443, keeps its history on the
-//! retention volume, and answers operators on a unix socket.
+//! binary: the appliance's agent: a master target, which takes what sources send on 9443 and keeps its history on the retention volume,
+//! and a configuration server, which gives out certificates on 443. It answers operators on a unix socket.
 
 mod answers;
 mod arguments;
 mod disk_answers;
 mod disks;
+mod enrolment;
 mod failure;
+mod house;
+mod joining;
 mod keeping;
+mod manage;
 mod notary;
+mod own_keeper;
 mod random;
 mod report;
 mod reprotect;
 mod scrub;
+mod servers;
 mod views;
 
 use std::net::TcpListener;
@@ -21,8 +27,9 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use control::{Config, Desk, Server};
-use link::{Acceptor, Credentials};
+use control::{Config, Desk, Gate, Server};
+use link::Acceptor;
+use registrar::Terms;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use target::{MasterTarget, NewVolume, TargetError};
@@ -30,15 +37,20 @@ use tracing_subscriber::EnvFilter;
 use units::{Timestamp, VolumeId};
 
 use crate::answers::Answers;
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Command, Roles, Serve};
+use crate::house::House;
 use crate::notary::OwnKey;
 use crate::random::random_bytes;
 use crate::views::Views;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    start_log(&arguments.log);
-    match run(&arguments) {
+    let Arguments { command, serve } = Arguments::parse();
+    start_log(&serve.log);
+    let ended = match command {
+        Some(Command::Join(arguments)) => joining::join(&arguments),
+        None => run(&serve),
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{}", complaint(&error));
@@ -57,13 +69,15 @@ fn complaint(error: &anyhow::Error) -> String {
 }
 
 /// Opens everything, in the order in which it can be refused, then serves until a signal.
-fn run(arguments: &Arguments) -> Result<()> {
-    let credentials = Credentials::read(&arguments.identity).context("its certificate can't be used")?;
-    let acceptor = Acceptor::new(&credentials).context("its certificate can't be used")?;
-    let notary = OwnKey::read(&arguments.identity).context("its key can't sign manifests")?;
+fn run(arguments: &Serve) -> Result<()> {
     // Binding comes first: a second landfalld is refused before it touches the volume, and the volume's lock refuses it again.
     let server = Server::bind(Config::at(&arguments.socket))
         .with_context(|| format!("the control socket {} can't be served", arguments.socket.display()))?;
+    let house = house(arguments)?;
+    let credentials = house.target.clone();
+    let acceptor = Acceptor::new(&credentials).context("its certificate can't be used")?;
+    let notary = OwnKey::read(&house.place).context("its key can't sign manifests")?;
+    let gate = house.office.as_ref().map(|office| manage::gate(&arguments.manage, office)).transpose()?;
     let listener = TcpListener::bind(&arguments.listen)
         .with_context(|| format!("the address {} can't be listened on", arguments.listen))?;
     let address = listener.local_addr().context("the listening address can't be read")?;
@@ -76,27 +90,48 @@ fn run(arguments: &Arguments) -> Result<()> {
     let node = MasterTarget::open(&arguments.retention, config, &new)?;
     tracing::info!(%address, retention = %arguments.retention.display(), "serving");
     let (stop, stopped) = (server.stop_handle(), node.clone());
+    let stop_gate = gate.as_ref().map(Gate::stop_handle);
     let mut signals = Signals::new([SIGTERM, SIGINT]).context("signals can't be taken")?;
     std::thread::spawn(move || {
         for _ in signals.forever() {
             stopped.stop();
             // The listening thread sees the wish with the next connection: this one.
             drop(std::net::TcpStream::connect(address));
+            stop_gate.iter().for_each(control::Stop::stop);
             stop.stop();
         }
     });
+    if let Some(gate) = &gate {
+        tracing::info!(address = %gate.address(), "managing");
+    }
+    let managing = gate.map(|gate| std::thread::spawn(move || gate.run()));
     let doorkeeper = node.clone();
     let door = std::thread::spawn(move || doorkeeper.listen(listener, acceptor));
     let disks = disks::DiskEvents::start(&node).context("the disks can't be watched")?;
     let views = Views::new(&arguments.socket, &arguments.retention, credentials);
+    let registrar = house.office.as_ref().map(|office| office.registrar.clone());
     let (address, retention) = (address.to_string(), arguments.retention.clone());
-    let answers = Arc::new(Answers::new(node, disks, views, address, retention));
+    let answers = Arc::new(Answers::new(node, disks, views, address, retention, registrar));
     let served = server.run(Arc::new(Desk::new(answers.clone()))).context("the control socket failed");
     answers.close_views();
     served?;
+    if let Some(managing) = managing {
+        managing.join().map_err(|_| anyhow::anyhow!("the thread of 443 panicked"))??;
+    }
     // A door that could not be held open has said so; the machines are safe either way.
     door.join().map_err(|_| anyhow::anyhow!("the listening thread panicked"))??;
     Ok(())
+}
+
+/// Opens what it is and who belongs to it.
+fn house(arguments: &Serve) -> Result<House> {
+    match arguments.roles {
+        Roles::MasterTarget => House::joined(&arguments.state),
+        Roles::All => {
+            let terms = Terms { life: arguments.certificate_life };
+            House::own(&arguments.state, arguments.name.as_ref(), terms)
+        }
+    }
 }
 
 fn start_log(filter: &str) {

@@ -1,25 +1,26 @@
 //! Manifests: signed with the key of the identity, listed and shown as they lie on the volume.
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use control::api::{ManifestEntry, ManifestFile, ManifestSummary};
 use manifest::{Facts, Sealed, Verdict};
 
-/// Signs with the key of this server.
+/// Signs with the key of this server, and names the certificate it has at that time.
 #[derive(Debug)]
-pub(crate) struct OwnKey(pki::Notary);
+pub(crate) struct OwnKey(PathBuf);
 
 impl OwnKey {
-    /// Reads the key of an identity directory. Errors: it is not one that manifests are signed with.
+    /// Looks at the key of an identity directory. Errors: it is not one that manifests are signed with.
     pub(crate) fn read(identity: &Path) -> Result<Self, pki::PkiError> {
-        pki::Notary::read(identity).map(Self)
+        pki::Notary::read(identity)?;
+        Ok(Self(identity.to_owned()))
     }
 }
 
 impl target::Notary for OwnKey {
     fn seal(&self, facts: Facts) -> Result<String, Box<dyn Error + Send + Sync>> {
-        Ok(self.0.seal(facts)?)
+        Ok(pki::Notary::read(&self.0)?.seal(facts)?)
     }
 }
 

@@ -6,17 +6,17 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustls::client::{Resumption, UnbufferedClientConnection};
+use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
 use rustls::server::UnbufferedServerConnection;
-use rustls::version::TLS13;
 use rustls::{ClientConfig, ServerConfig};
+use units::CertificateId;
 use wire::{Framed, Message, heartbeat};
 
 use crate::channel::Channel;
 use crate::session::{Progress, Session};
-use crate::verifier::Verifier;
-use crate::{Credentials, HandshakeCause, Limits, Link, LinkError, Peer, Role, identity_of};
+use crate::standing::{Holder, Standing};
+use crate::{Credentials, HandshakeCause, Limits, Link, LinkError, Peer, Role, holder_of};
 
 /// The TCP port of the replication door.
 pub const PORT: u16 = 9443;
@@ -28,12 +28,14 @@ const REFUSED_LINGER: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 pub struct Acceptor {
     config: Arc<ServerConfig>,
+    standing: Arc<dyn Standing>,
 }
 
 /// Makes connections of one protocol: to a master target, as a source agent, if nothing else is said.
 pub struct Connector<M = Message> {
     config: Arc<ClientConfig>,
     protocol: PhantomData<fn() -> M>,
+    standing: Arc<dyn Standing>,
 }
 
 impl Acceptor {
@@ -42,9 +44,9 @@ impl Acceptor {
     /// # Errors
     /// [`LinkError::Credentials`].
     pub fn new(credentials: &Credentials) -> Result<Self, LinkError> {
-        let mut config = credentials.server_config(Role::Source)?;
+        let mut config = credentials.server_config(&[Role::Source])?;
         config.alpn_protocols = vec![Message::ALPN.to_vec()];
-        Ok(Self { config: Arc::new(config) })
+        Ok(Self { config: Arc::new(config), standing: Arc::clone(credentials.standing()) })
     }
 
     /// Takes a connected socket through the handshake, within [`Limits::handshake`].
@@ -55,7 +57,7 @@ impl Acceptor {
     pub fn accept(&self, socket: TcpStream, limits: &Limits) -> Result<Link, LinkError> {
         let deadline = Instant::now() + limits.handshake;
         let session = UnbufferedServerConnection::new(Arc::clone(&self.config)).map_err(LinkError::Tls)?;
-        shake_hands(socket, Session::Server(session), deadline, limits)
+        shake_hands(socket, Session::Server(session), deadline, limits, &self.standing)
     }
 }
 
@@ -81,19 +83,10 @@ impl Connector<heartbeat::Message> {
 
 impl<M: Framed> Connector<M> {
     fn to(role: Role, credentials: &Credentials) -> Result<Self, LinkError> {
-        let Credentials { authority, certified, provider, .. } = credentials;
-        let verifier = Verifier::new(Arc::clone(authority), provider, role)?;
-        let builder =
-            ClientConfig::builder_with_provider(Arc::clone(provider)).with_protocol_versions(&[&TLS13]);
-        let mut config = builder
-            .map_err(|source| LinkError::Credentials { source })?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_client_cert_resolver(Arc::clone(certified) as _);
+        let mut config = credentials.client_config(&[role])?;
         config.alpn_protocols = vec![M::ALPN.to_vec()];
-        config.resumption = Resumption::disabled();
-        config.enable_sni = false;
-        Ok(Self { config: Arc::new(config), protocol: PhantomData })
+        let standing = Arc::clone(credentials.standing());
+        Ok(Self { config: Arc::new(config), standing, protocol: PhantomData })
     }
 
     /// Connects to `host:port` and shakes hands, all within [`Limits::handshake`] but for the look-up of the name.
@@ -104,17 +97,24 @@ impl<M: Framed> Connector<M> {
     /// [`LinkError::Address`], [`LinkError::Connect`], [`LinkError::Handshake`], [`LinkError::HandshakeTimeout`] or a
     /// failed socket.
     pub fn connect(&self, address: &str, limits: &Limits) -> Result<Link<M>, LinkError> {
-        let found = address.to_socket_addrs().map(Vec::from_iter);
-        let found = found.map_err(|source| LinkError::Address { address: address.to_owned(), source })?;
         let deadline = Instant::now() + limits.handshake;
-        let socket = connect_any(&found, deadline)
-            .map_err(|source| LinkError::Connect { address: address.to_owned(), source })?;
+        let socket = connect_socket(address, deadline)?;
         // Any name will do: peers are known by their certificate's role, and no name is sent.
         let name = ServerName::try_from("landfall").expect("a lawful name");
         let session =
             UnbufferedClientConnection::new(Arc::clone(&self.config), name).map_err(LinkError::Tls)?;
-        shake_hands(socket, Session::Client(session), deadline, limits)
+        shake_hands(socket, Session::Client(session), deadline, limits, &self.standing)
     }
+}
+
+/// Connects to `host:port` before the deadline, but for the look-up of the name.
+///
+/// # Errors
+/// [`LinkError::Address`] or [`LinkError::Connect`].
+pub fn connect_socket(address: &str, deadline: Instant) -> Result<TcpStream, LinkError> {
+    let found = address.to_socket_addrs().map(Vec::from_iter);
+    let found = found.map_err(|source| LinkError::Address { address: address.to_owned(), source })?;
+    connect_any(&found, deadline).map_err(|source| LinkError::Connect { address: address.to_owned(), source })
 }
 
 /// Connects to the first address that answers.
@@ -136,6 +136,7 @@ fn shake_hands<M: Framed>(
     session: Session,
     deadline: Instant,
     limits: &Limits,
+    standing: &Arc<dyn Standing>,
 ) -> Result<Link<M>, LinkError> {
     let address = socket.peer_addr().map_or_else(|_| "a peer".to_owned(), |address| address.to_string());
     let mut channel = Channel::new(socket, session)?;
@@ -143,7 +144,7 @@ fn shake_hands<M: Framed>(
     let outcome =
         handshake(&mut channel, &mut early, deadline).and_then(|()| peer_of(channel.session(), M::ALPN));
     match outcome {
-        Ok(peer) => Link::new(channel, peer, early, *limits),
+        Ok(peer) => Link::new(channel, Holder::new(peer, standing), early, *limits),
         Err(error) => {
             channel.wind_up(REFUSED_LINGER);
             Err(match error {
@@ -186,13 +187,13 @@ fn handshake(channel: &mut Channel, early: &mut Vec<u8>, deadline: Instant) -> R
 }
 
 /// Returns who the peer is, once the handshake has checked its certificate.
-fn peer_of(session: &Session, protocol: &[u8]) -> Result<Peer, LinkError> {
+fn peer_of(session: &Session, protocol: &[u8]) -> Result<(Peer, CertificateId), LinkError> {
     let refused = |cause| LinkError::Handshake { cause };
     if session.alpn_protocol() != Some(protocol) {
         return Err(refused(HandshakeCause::WrongProtocol));
     }
     let certificate = session.peer_certificates().and_then(<[_]>::first);
-    identity_of(certificate.ok_or(refused(HandshakeCause::NoCertificate))?).map_err(refused)
+    holder_of(certificate.ok_or(refused(HandshakeCause::NoCertificate))?).map_err(refused)
 }
 
 impl fmt::Debug for Acceptor {
@@ -203,7 +204,7 @@ impl fmt::Debug for Acceptor {
 
 impl<M> Clone for Connector<M> {
     fn clone(&self) -> Self {
-        Self { config: Arc::clone(&self.config), protocol: PhantomData }
+        Self { config: Arc::clone(&self.config), standing: Arc::clone(&self.standing), protocol: PhantomData }
     }
 }
 

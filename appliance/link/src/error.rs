@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rustls::{AlertDescription, CertificateError};
-use wire::{FrameError, IdentityError, Role};
+use wire::{FrameError, Identity, IdentityError, Role};
 
 /// Why there is no link, or none any more. After an error a link is of no use, but what the peer sent before can still
 /// be received: a `Refused` may explain a connection that was lost while sending.
@@ -42,6 +42,14 @@ pub enum LinkError {
         path: PathBuf,
         /// What it has.
         source: HandshakeCause,
+    },
+    /// The certificate that should replace ours is of somebody else.
+    #[error("the new certificate is of {found}, not of {expected}")]
+    OtherIdentity {
+        /// Who we are.
+        expected: Identity,
+        /// Whom it speaks for.
+        found: Identity,
     },
     /// The credentials don't fit together.
     #[error("the certificate, its key and the authority can't be used together")]
@@ -131,6 +139,7 @@ impl LinkError {
             | Self::CredentialsContent { .. }
             | Self::KeyExposed { .. }
             | Self::OwnIdentity { .. }
+            | Self::OtherIdentity { .. }
             | Self::Credentials { .. }
             | Self::Handshake { .. }
             | Self::Frame(_) => false,
@@ -177,12 +186,21 @@ pub enum HandshakeCause {
     #[error("the peer's certificate has no valid identity: {0}")]
     Identity(#[from] IdentityError),
     /// It may not be at the other end of this connection.
-    #[error("the peer's certificate is of role {found}, expected {expected}")]
+    #[error("the peer's certificate is of role {found}, expected {}", listed(expected))]
     WrongRole {
         /// The role it has.
         found: Role,
-        /// The role wanted.
-        expected: Role,
+        /// The roles wanted.
+        expected: Vec<Role>,
+    },
+    /// Its certificate was revoked.
+    #[error("the peer's certificate was revoked")]
+    Revoked,
+    /// Its certificate is ours, but nobody knows it.
+    #[error("{holder} is not enrolled here")]
+    NotEnrolled {
+        /// Who it says it is.
+        holder: Identity,
     },
     /// It speaks another protocol, or does not say which.
     #[error("the peer does not offer the protocol of this connection")]
@@ -231,6 +249,7 @@ impl HandshakeCause {
             C::UnknownIssuer | C::BadSignature => Self::UnknownAuthority,
             C::Expired | C::ExpiredContext { .. } => Self::Expired,
             C::NotValidYet | C::NotValidYetContext { .. } => Self::NotYetValid,
+            C::Revoked => Self::Revoked,
             C::Other(other) => match other.0.downcast_ref::<Self>() {
                 Some(cause) => cause.clone(),
                 None => Self::BadCertificate { reason: error.to_string() },
@@ -238,6 +257,10 @@ impl HandshakeCause {
             _ => Self::BadCertificate { reason: error.to_string() },
         }
     }
+}
+
+fn listed(roles: &[Role]) -> String {
+    roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" or ")
 }
 
 /// Says what an alert of the peer means for us.
@@ -249,6 +272,7 @@ fn alert_words(alert: AlertDescription) -> String {
         AlertDescription::CertificateUnknown | AlertDescription::AccessDenied => {
             "the role or name in our certificate is not allowed there"
         }
+        AlertDescription::CertificateRevoked => "our certificate was revoked",
         AlertDescription::DecryptError => {
             "the signature of our certificate is wrong for its certificate authority"
         }

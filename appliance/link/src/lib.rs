@@ -12,6 +12,7 @@
 //! [`Connector::connect`].
 
 mod assembly;
+mod certified;
 mod channel;
 mod config;
 mod credentials;
@@ -24,13 +25,14 @@ mod outbound;
 mod poll;
 mod seal;
 mod session;
+mod standing;
 mod verifier;
 mod waker;
 
 /// A certificate, its key and the authority, read from a directory.
 pub use credentials::{CA_FILE, CERTIFICATE_FILE, Credentials, KEY_FILE};
 /// The two ways to get a link.
-pub use door::{Acceptor, Connector, PORT};
+pub use door::{Acceptor, Connector, PORT, connect_socket};
 /// Why there is no link, or none any more.
 pub use error::{HandshakeCause, LinkError};
 /// How long a link waits for its peer.
@@ -41,8 +43,10 @@ pub use link::{Link, Received};
 pub use rustls::AlertDescription as Alert;
 /// Signs with the key of our own certificate.
 pub use seal::Seal;
+/// Whether a certificate that is good in itself still counts.
+pub use standing::{Denied, Standing};
 /// Reads the identity of a peer from its certificate.
-pub use verifier::identity_of;
+pub use verifier::{holder_of, identity_of};
 /// Wakes a link that waits, from another thread.
 pub use waker::Waker;
 /// The role and name a certificate speaks for.

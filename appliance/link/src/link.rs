@@ -4,11 +4,13 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::CertificateDer;
+use units::CertificateId;
 use wire::{Framed, Message};
 
 use crate::assembly::Assembly;
 use crate::channel::Channel;
 use crate::session::{Progress, RECORD_LEN};
+use crate::standing::{Denied, Holder};
 use crate::{Limits, LinkError, Peer, Waker};
 
 #[cfg(test)]
@@ -23,7 +25,7 @@ const ENCRYPT_LEN: usize = 128 << 10;
 pub struct Link<M: Framed = Message> {
     channel: Channel,
     assembly: Assembly<M>,
-    peer: Peer,
+    holder: Holder,
     waker: Waker,
     limits: Limits,
     /// Plaintext of less than a record, to be encrypted with what follows it.
@@ -46,18 +48,31 @@ pub enum Received<M = Message> {
 impl<M: Framed> Link<M> {
     pub(crate) fn new(
         mut channel: Channel,
-        peer: Peer,
+        holder: Holder,
         early: Vec<u8>,
         limits: Limits,
     ) -> Result<Self, LinkError> {
         channel.enlarge();
         let (assembly, waker) = (Assembly::new(early), Waker::new()?);
-        Ok(Self { channel, assembly, peer, waker, limits, staged: Vec::with_capacity(RECORD_LEN) })
+        Ok(Self { channel, assembly, holder, waker, limits, staged: Vec::with_capacity(RECORD_LEN) })
     }
 
     /// Returns the role and name in the peer's certificate.
     pub fn peer(&self) -> &Peer {
-        &self.peer
+        &self.holder.identity
+    }
+
+    /// Returns the number of the peer's certificate.
+    pub fn certificate(&self) -> CertificateId {
+        self.holder.certificate
+    }
+
+    /// Tells whether the peer may still be here. Answers at once.
+    ///
+    /// # Errors
+    /// Its certificate no longer counts.
+    pub fn check_standing(&self) -> Result<(), Denied> {
+        self.holder.check()
     }
 
     /// Returns the peer's certificate, in DER, which the handshake has checked.
@@ -237,6 +252,6 @@ impl<M: Framed> Drop for Link<M> {
 
 impl<M: Framed> fmt::Debug for Link<M> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Link").field("peer", &self.peer).finish_non_exhaustive()
+        out.debug_struct("Link").field("peer", &self.holder.identity).finish_non_exhaustive()
     }
 }

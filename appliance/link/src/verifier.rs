@@ -1,9 +1,9 @@
-//! Whether a peer's certificate is of our authority and of a role that may be there. No host names are checked.
+//! Whether a peer's certificate is of our authority, of a role that may be there, and not revoked. No host names are checked.
 
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::server::WebPkiClientVerifier;
@@ -12,10 +12,12 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, PeerIncompatible,
     RootCertStore, SignatureScheme,
 };
+use units::CertificateId;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::error::HandshakeCause;
-use crate::{LinkError, Peer, Role};
+use crate::standing::{Denied, Standing};
+use crate::{Credentials, LinkError, Peer, Role};
 
 /// Reads the identity of a certificate: the one URI among its subject alternative names that starts with `landfall:`.
 /// Whether the certificate can be trusted is not looked at.
@@ -23,9 +25,25 @@ use crate::{LinkError, Peer, Role};
 /// # Errors
 /// [`HandshakeCause::BadCertificate`], [`HandshakeCause::IdentityCount`] or [`HandshakeCause::Identity`].
 pub fn identity_of(certificate: &[u8]) -> Result<Peer, HandshakeCause> {
-    let bad = |reason: String| HandshakeCause::BadCertificate { reason };
-    let (_, parsed) = X509Certificate::from_der(certificate).map_err(|error| bad(error.to_string()))?;
-    let names = parsed.subject_alternative_name().map_err(|error| bad(error.to_string()))?;
+    Ok(holder_of(certificate)?.0)
+}
+
+/// Reads the identity of a certificate, as [`identity_of`], and its number.
+///
+/// # Errors
+/// As [`identity_of`], or [`HandshakeCause::BadCertificate`] if its serial number is not one of ours.
+pub fn holder_of(certificate: &[u8]) -> Result<(Peer, CertificateId), HandshakeCause> {
+    let (_, parsed) = X509Certificate::from_der(certificate).map_err(bad)?;
+    let identity = identity_in(&parsed)?;
+    Ok((identity, CertificateId::from_serial(parsed.raw_serial()).map_err(bad)?))
+}
+
+fn bad(reason: impl ToString) -> HandshakeCause {
+    HandshakeCause::BadCertificate { reason: reason.to_string() }
+}
+
+fn identity_in(parsed: &X509Certificate<'_>) -> Result<Peer, HandshakeCause> {
+    let names = parsed.subject_alternative_name().map_err(bad)?;
     let names = names.iter().flat_map(|extension| &extension.value.general_names);
     let mut ours = names.filter_map(|name| match name {
         GeneralName::URI(uri) if uri.starts_with("landfall:") => Some(*uri),
@@ -37,38 +55,45 @@ pub fn identity_of(certificate: &[u8]) -> Result<Peer, HandshakeCause> {
     }
 }
 
-/// Checks the peers of one door: their authority, their dates, their role.
+/// Checks the peers of one door: their authority, their dates, their role, and whether they were revoked.
 #[derive(Debug)]
 pub(crate) struct Verifier {
     authority: Arc<RootCertStore>,
     algorithms: WebPkiSupportedAlgorithms,
     clients: Arc<dyn ClientCertVerifier>,
-    expected: Role,
+    expected: Vec<Role>,
+    standing: Arc<dyn Standing>,
 }
 
 impl Verifier {
-    /// Makes a verifier that lets in one role of one authority.
-    pub(crate) fn new(
-        authority: Arc<RootCertStore>,
-        provider: &Arc<CryptoProvider>,
-        expected: Role,
-    ) -> Result<Self, LinkError> {
+    /// Makes a verifier that lets in some roles of one authority.
+    pub(crate) fn new(credentials: &Credentials, expected: &[Role]) -> Result<Self, LinkError> {
+        let Credentials { authority, provider, standing, .. } = credentials;
         let clients =
-            WebPkiClientVerifier::builder_with_provider(Arc::clone(&authority), Arc::clone(provider));
+            WebPkiClientVerifier::builder_with_provider(Arc::clone(authority), Arc::clone(provider));
         let clients = clients
             .build()
             .map_err(|error| LinkError::Credentials { source: Error::General(error.to_string()) })?;
-        Ok(Self { authority, algorithms: provider.signature_verification_algorithms, clients, expected })
+        Ok(Self {
+            authority: Arc::clone(authority),
+            algorithms: provider.signature_verification_algorithms,
+            clients,
+            expected: expected.to_vec(),
+            standing: Arc::clone(standing),
+        })
     }
 
-    fn check_role(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
+    fn check_holder(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
         let refuse = |cause: HandshakeCause| CertificateError::Other(OtherError(Arc::new(cause)));
-        let found = identity_of(certificate).map_err(refuse)?.role;
-        if found == self.expected {
-            Ok(())
-        } else {
-            Err(refuse(HandshakeCause::WrongRole { found, expected: self.expected }).into())
+        let (holder, id) = holder_of(certificate).map_err(refuse)?;
+        if !self.expected.contains(&holder.role) {
+            let expected = self.expected.clone();
+            return Err(refuse(HandshakeCause::WrongRole { found: holder.role, expected }).into());
         }
+        self.standing.check(&holder, id).map_err(|denied| match denied {
+            Denied::Revoked => CertificateError::Revoked.into(),
+            Denied::Unknown => refuse(HandshakeCause::NotEnrolled { holder }).into(),
+        })
     }
 }
 
@@ -89,7 +114,7 @@ impl ClientCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let verified = self.clients.verify_client_cert(end_entity, intermediates, now)?;
-        self.check_role(end_entity)?;
+        self.check_holder(end_entity)?;
         Ok(verified)
     }
 
@@ -133,7 +158,7 @@ impl ServerCertVerifier for Verifier {
             now,
             self.algorithms.all,
         )?;
-        self.check_role(end_entity)?;
+        self.check_holder(end_entity)?;
         Ok(ServerCertVerified::assertion())
     }
 

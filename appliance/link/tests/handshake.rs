@@ -106,12 +106,12 @@ fn only_sources_may_connect_and_only_to_master_targets() {
         let target = Authority::new();
         let directory = target.issue(role, "other");
         let (found, told) = refused_source(&target, &connector(&directory));
-        assert_eq!(found, HandshakeCause::WrongRole { found: role, expected: Role::Source });
+        assert_eq!(found, HandshakeCause::WrongRole { found: role, expected: vec![Role::Source] });
         assert_eq!(told, refused_by_peer(AlertDescription::CertificateUnknown));
     }
     let (address, accepted) = accept_one(acceptor(&authority.issue(Role::Source, "db")), Limits::default());
     let error = authority.source().connect(&address.to_string(), &Limits::default()).expect_err("refused");
-    let expected = HandshakeCause::WrongRole { found: Role::Source, expected: Role::MasterTarget };
+    let expected = HandshakeCause::WrongRole { found: Role::Source, expected: vec![Role::MasterTarget] };
     assert!(matches!(&error, LinkError::Handshake { cause } if *cause == expected), "{error:?}");
     assert!(accepted.join().expect("no panic").is_err());
 }

@@ -70,7 +70,7 @@ impl Server {
         let (listener, tls) = match listen {
             Listen::Unix(path) => (Listener::unix(path)?, None),
             Listen::Tls { address, credentials } => {
-                let config = credentials.server_config(Role::Operator);
+                let config = credentials.server_config(&[Role::Operator]);
                 let config = config.map_err(|source| ServerError::Credentials { source })?;
                 (Listener::tcp(address)?, Some(Arc::new(config)))
             }

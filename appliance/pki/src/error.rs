@@ -28,8 +28,8 @@ pub enum PkiError {
         /// What the system said.
         source: io::Error,
     },
-    /// A file of the authority could not be read.
-    #[error("can't read {path}; was the authority made here with `landfall pki init`?")]
+    /// A file could not be read.
+    #[error("can't read {path}")]
     Read {
         /// The file.
         path: PathBuf,
@@ -53,6 +53,12 @@ pub enum PkiError {
         path: PathBuf,
         /// Why not.
         source: crate::trust::LeafError,
+    },
+    /// A certificate is not the holder's.
+    #[error("what should be {path} is not a certificate of its holder and key")]
+    CertificateContent {
+        /// The file.
+        path: PathBuf,
     },
     /// The key of the authority is not the one its certificate names.
     #[error("{key} is not the key of {certificate}")]

@@ -38,20 +38,48 @@ pub(crate) fn write_new(
     readers: Readers,
 ) -> Result<(), PkiError> {
     let path = directory.join(name);
+    write(&path, content, readers, OpenOptions::new().create_new(true)).map_err(|source| {
+        match source.kind() {
+            io::ErrorKind::AlreadyExists => PkiError::Exists { path: path.clone() },
+            _ => PkiError::Write { path: path.clone(), source },
+        }
+    })?;
+    sync(directory)
+}
+
+/// Writes a file, in place of one that is there: after a crash it is the old or the new one. It and its name are durable afterwards.
+pub(crate) fn write_over(
+    directory: &Path,
+    name: &str,
+    content: &str,
+    readers: Readers,
+) -> Result<(), PkiError> {
+    let (path, temporary) = (directory.join(name), directory.join(format!("{name}.new")));
+    let failed = |source| PkiError::Write { path: path.clone(), source };
+    // What a crash has left may have another mode.
+    match std::fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    write(&temporary, content, readers, OpenOptions::new().create_new(true)).map_err(failed)?;
+    std::fs::rename(&temporary, &path).map_err(failed)?;
+    sync(directory)
+}
+
+fn write(path: &Path, content: &str, readers: Readers, options: &mut OpenOptions) -> io::Result<()> {
     let mode = match readers {
         Readers::Owner => 0o600,
         Readers::All => 0o644,
     };
-    let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path)?;
-        file.write_all(content.as_bytes())?;
-        file.sync_all()?;
-        File::open(directory)?.sync_all()
-    };
-    write().map_err(|source| match source.kind() {
-        io::ErrorKind::AlreadyExists => PkiError::Exists { path: path.clone() },
-        _ => PkiError::Write { path: path.clone(), source },
-    })
+    let mut file = options.write(true).mode(mode).open(path)?;
+    file.write_all(content.as_bytes())?;
+    file.sync_all()
+}
+
+/// Makes the names in a directory durable.
+pub(crate) fn sync(directory: &Path) -> Result<(), PkiError> {
+    let synced = File::open(directory).and_then(|directory| directory.sync_all());
+    synced.map_err(|source| PkiError::Write { path: directory.to_owned(), source })
 }
 
 /// Reads a whole text file; its bytes are wiped when the value is dropped.

@@ -3,16 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType,
+    SerialNumber,
 };
-use units::{MachineName, Timestamp};
+use units::{CertificateId, MachineName, Timestamp};
 use wire::{Identity, Role};
 use zeroize::Zeroizing;
 
 use crate::PkiError;
-use crate::authority::{CA_CERTIFICATE_FILE, Signer, new_key};
+use crate::authority::{Authority, CA_CERTIFICATE_FILE, new_key};
 use crate::file::{Readers, make_directory, refuse_existing, write_new};
+use crate::place::chain_pem;
 
 /// The file with the certificate.
 pub const CERTIFICATE_FILE: &str = "cert.pem";
@@ -37,11 +40,12 @@ pub struct Validity {
 impl Validity {
     /// Returns a span that begins five minutes ago and ends `days` from now.
     pub fn days_from_now(days: u32) -> Self {
-        let now = SystemTime::now();
-        Self {
-            not_before: Timestamp::from_system(now).before(CLOCK_SLACK),
-            not_after: Timestamp::from_system(now + DAY * days),
-        }
+        Self::of(Timestamp::from_system(SystemTime::now()), DAY * days)
+    }
+
+    /// Returns a span that begins five minutes before this moment and ends `life` after it.
+    pub fn of(issued: Timestamp, life: Duration) -> Self {
+        Self { not_before: issued.before(CLOCK_SLACK), not_after: issued.after(life) }
     }
 
     /// Writes the span into a certificate, in whole seconds.
@@ -105,21 +109,41 @@ impl<'a> IssueRequest<'a> {
 /// The authority can't be read, or one of the files exists (nothing was changed), or can't be written.
 pub fn issue(request: &IssueRequest<'_>) -> Result<Issued, PkiError> {
     let directory = request.out_directory;
-    let signer = Signer::read(request.ca_directory)?;
+    let authority = Authority::open(request.ca_directory)?;
     make_directory(directory)?;
     refuse_existing(directory, &[CA_CERTIFICATE_FILE, CERTIFICATE_FILE, KEY_FILE])?;
     let identity = Identity { role: request.role, name: request.name.clone() };
-    let sign = |what: &'static str| move |source| PkiError::Sign { what, source };
     let key = new_key()?;
-    let params = leaf_params(&identity, request.validity).map_err(sign("certificate"))?;
-    let certificate = params.signed_by(&key, &signer.issuer).map_err(sign("certificate"))?;
+    let number = new_number(Timestamp::from_system(SystemTime::now()))?;
+    let certificate = authority.sign(&key, &identity, request.validity, number)?;
     write_new(directory, KEY_FILE, &Zeroizing::new(key.serialize_pem()), Readers::Owner)?;
-    write_new(directory, CA_CERTIFICATE_FILE, &signer.certificate_pem, Readers::All)?;
-    write_new(directory, CERTIFICATE_FILE, &certificate.pem(), Readers::All)?;
+    write_new(directory, CA_CERTIFICATE_FILE, authority.certificate_pem(), Readers::All)?;
+    write_new(
+        directory,
+        CERTIFICATE_FILE,
+        &chain_pem(&identity, &certificate, authority.certificate()),
+        Readers::All,
+    )?;
     Ok(Issued { identity, validity: request.validity, directory: directory.to_owned() })
 }
 
-fn leaf_params(identity: &Identity, validity: Validity) -> Result<CertificateParams, rcgen::Error> {
+/// Returns the number of a certificate that is issued at this time.
+///
+/// # Errors
+/// There are no random bytes.
+pub fn new_number(issued: Timestamp) -> Result<CertificateId, PkiError> {
+    let mut random = [0; 8];
+    let filled = SystemRandom::new().fill(&mut random);
+    let source = rcgen::Error::RemoteKeyError;
+    filled.map_err(|_| PkiError::Sign { what: "number of a certificate", source })?;
+    Ok(CertificateId::new(issued, random))
+}
+
+pub(crate) fn leaf_params(
+    identity: &Identity,
+    validity: Validity,
+    number: CertificateId,
+) -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::default();
     let mut name = DistinguishedName::new();
     name.push(DnType::CommonName, identity.name.as_str());
@@ -134,6 +158,7 @@ fn leaf_params(identity: &Identity, validity: Validity) -> Result<CertificatePar
     params.extended_key_usages =
         vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
+    params.serial_number = Some(SerialNumber::from_slice(number.serial()));
     validity.apply(&mut params);
     Ok(params)
 }

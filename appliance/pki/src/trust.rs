@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use link::{HandshakeCause, identity_of};
 use manifest::{Sealed, signed_bytes};
@@ -17,6 +16,8 @@ use units::Timestamp;
 use wire::{Identity, Role};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::SubjectPublicKeyInfo;
+
+use crate::authority::{hexadecimal, key_hash};
 
 /// Whose signature counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,8 +101,7 @@ pub(crate) struct Leaf {
 impl Leaf {
     /// Reads the first of the certificates in a text.
     pub(crate) fn of(pem: &str) -> Result<Self, LeafError> {
-        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
-        let chain = chain.map_err(|_| LeafError::Pem)?;
+        let chain = certificates(pem)?;
         let first = chain.first().ok_or(LeafError::Pem)?;
         let identity = identity_of(first).map_err(LeafError::Identity)?;
         let (_, parsed) = X509Certificate::from_der(first).map_err(|_| LeafError::Pem)?;
@@ -112,7 +112,16 @@ impl Leaf {
 }
 
 fn key_id(spki: &[u8]) -> String {
-    digest(&SHA256, spki).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&key_hash(spki))
+}
+
+/// Reads the first of the certificates in a text.
+pub(crate) fn first_certificate(pem: &str) -> Result<CertificateDer<'static>, LeafError> {
+    certificates(pem)?.into_iter().next().ok_or(LeafError::Pem)
+}
+
+fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, LeafError> {
+    CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().map_err(|_| LeafError::Pem)
 }
 
 impl Trust {

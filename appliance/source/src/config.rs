@@ -120,17 +120,7 @@ pub fn parse_label(text: &str) -> Result<Label, ConfigError> {
 /// Reads the address of a target: `host:port`, or a host alone for port 9443. An IPv6 address stands in brackets.
 pub fn parse_target(text: &str) -> Result<String, ConfigError> {
     const ALLOWED: &str = "host:port, as in appliance.example:9443 or [2001:db8::7]:9443";
-    let bracketed = text.starts_with('[');
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !bracketed || host.ends_with(']') => (host, port.parse::<u16>().ok()),
-        _ => (text, Some(9443)),
-    };
-    let host_lawful =
-        !host.is_empty() && !host.contains(char::is_whitespace) && bracketed == host.contains(':');
-    match port.filter(|port| *port > 0 && host_lawful) {
-        Some(port) => Ok(format!("{host}:{port}")),
-        None => Err(refused(text, ALLOWED)),
-    }
+    units::parse_address(text, 9443).map_err(|_| refused(text, ALLOWED))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blockdev::{DeviceError, EngineError};
+use enrol::EnrolError;
 use link::{HandshakeCause, LinkError};
 use units::{ByteLen, MachineName};
 use wire::RefusalCode;
@@ -81,6 +82,14 @@ pub enum SourceError {
         path: PathBuf,
         /// Why.
         source: Arc<LinkError>,
+    },
+    /// The certificate can't be kept good.
+    #[error("the identity in {} cannot be kept good", .path.display())]
+    Keeping {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: Arc<EnrolError>,
     },
     /// No connection, or one that broke.
     #[error("no connection to {target}")]
@@ -214,8 +223,8 @@ impl SourceError {
             Self::Engine(_) | Self::Compressor(_) | Self::Random(_) => {
                 "start again; if it stays, report it with the log"
             }
-            Self::Identity { .. } => {
-                "make the identity again with `landfall pki issue --role source --name MACHINE`"
+            Self::Identity { .. } | Self::Keeping { .. } => {
+                "join again: `landfall server token --role source --name MACHINE` at home, then `landfall-source join`"
             }
             Self::Lost { source, .. } if matches!(**source, LinkError::Handshake { .. }) => {
                 "check that both identities come from one authority, are valid now and have the right roles"

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use enrol::{CONTROLLER_FILE, Keeper, Revocations, controller_of};
 use link::{Connector, Credentials};
 use units::ByteLen;
 
@@ -30,12 +31,27 @@ pub fn protect(config: &Config, stop: &Stop, report: &mut dyn Report) -> Result<
     let Opened { reader, activity, buffers } = disks::open(config, &config.disks)?;
     let identity = |error| SourceError::Identity { path: config.identity.clone(), source: Arc::new(error) };
     let credentials = Credentials::read(&config.identity).map_err(identity)?;
+    let (credentials, _keeper) = keep(config, credentials)?;
     let connector = Connector::new(&credentials).map_err(identity)?;
     let lens: Vec<ByteLen> = reader.disks().iter().map(|disk| disk.len).collect();
     let (table, seed_tried) = table(config, &state, &lens, report)?;
     let stream = Stream::new(table);
     let parts = Parts { connector, state, reader, activity, buffers, stream, seed_tried };
     Agent::new(config, stop, report, parts)?.run()
+}
+
+/// Keeps the certificate good while the agent runs, if it came by joining, and hears whose were revoked.
+fn keep(config: &Config, credentials: Credentials) -> Result<(Credentials, Option<Keeper>), SourceError> {
+    let place = &config.identity;
+    if !place.join(CONTROLLER_FILE).exists() {
+        return Ok((credentials, None));
+    }
+    let failed = |error| SourceError::Keeping { path: place.clone(), source: Arc::new(error) };
+    let revocations = Arc::new(Revocations::default());
+    let credentials = credentials.with_standing(revocations.clone());
+    let controller = controller_of(place).map_err(failed)?;
+    let keeper = Keeper::start(controller, credentials.clone(), place, Some(revocations)).map_err(failed)?;
+    Ok((credentials, Some(keeper)))
 }
 
 /// Finds the leaf table to start from, and tells whether an agent was here before.

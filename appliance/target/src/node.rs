@@ -186,6 +186,11 @@ impl MasterTarget {
         Ok(reader)
     }
 
+    /// Returns the name of this node.
+    pub fn name(&self) -> &MachineName {
+        &self.config.name
+    }
+
     /// Returns why each machine that is on the volume, but can't be named, is missing from the machines.
     pub fn unreadable(&self) -> Vec<String> {
         lock(&self.unreadable).clone()

@@ -15,6 +15,8 @@ use crate::refusal::SessionEnd;
 
 /// How long a link may be idle before it is pinged.
 const PING_AFTER: Duration = Duration::from_secs(5);
+/// How often it is looked whether the source was revoked.
+const STANDING_EVERY: Duration = Duration::from_secs(5);
 /// How often a connection that is held back is looked at.
 const HELD_BACK_FOR: Duration = Duration::from_millis(2);
 
@@ -23,6 +25,7 @@ pub(crate) struct Connection<'a> {
     door: &'a Door,
     conversation: Conversation,
     last_sent: Instant,
+    standing_checked: Instant,
 }
 
 impl<'a> Connection<'a> {
@@ -30,7 +33,8 @@ impl<'a> Connection<'a> {
         let waker = link.waker();
         let wake = Arc::new(move || waker.wake());
         let conversation = Conversation::new(admitted, door.window(), door.budget.clone(), wake);
-        Self { door, conversation, last_sent: Instant::now() }
+        let now = Instant::now();
+        Self { door, conversation, last_sent: now, standing_checked: now }
     }
 
     pub(crate) fn run(mut self, link: &mut Link) -> SessionEnd {
@@ -44,6 +48,7 @@ impl<'a> Connection<'a> {
         let mut payload = Vec::new();
         loop {
             self.look(link)?;
+            self.check_standing(link)?;
             if !self.conversation.is_ready() {
                 // Nothing is read meanwhile; the peer is told of progress all the same.
                 std::thread::sleep(HELD_BACK_FOR);
@@ -73,6 +78,18 @@ impl<'a> Connection<'a> {
             self.send(link, &Message::Ping, &[])?;
         }
         Ok(())
+    }
+
+    /// Ends the session of a source whose certificate was revoked meanwhile. What was acked stays.
+    fn check_standing(&mut self, link: &Link) -> Result<(), SessionEnd> {
+        if self.standing_checked.elapsed() < STANDING_EVERY {
+            return Ok(());
+        }
+        self.standing_checked = Instant::now();
+        let end = |denied: link::Denied| {
+            SessionEnd::refused(RefusalCode::NotAuthorised, format!("the source's certificate: {denied}"))
+        };
+        link.check_standing().map_err(end)
     }
 
     fn send(&mut self, link: &mut Link, message: &Message, payload: &[u8]) -> Result<(), SessionEnd> {

@@ -6,6 +6,7 @@
 //! *Invariant:* a value that exists is valid: constructors refuse, arithmetic never wraps.
 
 mod address;
+mod certificate;
 mod hash;
 mod identity;
 mod scalar;
@@ -16,6 +17,8 @@ mod zero;
 
 /// Positions, lengths and indexes on a disk.
 pub use address::{ByteLen, ByteOffset, GRANULE_LEN, GranuleIndex, LEAF_LEN, LeafIndex, SECTOR_LEN};
+/// The number of a certificate.
+pub use certificate::{CertificateId, ParseCertificateIdError};
 /// A blake3 hash and the root of a disk.
 pub use hash::{Hash, ParseHashError, RootHasher, disk_root};
 /// Names and ids of machines and disks.
@@ -24,8 +27,10 @@ pub use identity::{DISKS_MAX, DiskIndex, MachineId, MachineName, NameError, Volu
 pub use scalar::{HexHash, Rfc3339, as_text};
 /// Positions in a machine's stream and in its history.
 pub use stream::{EpochNumber, Generation, Sequence};
-/// Sizes and spans of time as people write them.
-pub use text::{ParseSizeError, ParseSpanError, parse_span};
+/// Sizes, spans of time and addresses as people write them.
+pub use text::{
+    ParseAddressError, ParseSizeError, ParseSpanError, parse_address, parse_controller, parse_span,
+};
 /// Times, as the microsecond since 1970-01-01T00:00:00Z.
 pub use time::{ParseTimestampError, Timestamp};
 /// Zeroes.

@@ -59,6 +59,33 @@ fn split(text: &str) -> (&str, &str) {
     text.split_at(text.bytes().take_while(u8::is_ascii_digit).count())
 }
 
+/// Why a text is not the address of a server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{found:?} is not an address: expected host:port, as in home.example:443 or [2001:db8::7]:443")]
+pub struct ParseAddressError {
+    /// The text that was given, at most 64 characters of it.
+    pub found: String,
+}
+
+/// Reads the address of a server: `host:port`, or a host alone for the usual port. An IPv6 address stands in brackets.
+pub fn parse_address(text: &str, usual_port: u16) -> Result<String, ParseAddressError> {
+    let bracketed = text.starts_with('[');
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !bracketed || host.ends_with(']') => (host, port.parse::<u16>().ok()),
+        _ => (text, Some(usual_port)),
+    };
+    let lawful = !host.is_empty() && !host.contains(char::is_whitespace) && bracketed == host.contains(':');
+    match port.filter(|port| *port > 0 && lawful) {
+        Some(port) => Ok(format!("{host}:{port}")),
+        None => Err(ParseAddressError { found: text.chars().take(64).collect() }),
+    }
+}
+
+/// Reads the address of a configuration server: as [`parse_address`], usually on port 443.
+pub fn parse_controller(text: &str) -> Result<String, ParseAddressError> {
+    parse_address(text, 443)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,8 @@
 //! Every decoder of this crate by name: a test elsewhere demands a fuzz target for each.
 
 use crate::{
-    DiskShape, HEADER_LEN, Identity, Message, check_message, decode_body, decode_header, decode_message,
-    extent_payloads, heartbeat, verify_payload,
+    DiskShape, HEADER_LEN, Identity, JoinToken, Message, check_message, decode_answer, decode_ask,
+    decode_body, decode_header, decode_message, extent_payloads, heartbeat, verify_payload,
 };
 use units::ByteLen;
 
@@ -17,6 +17,9 @@ pub const DECODERS: &[(&str, Decoder)] = &[
     ("wire_identity", decode_identity),
     ("heartbeat_message", decode_heartbeat_message),
     ("heartbeat_frame", decode_heartbeat_frame),
+    ("enrol_ask", |bytes| drop(decode_ask(bytes))),
+    ("enrol_answer", |bytes| drop(decode_answer(bytes))),
+    ("join_token", decode_token),
 ];
 
 /// The disks the messages are checked against: an even one, one of odd length, one of a single sector.
@@ -70,5 +73,11 @@ fn decode_heartbeat_frame(bytes: &[u8]) {
 fn decode_identity(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         drop(text.parse::<Identity>());
+    }
+}
+
+fn decode_token(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        drop(JoinToken::read(text).map(|token| token.text()));
     }
 }

@@ -3,7 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use units::MachineName;
+
+/// Bytes of the longest identity as text.
+const IDENTITY_LEN_MAX: usize = 96;
 
 /// What the holder of a certificate may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,6 +102,20 @@ impl FromStr for Identity {
         let parts = text.strip_prefix("landfall:").and_then(|rest| rest.split_once(':'));
         let (role, name) = parts.ok_or_else(|| IdentityError::Form { found: shortened(text) })?;
         Ok(Self { role: role.parse()?, name: name.parse()? })
+    }
+}
+
+impl Serialize for Identity {
+    /// As its URI.
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Identity {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = heapless::String::<IDENTITY_LEN_MAX>::deserialize(from)?;
+        text.parse().map_err(D::Error::custom)
     }
 }
 

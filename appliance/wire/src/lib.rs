@@ -12,6 +12,7 @@
 
 mod check;
 mod decoders;
+mod enrol;
 mod error;
 mod extent;
 mod frame;
@@ -19,11 +20,14 @@ mod frame;
 pub mod heartbeat;
 mod identity;
 mod message;
+mod token;
 
 /// The rules each message must keep before anything is done with it.
 pub use check::{check_extents, check_message};
 /// Every decoder by name, for tests that feed them any bytes.
 pub use decoders::{DECODERS, Decoder};
+/// Enrolment, renewal and revocations.
+pub use enrol::*;
 /// Why bytes are not a frame, and why a message is not lawful.
 pub use error::{CheckError, FrameError};
 /// The payload of a batch or seed, cut into its extents.
@@ -35,3 +39,5 @@ pub use frame::{
 /// Who a certificate speaks for.
 pub use identity::{Identity, IdentityError, Role};
 pub use message::*;
+/// Join tokens.
+pub use token::{JoinToken, TokenError, TokenId, TokenSecret};

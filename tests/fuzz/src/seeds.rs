@@ -23,6 +23,20 @@ const HEARTBEATS: [&str; 7] = [
     include_str!("../../../appliance/wire/tests/golden/heartbeat/09-outcome-0-point.hex"),
 ];
 
+/// Golden frames of enrolment.
+const ENROL_ASKS: [&str; 3] = [
+    include_str!("../../../appliance/wire/tests/golden/enrol-0-join.hex"),
+    include_str!("../../../appliance/wire/tests/golden/enrol-1-renew.hex"),
+    include_str!("../../../appliance/wire/tests/golden/enrol-2-revoked.hex"),
+];
+const ENROL_ANSWERS: [&str; 3] = [
+    include_str!("../../../appliance/wire/tests/golden/enrol-0-granted.hex"),
+    include_str!("../../../appliance/wire/tests/golden/enrol-1-revocations.hex"),
+    include_str!("../../../appliance/wire/tests/golden/enrol-2-refused.hex"),
+];
+/// The token of the unit tests of `wire`; it is of no appliance.
+const JOIN_TOKEN: &str = "landfall1-AQEBAQEBAQEBAQEBAQEBAQICAgICAgICAgICAgICAgIDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwAGd2ViLTAxhlYLKw";
+
 /// Golden records of the journal.
 const RECORDS: [&str; 3] = [
     include_str!("../../../appliance/retention/tests/journal/golden/batch.hex"),
@@ -109,6 +123,9 @@ pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
         "heartbeat_message" => HEARTBEATS.iter().map(|frame| unhex(frame)[32..].to_vec()).collect(),
         "heartbeat_frame" => HEARTBEATS.iter().map(|frame| with_payload(unhex(frame))).collect(),
         "wire_identity" => text(&["landfall:source:web-01.example", "landfall:master-target:home"]),
+        "enrol_ask" => ENROL_ASKS.iter().map(|frame| unhex(frame)[2..].to_vec()).collect(),
+        "enrol_answer" => ENROL_ANSWERS.iter().map(|frame| unhex(frame)[2..].to_vec()).collect(),
+        "join_token" => text(&[JOIN_TOKEN]),
         "leaf-table" => vec![leaf_table()],
         "command-ledger" => {
             vec![unhex(include_str!("../../../appliance/agent/tests/golden/ledger.hex"))]

@@ -2,13 +2,14 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use units::{MachineName, Sequence};
+use units::{MachineName, Sequence, as_text};
 use utoipa::ToSchema;
+use wire::Role;
 
 use super::{
-    DiskEvents, DiskVerdicts, Disks, Expiry, FailbackStarted, Job, JobId, JobStarted, Jobs, Machine,
-    MachineRemoved, Machines, ManifestFile, Manifests, Pins, Points, Policies, PolicyChange, PolicyChanged,
-    Reprotected, Retention, Rfc3339, Scrubs, Status, View, Views,
+    DiskEvents, DiskVerdicts, Disks, Expiry, FailbackStarted, Job, JobId, JobStarted, Jobs, JoinTokenMade,
+    Machine, MachineRemoved, Machines, ManifestFile, Manifests, Pins, Points, Policies, PolicyChange,
+    PolicyChanged, Reprotected, Retention, Rfc3339, Scrubs, ServerEntry, Servers, Status, View, Views,
 };
 
 /// A kind of request and what answers it.
@@ -184,6 +185,31 @@ requests! {
         /// Which.
         id: u64,
     } -> View;
+    /// Makes a token with which somebody may join, once, within an hour.
+    ServerToken {
+        /// What its holder becomes: `source`, `master-target` and so on.
+        #[serde(with = "as_text")]
+        #[schema(value_type = String)]
+        role: Role,
+        /// Under which name; for a source, the machine's.
+        name: MachineName,
+    } -> JoinTokenMade;
+    /// Asks who is or was enrolled.
+    ServerList {} -> Servers;
+    /// Ends every certificate of somebody, also on connections that are open.
+    ServerRevoke {
+        /// Whose.
+        name: MachineName,
+        /// In which role; where the name has only one, it is not needed.
+        #[serde(default, with = "optional_role")]
+        #[schema(value_type = Option<String>)]
+        role: Option<Role>,
+        /// Why, for people.
+        #[serde(default)]
+        reason: String,
+        /// The name again, typed by a person or vouched for by `--yes`.
+        confirm: String,
+    } -> ServerEntry;
     /// Asks for the jobs, newest first.
     JobList {} -> Jobs;
     /// Asks for progress until a job ends; the result is the ended job.
@@ -294,4 +320,20 @@ pub enum FailbackTo {
     Time(Rfc3339),
     /// Exactly this sequence. One that lies between two recovery points counts as a fuzzy point.
     Sequence(Sequence),
+}
+
+/// A role that may be absent, as text.
+mod optional_role {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use wire::Role;
+
+    pub(super) fn serialize<S: Serializer>(role: &Option<Role>, out: S) -> Result<S::Ok, S::Error> {
+        role.map(Role::as_str).serialize(out)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Role>, D::Error> {
+        let text = Option::<String>::deserialize(from)?;
+        text.map(|text| text.parse().map_err(D::Error::custom)).transpose()
+    }
 }

@@ -5,8 +5,8 @@ use super::route::{Route, route};
 use crate::api::{
     Cancel, Commit, DiskEligible, DiskList, DiskWatch, Failback, JobList, JobWatch, MachineAdd, MachineList,
     MachineRemove, MachineShow, ManifestList, ManifestShow, PointList, PointPin, PointUnpin, PointVerify,
-    PointView, PolicySet, PolicyShow, Reprotect, RetentionPlan, RetentionScrub, RetentionShow, StatusShow,
-    ViewClose, ViewList,
+    PointView, PolicySet, PolicyShow, Reprotect, RetentionPlan, RetentionScrub, RetentionShow, ServerList,
+    ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList,
 };
 
 /// Every route. What only looks is a `GET`, what takes something away is a `DELETE`, everything else that changes is a `POST`.
@@ -39,4 +39,7 @@ pub const ROUTES: &[Route] = &[
     route::<RetentionScrub>(Post, "/retention/scrub"),
     route::<PolicyShow>(Get, "/policies"),
     route::<PolicySet>(Post, "/policies"),
+    route::<ServerList>(Get, "/servers"),
+    route::<ServerToken>(Post, "/servers/tokens"),
+    route::<ServerRevoke>(Post, "/servers/{name}/revoke"),
 ];

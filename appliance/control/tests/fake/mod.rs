@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use landfall_control::api::{
     Cancel, Commit, DiskEvents, DiskVerdicts, Disks, Expiry, Failback, FailbackStarted, Job, JobId, JobKind,
-    JobOutcome, JobStarted, JobState, Jobs, Machine, MachineAdd, MachineRemove, MachineRemoved, Machines,
-    ManifestFile, ManifestShow, Manifests, Pins, PointList, PointPin, PointUnpin, PointVerify, PointView,
-    Points, Policies, PolicyChanged, PolicySet, Reprotect, Reprotected, Retention, RetentionScrub, Rfc3339,
-    Scrubs, Status, View, Views,
+    JobOutcome, JobStarted, JobState, Jobs, JoinTokenMade, Machine, MachineAdd, MachineRemove,
+    MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, Pins, PointList, PointPin, PointUnpin,
+    PointVerify, PointView, Points, Policies, PolicyChanged, PolicySet, Reprotect, Reprotected, Retention,
+    RetentionScrub, Rfc3339, Scrubs, ServerEntry, ServerRevoke, ServerToken, Servers, Status, View, Views,
 };
 use landfall_control::{ApiError, Code, Service};
 use units::{MachineName, Timestamp};
@@ -160,6 +160,18 @@ impl Service for Fake {
     }
 
     fn point_unpin(&self, _: PointUnpin) -> Result<Pins, ApiError> {
+        Err(unknown())
+    }
+
+    fn server_token(&self, _: ServerToken) -> Result<JoinTokenMade, ApiError> {
+        Err(unknown())
+    }
+
+    fn server_list(&self) -> Result<Servers, ApiError> {
+        Err(unknown())
+    }
+
+    fn server_revoke(&self, _: ServerRevoke) -> Result<ServerEntry, ApiError> {
         Err(unknown())
     }
 }

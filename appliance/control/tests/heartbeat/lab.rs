@@ -94,7 +94,7 @@ impl Lab {
 
 /// Listens with mutual TLS, and serves each connection.
 fn open_door(heartbeat: Heartbeat, credentials: &Credentials) -> (Runtime, String) {
-    let mut config = credentials.server_config(Role::Source).unwrap();
+    let mut config = credentials.server_config(&[Role::Source]).unwrap();
     config.alpn_protocols = vec![Message::ALPN.to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

@@ -70,7 +70,7 @@ pub(crate) enum PointCommand {
 
 const VIEW_EXAMPLES: &str = "\
 POINT is latest, TIME or SEQ; without it, the latest. Each disk is an export of its own: 0, 1 and so on.
-On TCP clients need a certificate: `landfall pki issue --role operator`.
+On TCP clients need an operator's certificate: `landfall login`.
 
 Examples:
   landfall point view web-01

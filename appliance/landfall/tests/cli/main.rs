@@ -233,9 +233,12 @@ fn explanations_and_help_read_as_they_did() {
         "policy set",
         "retention init",
         "retention adopt",
-        "pki",
-        "pki init",
-        "pki issue",
+        "server",
+        "server token",
+        "server list",
+        "server revoke",
+        "login",
+        "roles",
         "explain",
         "completions",
         "man",
@@ -257,6 +260,25 @@ fn explanations_and_help_read_as_they_did() {
         "version --output json",
     ];
     transcripts("explain.txt", Fake::empty, &explained);
+}
+
+#[test]
+fn who_belongs_to_the_installation_is_shown_and_changed() {
+    let lines = [
+        "server list",
+        "server list --output json",
+        "server token --role source --name web-02",
+        "server token --role operator --name ann --output json",
+        "server token --role king --name ann",
+        "server revoke web-01 --reason disk_stolen",
+        "server revoke web-01 --reason disk_stolen --yes",
+        "server revoke nobody --yes",
+        "login --at home.example",
+        "login --at home.example --token-file /nonexistent",
+        "roles",
+        "roles --output json",
+    ];
+    transcripts("server.txt", Fake::default, &lines);
 }
 
 #[test]
@@ -318,7 +340,7 @@ fn wrong_command_lines_are_refused_without_asking_anyone() {
         "retention size --churn 12MiB/s --overwrite 2",
         "retention expire",
         "status --output yaml",
-        "pki issue --role king --name a --out /tmp/x",
+        "server token --role king --name a",
     ] {
         assert_eq!(exit_of(&appliance, line), 2, "{line}");
     }
@@ -433,27 +455,6 @@ fn output_nobody_reads_is_no_panic() {
     assert!(String::from_utf8_lossy(&full.stderr).contains("LF-1014"), "{full:?}");
     let closed = shell("> >(exec true); sleep 0.1");
     assert!(!String::from_utf8_lossy(&closed.stderr).contains("panicked"), "{closed:?}");
-}
-
-#[test]
-fn certificates_are_made_and_never_overwritten() {
-    let directory = tempfile::tempdir().unwrap();
-    let (ca, out) = (directory.path().join("ca"), directory.path().join("web-01"));
-    let none = directory.path().join("none.sock");
-    let init = format!("pki init --ca {}", ca.display());
-    let issue =
-        format!("pki issue --ca {} --role source --name web-01 --out {}", ca.display(), out.display());
-    assert_eq!(run(&none, &issue).status.code(), Some(1), "there is no authority yet");
-    assert_eq!(run(&none, &init).status.code(), Some(0));
-    assert_eq!(run(&none, &init).status.code(), Some(3));
-    let issued = run(&none, &format!("{issue} --output json"));
-    let value: serde_json::Value = serde_json::from_slice(&issued.stdout).unwrap();
-    assert_eq!(value["identity"], "landfall:source:web-01");
-    for file in ["ca.pem", "cert.pem", "key.pem"] {
-        assert!(out.join(file).is_file(), "{file}");
-    }
-    assert_eq!(run(&none, &issue).status.code(), Some(3));
-    assert_eq!(run(&none, &format!("{issue} --days 0")).status.code(), Some(2));
 }
 
 #[test]

@@ -7,7 +7,6 @@ use control::api::{JobOutcome, Retention};
 use landfall_tests::appliance::Appliance;
 use landfall_tests::binaries::Binaries;
 use landfall_tests::disk::{Disk, Kind};
-use landfall_tests::identity::Authority;
 use landfall_tests::material::Noise;
 use landfall_tests::pusher::{Piece, Pusher};
 use landfall_tests::source::Source;
@@ -36,40 +35,34 @@ const MEMORY: &[&str] = &["memory per TiB", "memory per hour"];
 pub(crate) fn measure(
     board: &mut Board,
     appliance: &mut dyn FnMut() -> Result<Appliance>,
-    authority: &Authority,
     material: &Material,
 ) -> Result<()> {
     let wants = |names: &[&str]| names.iter().any(|name| board.wants(name));
     let (amplification, rewinds, memory) = (wants(AMPLIFICATION), wants(REWINDS), wants(MEMORY));
     if amplification {
         let mut appliance = appliance()?;
-        amplify(board, &mut appliance, authority, material).context("measuring amplification")?;
+        amplify(board, &mut appliance, material).context("measuring amplification")?;
         appliance.stop()?;
     }
     if rewinds {
         let sizes = [("rewind 16 MiB", 16), ("rewind 64 MiB", 64), ("rewind 256 MiB", 256)];
         for (series, changed) in sizes {
-            board.note(series, rewind(appliance()?, authority, material, DISK, changed)?);
+            board.note(series, rewind(appliance()?, material, DISK, changed)?);
         }
-        board.note("rewind 64 MiB of 1 TiB", rewind(appliance()?, authority, material, LARGE, 64)?);
+        board.note("rewind 64 MiB of 1 TiB", rewind(appliance()?, material, LARGE, 64)?);
     }
     if memory {
-        let small = memory_of(appliance()?, authority, material, DISK)?;
-        let large = memory_of(appliance()?, authority, material, LARGE)?;
+        let small = memory_of(appliance()?, material, DISK)?;
+        let large = memory_of(appliance()?, material, LARGE)?;
         let tebibytes = LARGE.0 as f64 / (1_u64 << 40) as f64;
         board.note("memory per TiB", (large - small).max(0.0) / tebibytes);
-        board.note("memory per hour", memory_of_history(appliance()?, authority, material)?);
+        board.note("memory per hour", memory_of_history(appliance()?, material)?);
     }
     Ok(())
 }
 
 /// Overwrites a disk of real, compressible content twice within one epoch, and counts what reaches each place.
-fn amplify(
-    board: &mut Board,
-    appliance: &mut Appliance,
-    authority: &Authority,
-    material: &Material,
-) -> Result<()> {
+fn amplify(board: &mut Board, appliance: &mut Appliance, material: &Material) -> Result<()> {
     const NAME: &str = "amplified-01";
     let (disk, target) = (material.lab.file("amplified.img"), material.lab.file("amplified-target.img"));
     drop(fs::remove_file(&target));
@@ -80,7 +73,7 @@ fn amplify(
         &material.lab,
         &Binaries::find()?,
         NAME,
-        &issued(authority, NAME)?,
+        &issued(&appliance, material, NAME)?,
         &appliance.address(),
     )?;
     let source = source.with(&["--compression", "zstd1"]);
@@ -109,15 +102,9 @@ fn journal(appliance: &Appliance) -> Result<u64> {
 }
 
 /// Writes `changed` MiB of leaves all over a disk, twice, and returns the seconds it takes to go back over the second time.
-fn rewind(
-    mut appliance: Appliance,
-    authority: &Authority,
-    material: &Material,
-    disk: ByteLen,
-    changed: u64,
-) -> Result<f64> {
+fn rewind(mut appliance: Appliance, material: &Material, disk: ByteLen, changed: u64) -> Result<f64> {
     const NAME: &str = "rewound-01";
-    let mut pusher = machine(&appliance, authority, material, NAME, disk)?;
+    let mut pusher = machine(&appliance, material, NAME, disk)?;
     scatter(&mut pusher, disk, changed * MIB, 1)?;
     let point = pusher.mark()?;
     scatter(&mut pusher, disk, changed * MIB, 2)?;
@@ -153,14 +140,9 @@ fn scatter(pusher: &mut Pusher, disk: ByteLen, len: u64, turn: u64) -> Result<()
 }
 
 /// Returns the MiB a target holds at most while a disk of this size is written all over and gone back over.
-fn memory_of(
-    mut appliance: Appliance,
-    authority: &Authority,
-    material: &Material,
-    disk: ByteLen,
-) -> Result<f64> {
+fn memory_of(mut appliance: Appliance, material: &Material, disk: ByteLen) -> Result<f64> {
     const NAME: &str = "held-01";
-    let mut pusher = machine(&appliance, authority, material, NAME, disk)?;
+    let mut pusher = machine(&appliance, material, NAME, disk)?;
     let point = pusher.mark()?;
     scatter(&mut pusher, disk, DISK.0 / 2, 1)?;
     let last = pusher.mark()?;
@@ -172,11 +154,11 @@ fn memory_of(
 
 /// Returns the KiB that an hour of history adds to what a target holds. Both times it has just been started: what it holds is
 /// what it needs, and nothing that it was given once and keeps.
-fn memory_of_history(mut appliance: Appliance, authority: &Authority, material: &Material) -> Result<f64> {
+fn memory_of_history(mut appliance: Appliance, material: &Material) -> Result<f64> {
     const NAME: &str = "day-01";
-    let mut pusher = machine(&appliance, authority, material, NAME, DISK)?;
+    let mut pusher = machine(&appliance, material, NAME, DISK)?;
     let before = restarted(&mut appliance, pusher)?;
-    pusher = Pusher::connect(&appliance.address(), &issued(authority, NAME)?, NAME, &[DISK])?;
+    pusher = Pusher::connect(&appliance.address(), &issued(&appliance, material, NAME)?, NAME, &[DISK])?;
     let data = vec![0x5a; 4096];
     for round in 0..HOURS * ROUNDS_AN_HOUR {
         let start = ByteOffset(round * 4096 % DISK.0);

@@ -32,22 +32,21 @@ const BATCH: usize = 128;
 pub(crate) fn measure(
     board: &mut Board,
     appliance: &mut dyn FnMut() -> Result<Appliance>,
-    authority: &Authority,
     material: &Material,
 ) -> Result<()> {
     if board.wants("ack p50") || board.wants("ack p99") {
         let mut appliance = appliance()?;
-        acks(board, &mut machine(&appliance, authority, material, "ack-01", DISK)?)?;
+        acks(board, &mut machine(&appliance, material, "ack-01", DISK)?)?;
         appliance.stop()?;
     }
     if board.wants("random acked") || board.wants("random applied") {
         let mut appliance = appliance()?;
-        random(board, &mut machine(&appliance, authority, material, "random-01", DISK)?)?;
+        random(board, &mut machine(&appliance, material, "random-01", DISK)?)?;
         appliance.stop()?;
     }
     if board.wants("memory of 16") {
         let mut appliance = appliance()?;
-        many(&appliance, authority, material)?;
+        many(&appliance, material)?;
         board.note("memory of 16", appliance.stop()?.memory_peak.0 as f64 / f64::from(1 << 20));
     }
     Ok(())
@@ -56,7 +55,6 @@ pub(crate) fn measure(
 /// Registers a machine with a blank disk and opens its session, past the seed.
 pub(crate) fn machine(
     appliance: &Appliance,
-    authority: &Authority,
     material: &Material,
     name: &str,
     len: ByteLen,
@@ -64,7 +62,7 @@ pub(crate) fn machine(
     let image = material.lab.file(&format!("{name}.img"));
     drop(std::fs::remove_file(&image));
     appliance.add_machine(name, &[&Disk::create(&image, len, Kind::File)?])?;
-    let identity = issued(authority, name)?;
+    let identity = issued(appliance, material, name)?;
     let mut pusher = Pusher::connect(&appliance.address(), &identity, name, &[len])?;
     let first = pusher.mark()?;
     pusher.wait_durable(first)?;
@@ -72,9 +70,9 @@ pub(crate) fn machine(
 }
 
 /// Returns the directory of a source's certificate, made at first.
-pub(crate) fn issued(authority: &Authority, name: &str) -> Result<PathBuf> {
-    let issued = authority.directory().with_file_name("ca-issued").join(format!("source-{name}"));
-    if issued.exists() { Ok(issued) } else { authority.issue("source", name) }
+pub(crate) fn issued(appliance: &Appliance, material: &Material, name: &str) -> Result<PathBuf> {
+    let issued = material.lab.file("issued").join(format!("source-{name}"));
+    if issued.exists() { Ok(issued) } else { Authority::of(appliance, &material.lab)?.issue("source", name) }
 }
 
 /// Times 4 KiB writes, each acked before the next is sent.
@@ -132,11 +130,11 @@ fn skewed(noise: &mut Noise) -> u64 {
 }
 
 /// Keeps sixteen machines busy for some seconds, as fast as the target takes it.
-fn many(appliance: &Appliance, authority: &Authority, material: &Material) -> Result<()> {
+fn many(appliance: &Appliance, material: &Material) -> Result<()> {
     let names: Vec<_> = (0..MACHINES).map(|number| format!("busy-{number:02}")).collect();
     let mut pushers = Vec::new();
     for name in &names {
-        pushers.push(machine(appliance, authority, material, name, DISK)?);
+        pushers.push(machine(appliance, material, name, DISK)?);
     }
     let end = Instant::now() + BUSY;
     thread::scope(|scope| {

@@ -9,7 +9,6 @@ use control::api::{JobOutcome, Point};
 use landfall_tests::appliance::Appliance;
 use landfall_tests::binaries::Binaries;
 use landfall_tests::disk::{Disk, Kind};
-use landfall_tests::identity::Authority;
 use landfall_tests::process::{Ended, Usage};
 use landfall_tests::report::megabytes_per_second;
 use landfall_tests::source::Source;
@@ -43,7 +42,6 @@ const JOURNEY: &[&str] = &[
 pub(crate) struct Ours<'material> {
     material: &'material Material,
     binaries: Binaries,
-    authority: Authority,
 }
 
 /// One turn: a blank target disk, a new history.
@@ -60,8 +58,7 @@ impl<'material> Ours<'material> {
     /// Finds the programs and makes the certificates.
     pub(crate) fn prepare(material: &'material Material) -> Result<Self> {
         let binaries = Binaries::find()?;
-        let authority = Authority::new(&material.lab, &binaries, "ca")?;
-        Ok(Self { material, binaries, authority })
+        Ok(Self { material, binaries })
     }
 
     /// Takes one turn of every measurement that is wanted.
@@ -76,8 +73,8 @@ impl<'material> Ours<'material> {
             turn.recover(board)?;
             turn.appliance.stop()?;
         }
-        load::measure(board, &mut || self.fresh_appliance(), &self.authority, self.material)?;
-        cost::measure(board, &mut || self.fresh_appliance(), &self.authority, self.material)
+        load::measure(board, &mut || self.fresh_appliance(), self.material)?;
+        cost::measure(board, &mut || self.fresh_appliance(), self.material)
     }
 
     fn turn(&self) -> Result<Turn<'material>> {
@@ -86,7 +83,7 @@ impl<'material> Ours<'material> {
         appliance.add_machine(MACHINE, &[&target])?;
         let lab = &self.material.lab;
         drop(fs::remove_dir_all(lab.file(&format!("state-{MACHINE}"))));
-        let identity = load::issued(&self.authority, MACHINE)?;
+        let identity = load::issued(&appliance, self.material, MACHINE)?;
         let source = Source::new(lab, &self.binaries, MACHINE, &identity, &appliance.address())?;
         Ok(Turn { material: self.material, appliance, source, target, disk: lab.file("source.img") })
     }
@@ -95,10 +92,7 @@ impl<'material> Ours<'material> {
     fn fresh_appliance(&self) -> Result<Appliance> {
         let lab = &self.material.lab;
         drop(fs::remove_dir_all(lab.file("retention")));
-        let identity = self.authority.directory().with_file_name("ca-issued").join("master-target-home");
-        let identity =
-            if identity.exists() { identity } else { self.authority.issue("master-target", "home")? };
-        let mut appliance = Appliance::new(lab, &self.binaries, &identity)?;
+        let mut appliance = Appliance::new(lab, &self.binaries)?;
         appliance.start()?;
         Ok(appliance)
     }

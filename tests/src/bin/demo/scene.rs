@@ -58,11 +58,11 @@ impl Scene {
         );
         let (source_disk, choice) = make_disk(&lab, arguments.size, kind)?;
         let target_disk = Disk::create(&lab.file("target.img"), arguments.size, kind)?;
-        let authority = Authority::new(&lab, &binaries, "ca")?;
-        let mut appliance = Appliance::new(&lab, &binaries, &authority.issue("master-target", "home")?)?;
+        let mut appliance = Appliance::new(&lab, &binaries)?;
         line("landfalld", &format!("answers after {}", time(appliance.start()?)));
         appliance.add_machine(MACHINE, &[&target_disk])?;
-        let identity = authority.issue("source", MACHINE)?;
+        let identity = Authority::of(&appliance, &lab)?.issue("source", MACHINE)?;
+        line("landfall-source", &format!("{MACHINE} has joined with a token"));
         let source = Source::new(&lab, &binaries, MACHINE, &identity, &appliance.address())?;
         let aside = lab.file("third-round.img");
         Ok(Self { appliance, source, source_disk, target_disk, choice, lab, aside, third: None })

@@ -6,7 +6,8 @@ use control::api::{
     JobId, JobKind, JobOutcome, JobState, Keeping, Loss, Machine, MachineAdd, MachineDisk, MachineExpiry,
     MachineScrub, ManifestEntry, ManifestFile, ManifestSummary, Manifests, Phase, Pin, Pins, PlanDisk, Point,
     PointList, PointView, Points, Policy, Reason, Reprotect, ReprotectPlan, Reprotected, Resync, Retention,
-    Rfc3339, Scrub, ScrubResult, ScrubState, Scrubs, Session, Status, View, ViewDisk, VolumeUse, WhenFull,
+    Rfc3339, Scrub, ScrubResult, ScrubState, Scrubs, ServerEntry, Servers, Session, Status, View, ViewDisk,
+    VolumeUse, WhenFull,
 };
 use control::{ApiError, Code};
 use units::{DiskIndex, EpochNumber, Generation, Hash, MachineName, Sequence, Timestamp};
@@ -560,4 +561,19 @@ fn damage() -> Vec<Damage> {
         damage("undo log of epoch 2 at 4096", 8192, 650, Some(655)),
         damage("redo log of epoch 1 at 0", 0, 650, Some(649)),
     ]
+}
+
+pub(super) fn servers() -> Servers {
+    let entry = |role: &str, name: &str| ServerEntry {
+        role: role.parse().unwrap(),
+        name: name.parse().unwrap(),
+        enrolled: at("2026-11-01T08:00:00Z"),
+        certificate: Some("40".repeat(16)),
+        expires: Some(at("2026-11-27T08:00:00Z")),
+        revoked: None,
+    };
+    let lost = entry("source", "web-01");
+    let revoked = Some(at("2026-11-20T09:00:00Z"));
+    let lost = ServerEntry { certificate: None, expires: None, revoked, ..lost };
+    Servers { time: now(), servers: vec![entry("master-target", "home-01"), entry("operator", "ann"), lost] }
 }

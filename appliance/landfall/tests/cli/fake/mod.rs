@@ -9,10 +9,11 @@ use std::thread::JoinHandle;
 
 use control::api::{
     Cancel, Commit, DiskEligible, DiskEvents, DiskVerdicts, DiskWatch, Disks, Expiry, Failback,
-    FailbackStarted, FailbackTo, Job, JobId, JobStarted, Jobs, Machine, MachineAdd, MachinePolicy,
-    MachineRemove, MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, Phase, Pins, PointList,
-    PointPin, PointUnpin, PointVerify, PointView, Points, Policies, Policy, PolicyChanged, PolicySet,
-    Reprotect, Reprotected, Request, Retention, RetentionScrub, Scrubs, Status, View, Views, WhenFull,
+    FailbackStarted, FailbackTo, Job, JobId, JobStarted, Jobs, JoinTokenMade, Machine, MachineAdd,
+    MachinePolicy, MachineRemove, MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, Phase,
+    Pins, PointList, PointPin, PointUnpin, PointVerify, PointView, Points, Policies, Policy, PolicyChanged,
+    PolicySet, Reprotect, Reprotected, Request, Retention, RetentionScrub, Scrubs, ServerEntry, ServerRevoke,
+    ServerToken, Servers, Status, View, Views, WhenFull,
 };
 use control::{ApiError, Code, Config, Desk, Server, Service, Stop};
 use tempfile::TempDir;
@@ -302,5 +303,23 @@ impl Service for Fake {
         self.note(request.clone());
         self.machine(&request.machine)?;
         Ok(Pins { pins: Vec::new(), ..facts::pins() })
+    }
+
+    fn server_token(&self, request: ServerToken) -> Result<JoinTokenMade, ApiError> {
+        self.note(request.clone());
+        let identity = format!("landfall:{}:{}", request.role, request.name);
+        let (expires, token) = (facts::now(), "landfall1-not-a-real-token".to_owned());
+        Ok(JoinTokenMade { identity, expires, token })
+    }
+
+    fn server_list(&self) -> Result<Servers, ApiError> {
+        Ok(facts::servers())
+    }
+
+    fn server_revoke(&self, request: ServerRevoke) -> Result<ServerEntry, ApiError> {
+        self.note(request.clone());
+        let known = facts::servers().servers.into_iter().find(|server| server.name == request.name);
+        let unknown = || ApiError::new(Code::ServerUnknown, format!("{} is not enrolled", request.name));
+        known.ok_or_else(unknown)
     }
 }

@@ -1,0 +1,73 @@
+//! Whether a caller may ask for what it asks: every request is one of the actions of `inventory`'s table, which says who may.
+
+use inventory::{Action, Subject, Verdict};
+use wire::Role;
+
+use crate::api::Request;
+use crate::caller::Caller;
+use crate::code::Code;
+use crate::error::ApiError;
+
+/// Says what kind of thing a request does.
+pub fn action_of(request: &Request) -> Action {
+    use Request as R;
+    match request {
+        R::StatusShow(_)
+        | R::MachineList(_)
+        | R::MachineShow(_)
+        | R::DiskList(_)
+        | R::DiskEligible(_)
+        | R::DiskWatch(_)
+        | R::PointList(_)
+        | R::ViewList(_)
+        | R::JobList(_)
+        | R::JobWatch(_)
+        | R::ManifestList(_)
+        | R::ManifestShow(_)
+        | R::RetentionShow(_)
+        | R::RetentionPlan(_)
+        | R::PolicyShow(_)
+        | R::ServerList(_) => Action::Look,
+        R::PointVerify(_) | R::PointView(_) | R::ViewClose(_) | R::RetentionScrub(_) => Action::Check,
+        R::MachineAdd(_) | R::Reprotect(_) => Action::Protect,
+        R::Failback(_) | R::Cancel(_) => Action::Failback,
+        R::Commit(_) => Action::Commit,
+        R::PointPin(_) => Action::Keep,
+        R::PolicySet(set) if bounds_nothing(set) => Action::Keep,
+        R::PolicySet(_) | R::PointUnpin(_) => Action::Shorten,
+        R::MachineRemove(_) => Action::Unprotect,
+        R::ServerToken(_) | R::ServerRevoke(_) => Action::Enrol,
+    }
+}
+
+/// Tells whether a change of policy leaves alone what bounds the history, or only says what it would come to.
+fn bounds_nothing(set: &crate::api::PolicySet) -> bool {
+    let change = &set.change;
+    let bounds =
+        change.window_seconds.is_some() || change.budget_bytes.is_some() || change.when_full.is_some();
+    set.plan_only || !(bounds || change.inherit)
+}
+
+/// Refuses what the table does not allow. What it allows once confirmed is refused here too: whoever holds such a request until it is
+/// confirmed asks again as whoever confirmed it.
+pub(crate) fn authorise(caller: &Caller, request: &Request) -> Result<(), ApiError> {
+    let (subject, action) = (subject(caller), action_of(request));
+    let what = || format!("{} was not done", request.kind());
+    match subject.may(action) {
+        Verdict::Allowed => Ok(()),
+        Verdict::Confirmed => Err(ApiError::new(Code::NotAuthorised, what())
+            .because(format!("{caller} may do this only once somebody at the appliance has confirmed it"))
+            .fixed_by("confirm it there: `landfall command list`")),
+        Verdict::Denied => Err(ApiError::new(Code::NotAuthorised, what())
+            .because(format!("{caller} may not do this"))
+            .fixed_by("see `landfall roles`")),
+    }
+}
+
+fn subject(caller: &Caller) -> Subject {
+    match caller {
+        Caller::Local { .. } | Caller::Job(_) | Caller::System => Subject::Local,
+        Caller::Operator(_) => Subject::Peer(Role::Operator),
+        Caller::Manager(_) => Subject::Manager,
+    }
+}

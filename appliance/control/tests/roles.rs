@@ -1,0 +1,84 @@
+//! Every request, asked by everybody: what the table of roles says is what happens.
+#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
+mod fake;
+
+use std::sync::Arc;
+
+use fake::Fake;
+use landfall_control::api::{JobId, Request};
+use landfall_control::{Caller, Code, Desk, action_of, decode_request};
+
+/// One request of each kind and, of a kind that does different things, one for each.
+const REQUESTS: &[&str] = &[
+    r#"{"request":"status_show"}"#,
+    r#"{"request":"machine_list"}"#,
+    r#"{"request":"machine_show","name":"a"}"#,
+    r#"{"request":"disk_list"}"#,
+    r#"{"request":"disk_eligible"}"#,
+    r#"{"request":"disk_watch"}"#,
+    r#"{"request":"point_list","machine":"a"}"#,
+    r#"{"request":"view_list"}"#,
+    r#"{"request":"job_list"}"#,
+    r#"{"request":"job_watch","id":1}"#,
+    r#"{"request":"manifest_list","machine":"a"}"#,
+    r#"{"request":"manifest_show","machine":"a","number":1}"#,
+    r#"{"request":"retention_show"}"#,
+    r#"{"request":"retention_plan"}"#,
+    r#"{"request":"policy_show"}"#,
+    r#"{"request":"server_list"}"#,
+    r#"{"request":"point_verify","machine":"a","point":"latest"}"#,
+    r#"{"request":"point_view","machine":"a","point":"latest"}"#,
+    r#"{"request":"view_close","id":1}"#,
+    r#"{"request":"retention_scrub"}"#,
+    r#"{"request":"reprotect","machine":"a","confirm":"a"}"#,
+    r#"{"request":"failback","machine":"a","to":"latest"}"#,
+    r#"{"request":"cancel","machine":"a"}"#,
+    r#"{"request":"commit","machine":"a","confirm":"a"}"#,
+    r#"{"request":"machine_remove","name":"a","confirm":"a"}"#,
+    r#"{"request":"machine_add","name":"a","disks":[{"path":"/dev/sdb"}]}"#,
+    r#"{"request":"point_pin","machine":"a","point":{"sequence":8}}"#,
+    r#"{"request":"point_unpin","machine":"a","point":{"sequence":8}}"#,
+    r#"{"request":"policy_set","change":{"rpo_seconds":60,"window_seconds":null,"application_seconds":null,"budget_bytes":null,"when_full":null,"inherit":false}}"#,
+    r#"{"request":"policy_set","change":{"rpo_seconds":null,"window_seconds":7200,"application_seconds":null,"budget_bytes":null,"when_full":null,"inherit":false}}"#,
+    r#"{"request":"server_token","role":"source","name":"a"}"#,
+    r#"{"request":"server_revoke","name":"a","confirm":"a"}"#,
+];
+
+fn callers() -> [(&'static str, Caller); 5] {
+    [
+        ("local", Caller::Local { uid: 0 }),
+        ("job", Caller::Job(JobId(1))),
+        ("system", Caller::System),
+        ("operator", Caller::Operator("ann".parse().unwrap())),
+        ("manager", Caller::Manager("hq".parse().unwrap())),
+    ]
+}
+
+/// Asks, and says whether the desk let it through to the service.
+fn is_let_through(caller: &Caller, request: &Request) -> bool {
+    let desk = Desk::new(Arc::new(Fake::default()));
+    // What the service makes of it is another matter, panics of the fake one included.
+    let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| desk.call(caller, request.clone())));
+    !matches!(asked, Ok(Err(error)) if error.code == Code::NotAuthorised)
+}
+
+#[test]
+fn what_the_table_says_is_what_happens() {
+    let mut kinds = std::collections::BTreeSet::new();
+    for line in REQUESTS {
+        let request = decode_request(line.as_bytes()).unwrap();
+        kinds.insert(request.kind());
+        let refused: Vec<_> =
+            callers().into_iter().filter(|(_, caller)| !is_let_through(caller, &request)).collect();
+        let refused: Vec<_> = refused.iter().map(|(name, _)| *name).collect();
+        let expected: &[&str] = match request.kind() {
+            "Commit" | "MachineRemove" | "PointUnpin" | "ServerToken" | "ServerRevoke" => &["manager"],
+            "PolicySet" if line.contains("7200") => &["manager"],
+            _ => &[],
+        };
+        assert_eq!(refused, expected, "{line} ({:?})", action_of(&request));
+    }
+    let missing: Vec<_> = Request::KINDS.iter().filter(|kind| !kinds.contains(*kind)).collect();
+    assert!(missing.is_empty(), "every kind of request is asked here: {missing:?}");
+}

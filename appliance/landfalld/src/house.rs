@@ -1,0 +1,148 @@
+//! What landfalld keeps on the system volume: the authority, the catalog, its certificates. Made at the first start.
+//!
+//! ```text
+//! STATE/ca/        the authority           role configuration-server
+//! STATE/catalog.db what is known           role configuration-server
+//! STATE/server/    certificate for 443     role configuration-server
+//! STATE/identity/  certificate for 9443, and for manifests
+//! ```
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, bail, ensure};
+use catalog::Sqlite;
+use enrol::{Keeper, Revocations, controller_of};
+use link::{Credentials, Standing};
+use pki::{Authority, CertificateFacts};
+use registrar::{Registrar, Terms};
+use units::{MachineName, Timestamp};
+use wire::{Identity, Role};
+
+use crate::own_keeper::{Kept, OwnKeeper};
+
+/// Where the certificate for 9443 lies.
+pub(crate) const IDENTITY: &str = "identity";
+
+/// Who this server is, and who belongs to it.
+pub(crate) struct House {
+    /// For 9443, manifests and views.
+    pub(crate) target: Credentials,
+    /// Where its certificate lies.
+    pub(crate) place: PathBuf,
+    /// What a configuration server has besides.
+    pub(crate) office: Option<Office>,
+    /// Keeps the certificates good.
+    _keeping: Keeping,
+}
+
+/// What a configuration server has.
+pub(crate) struct Office {
+    /// Gives out certificates.
+    pub(crate) registrar: Arc<Registrar>,
+    /// For 443.
+    pub(crate) credentials: Credentials,
+}
+
+/// Whoever keeps the certificates good, until it is dropped.
+#[expect(dead_code, reason = "held for what happens when they are dropped")]
+enum Keeping {
+    Own(OwnKeeper),
+    Joined(Keeper),
+}
+
+impl House {
+    /// Opens the house of a server that is its own configuration server; builds it at the first start.
+    pub(crate) fn own(state: &Path, name: Option<&MachineName>, terms: Terms) -> Result<Self> {
+        make(state)?;
+        let registrar = open_registrar(state, terms)?;
+        let name = own_name(state, name)?;
+        let kept = |role, directory: &str| -> Result<Kept> {
+            let (identity, place) = (Identity { role, name: name.clone() }, state.join(directory));
+            registrar
+                .enrol_own(&identity, &place, Timestamp::from_system(SystemTime::now()))
+                .with_context(|| format!("no certificate can be made for {identity}"))?;
+            let credentials = Credentials::read(&place).context("its certificate can't be used")?;
+            let standing = registrar.register() as Arc<dyn Standing>;
+            Ok(Kept { identity, place, credentials: credentials.with_standing(standing) })
+        };
+        let (server, target) =
+            (kept(Role::ConfigurationServer, "server")?, kept(Role::MasterTarget, IDENTITY)?);
+        let office = Office { registrar: registrar.clone(), credentials: server.credentials.clone() };
+        let (credentials, place) = (target.credentials.clone(), target.place.clone());
+        let keeper = OwnKeeper::start(registrar, vec![server, target], terms.life)?;
+        Ok(Self { target: credentials, place, office: Some(office), _keeping: Keeping::Own(keeper) })
+    }
+
+    /// Opens the house of a master target that was joined at another configuration server.
+    pub(crate) fn joined(state: &Path) -> Result<Self> {
+        let place = state.join(IDENTITY);
+        if !place.exists() {
+            bail!("this master target belongs to nobody yet; run `landfalld join` first");
+        }
+        let revocations = Arc::new(Revocations::default());
+        let credentials = Credentials::read(&place).context("its certificate can't be used")?;
+        let credentials = credentials.with_standing(revocations.clone());
+        let controller = controller_of(&place)?;
+        let keeper = Keeper::start(controller, credentials.clone(), &place, Some(revocations))?;
+        Ok(Self { target: credentials, place, office: None, _keeping: Keeping::Joined(keeper) })
+    }
+}
+
+/// Makes the directory, for its owner alone.
+pub(crate) fn make(state: &Path) -> Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(state);
+    made.with_context(|| format!("the state directory {} can't be made", state.display()))
+}
+
+/// Opens authority and catalog. At the first start both are made; an authority that is missing later is a loss, and not replaced.
+fn open_registrar(state: &Path, terms: Terms) -> Result<Arc<Registrar>> {
+    let ca = state.join("ca");
+    if !Authority::exists(&ca) {
+        let lost = ["server", IDENTITY].iter().any(|place| state.join(place).exists());
+        ensure!(
+            !lost,
+            "{} holds no authority, but there are certificates of one; restore it from a backup",
+            ca.display()
+        );
+        pki::init(&ca).context("no certificate authority can be made")?;
+        tracing::info!(ca = %ca.display(), "certificate authority made");
+    }
+    let authority = Authority::open(&ca).context("the certificate authority can't be used")?;
+    let catalog = Sqlite::open(&state.join("catalog.db")).context("the catalog can't be opened")?;
+    Ok(Registrar::open(authority, Arc::new(catalog), terms)?)
+}
+
+/// Returns the name of this server: the one it has, else the one that is given, else the host's.
+fn own_name(state: &Path, given: Option<&MachineName>) -> Result<MachineName> {
+    match CertificateFacts::read(&state.join(IDENTITY)) {
+        Ok(own) => {
+            let had = own.identity.name;
+            ensure!(
+                given.is_none_or(|given| *given == had),
+                "this server is {had} and can't be renamed by --name"
+            );
+            Ok(had)
+        }
+        Err(_) => match given {
+            Some(given) => Ok(given.clone()),
+            None => host_name(),
+        },
+    }
+}
+
+fn host_name() -> Result<MachineName> {
+    let host =
+        std::fs::read_to_string("/proc/sys/kernel/hostname").context("the host's name can't be read")?;
+    let host = host.trim().to_ascii_lowercase();
+    host.parse()
+        .with_context(|| format!("the host's name {host:?} can't be the server's; give one with --name"))
+}
+
+/// How long the keeper waits between two looks at certificates that live so long.
+pub(crate) fn pause(life: Duration) -> Duration {
+    (life / 20).clamp(Duration::from_millis(100), Duration::from_secs(60))
+}
