@@ -30,6 +30,7 @@ pub mod http;
 mod line;
 mod local;
 mod meter;
+mod reach;
 mod server;
 mod service;
 mod socket;

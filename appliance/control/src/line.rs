@@ -8,6 +8,7 @@ use crate::code::Code;
 use crate::desk::Reply;
 use crate::error::{ApiError, ErrorReply};
 use crate::http::read_request;
+use crate::http::told::TellEvents;
 
 /// Bytes a request line may have, its end included.
 pub const REQUEST_LEN_MAX: usize = 64 << 10;
@@ -33,6 +34,7 @@ pub type Decoder = fn(&[u8]);
 /// Every decoder of this crate, by name, for fuzzing: each takes any bytes and must not panic.
 pub const DECODERS: &[(&str, Decoder)] = &[
     ("http-request", http_request),
+    ("http-events", |bytes| drop(TellEvents::default().take(bytes))),
     ("control-request", |bytes| drop(decode_request(bytes))),
     ("control-reply", |bytes| {
         if let Ok(Line::Result { result }) = decode_reply(bytes) {

@@ -9,6 +9,7 @@ use landfall_control::api::{
     ViewClose, ViewList, WhenFull,
 };
 use landfall_control::decode_request;
+use landfall_control::http::{read_request, write_request};
 use units::{MachineName, Sequence};
 
 fn web() -> MachineName {
@@ -168,6 +169,15 @@ fn every_request_is_written_and_read_as_it_was() {
     for (request, line) in all {
         assert_eq!(serde_json::to_string(&request).unwrap(), line);
         assert_eq!(decode_request(line.as_bytes()).unwrap(), request);
+    }
+}
+
+#[test]
+fn every_request_is_written_and_read_over_http_as_it_was() {
+    for (request, _) in all() {
+        let written = write_request(&request);
+        let read = read_request(written.method.as_str(), &written.target, &written.body);
+        assert_eq!(read.unwrap(), request, "{written:?}");
     }
 }
 

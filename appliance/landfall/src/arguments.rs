@@ -58,6 +58,17 @@ pub(crate) struct Arguments {
         help_heading = "Everywhere"
     )]
     pub(crate) output: Output,
+    /// An appliance elsewhere, reached with the certificate that `landfall login` got
+    #[arg(
+        long,
+        global = true,
+        env = "LANDFALL_AT",
+        hide_env_values = true,
+        value_parser = units::parse_controller,
+        value_name = "HOST[:PORT]",
+        help_heading = "Everywhere"
+    )]
+    pub(crate) at: Option<String>,
     /// The control socket of landfalld
     #[arg(
         long,

@@ -39,6 +39,7 @@ use crate::arguments::{
 use crate::reach::Reach;
 use crate::screen::{Ending, Screen};
 
+pub(crate) use login::profile;
 pub(crate) use size::EXAMPLES as SIZE_EXAMPLES;
 
 /// What every command that asks `landfalld` needs.
@@ -64,7 +65,8 @@ fn now() -> Timestamp {
 
 /// Carries out a command. Errors: as shown to the user, with their exit code.
 pub(crate) fn run(arguments: Arguments, screen: &Screen) -> Result<Ending, ErrorReply> {
-    let context = Context { screen, reach: Reach::Socket(arguments.socket) };
+    let reach = arguments.at.clone().map_or(Reach::Socket(arguments.socket), Reach::At);
+    let context = Context { screen, reach };
     match arguments.command {
         Command::Status { check } => status::show(&context, check),
         Command::Machine(MachineCommand::List) => machine::list(&context),
@@ -107,7 +109,7 @@ pub(crate) fn run(arguments: Arguments, screen: &Screen) -> Result<Ending, Error
         Command::Server(ServerCommand::Token { role, name }) => server::token(&context, role, name),
         Command::Server(ServerCommand::List) => server::list(&context),
         Command::Server(ServerCommand::Revoke(wanted)) => server::revoke(&context, wanted),
-        Command::Login(wanted) => login::login(screen, &wanted),
+        Command::Login(wanted) => login::login(screen, arguments.at.as_deref(), &wanted),
         Command::Roles => roles::show(screen),
         Command::Explain { code } => explain::explain(screen, code.as_deref()),
         Command::Wait(wanted) => wait::wait(&context, &wanted),

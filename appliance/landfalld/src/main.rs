@@ -104,7 +104,6 @@ fn run(arguments: &Serve) -> Result<()> {
     if let Some(gate) = &gate {
         tracing::info!(address = %gate.address(), "managing");
     }
-    let managing = gate.map(|gate| std::thread::spawn(move || gate.run()));
     let doorkeeper = node.clone();
     let door = std::thread::spawn(move || doorkeeper.listen(listener, acceptor));
     let disks = disks::DiskEvents::start(&node).context("the disks can't be watched")?;
@@ -112,7 +111,10 @@ fn run(arguments: &Serve) -> Result<()> {
     let registrar = house.office.as_ref().map(|office| office.registrar.clone());
     let (address, retention) = (address.to_string(), arguments.retention.clone());
     let answers = Arc::new(Answers::new(node, disks, views, address, retention, registrar));
-    let served = server.run(Arc::new(Desk::new(answers.clone()))).context("the control socket failed");
+    let desk = Arc::new(Desk::new(answers.clone()));
+    let gate = gate.map(|gate| manage::with_api(gate, desk.clone())).transpose()?;
+    let managing = gate.map(|gate| std::thread::spawn(move || gate.run()));
+    let served = server.run(desk).context("the control socket failed");
     answers.close_views();
     served?;
     if let Some(managing) = managing {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use control::{Gate, GateLimits};
+use control::http::{ALPN, Api, Operators};
+use control::{Desk, Gate, GateLimits};
+use link::Role;
 
 use crate::enrolment::Counter;
 use crate::house::Office;
@@ -12,4 +14,10 @@ use crate::house::Office;
 pub(crate) fn gate(address: &str, office: &Office) -> Result<Gate> {
     let gate = Gate::bind(address, office.credentials.clone(), GateLimits::default())?;
     gate.with_enrolment(Arc::new(Counter(office.registrar.clone()))).context("enrolment can't be served")
+}
+
+/// Serves operators what the desk answers.
+pub(crate) fn with_api(gate: Gate, desk: Arc<Desk>) -> Result<Gate> {
+    let api = Arc::new(Operators(Api::new(desk)));
+    gate.with(ALPN, &[Role::Operator], api).context("the API can't be served")
 }

@@ -68,6 +68,11 @@ const HTTP_REQUESTS: [&str; 3] = [
     "POST\n/api/v1/machines/a/failback\n{\"to\":{\"sequence\":7},\"plan_only\":true}",
 ];
 
+const EVENTS: [&str; 2] = [
+    ": nothing new\n\nevent: progress\ndata: {\"job\":4,\"done_bytes\":1,\"total_bytes\":2,\"rate\":0,\"eta_seconds\":null}\n\n",
+    "id: 7\nevent: result\ndata: {\"newest\":7}\n\n",
+];
+
 /// What a kernel 6.18 said when a loop device was attached, and when a partition of it appeared.
 const UEVENTS: [&str; 2] = [
     "change@/devices/virtual/block/loop0\0ACTION=change\0DEVPATH=/devices/virtual/block/loop0\0SUBSYSTEM=block\0MAJOR=7\0MINOR=0\0DEVNAME=loop0\0DEVTYPE=disk\0DISKSEQ=11\0SEQNUM=817\0",
@@ -134,6 +139,7 @@ pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
         "control-request" => text(&REQUESTS),
         "control-reply" => text(&REPLIES),
         "http-request" => text(&HTTP_REQUESTS),
+        "http-events" => text(&EVENTS),
         "uevent" => text(&UEVENTS),
         "disk_content" => MARKS.iter().map(|marks| disk(marks)).collect(),
         "nbd-client-flags" => vec![vec![0, 0, 0, 3]],

@@ -8,10 +8,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use wire::Role;
 
 use super::keys::Keys;
 use crate::caller::Caller;
 use crate::desk::Ask;
+use crate::gate::{Peer, Protocol, Serving, Stream};
 
 /// How long a client may take to send the head of a request, or to begin the next one.
 const HEAD_WAIT: Duration = Duration::from_secs(60);
@@ -19,6 +21,9 @@ const HEAD_WAIT: Duration = Duration::from_secs(60);
 const HEAD_LEN_MAX: usize = 32 << 10;
 /// Fields the head of a request may have.
 const HEADERS_MAX: usize = 64;
+
+/// The protocol, as TLS names it.
+pub const ALPN: &[u8] = b"http/1.1";
 
 /// The API, before whoever answers.
 pub struct Api {
@@ -51,5 +56,15 @@ impl Api {
         if let Err(error) = served {
             tracing::debug!(%caller, %error, "HTTP connection ended");
         }
+    }
+}
+
+/// What is served behind the door on 443, to operators.
+pub struct Operators(pub Arc<Api>);
+
+impl Protocol for Operators {
+    fn serve(&self, peer: Peer, stream: Stream) -> Serving {
+        assert!(peer.identity.role == Role::Operator, "the door lets in operators only");
+        Box::pin(self.0.clone().serve(Caller::Operator(peer.identity.name), stream))
     }
 }

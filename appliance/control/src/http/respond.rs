@@ -73,7 +73,7 @@ impl Api {
             }
             return Ok(json(&ask_beside(&self.ask, caller, request).await?));
         }
-        match idempotency_key(headers)? {
+        match idempotency_key(headers)?.filter(|_| may_be_kept(&request)) {
             None => Ok(json(&ask_beside(&self.ask, caller, request).await?)),
             Some(key) => self.answer_once(caller, key, request).await,
         }
@@ -105,6 +105,11 @@ impl Api {
 
 fn json(reply: &Reply) -> Response<Body> {
     reply::json(reply.json().to_vec())
+}
+
+/// A token is a secret that is told once: a second one is made rather than the first kept.
+fn may_be_kept(request: &Request) -> bool {
+    !matches!(request, Request::ServerToken(_))
 }
 
 fn nothing(path: &str) -> ErrorReply {

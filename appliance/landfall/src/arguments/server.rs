@@ -50,9 +50,6 @@ pub(crate) struct RevokeArguments {
 /// What `login` takes.
 #[derive(Debug, Args)]
 pub(crate) struct LoginArguments {
-    /// The appliance; port 443 unless another is given
-    #[arg(long = "at", value_name = "HOST[:PORT]", value_parser = units::parse_controller)]
-    pub(crate) at: String,
     /// The file with the token of `landfall server token --role operator`; - for standard input; without it, it is asked for
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,

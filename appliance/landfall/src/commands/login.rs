@@ -26,15 +26,25 @@ struct LoggedIn {
 }
 
 /// Turns a token into an operator's certificate.
-pub(super) fn login(screen: &Screen, wanted: &LoginArguments) -> Result<Ending, ErrorReply> {
+pub(super) fn login(
+    screen: &Screen,
+    at: Option<&str>,
+    wanted: &LoginArguments,
+) -> Result<Ending, ErrorReply> {
+    let nowhere = || {
+        ApiError::new(Code::BadArgument, "nobody was logged in")
+            .because("it is not said where")
+            .fixed_by("add --at HOST")
+    };
+    let at = at.ok_or_else(|| ErrorReply::from(nowhere()))?;
     let token = read_token(screen, wanted.token_file.as_deref())?;
     if token.identity.role != Role::Operator {
         let what = format!("the token is for the role {}, not for an operator", token.identity.role);
         return Err(ApiError::new(Code::BadArgument, what).into());
     }
-    let place = profile(&wanted.at)?;
+    let place = profile(at)?;
     let software = concat!("landfall ", env!("CARGO_PKG_VERSION"));
-    let facts = enrol::join(&wanted.at, &token, &place, software).map_err(|error| refused(&error))?;
+    let facts = enrol::join(at, &token, &place, software).map_err(|error| refused(&error))?;
     let done = LoggedIn {
         identity: facts.identity.to_string(),
         until: facts.not_after.to_string(),
