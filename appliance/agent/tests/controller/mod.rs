@@ -35,7 +35,7 @@ impl Controller {
         pki::init(&directory.path().join("ca")).expect("the authority is made");
         let own = issue(directory.path(), Role::ConfigurationServer, "home");
         let credentials = Credentials::read(&own).expect("credentials");
-        let mut config = credentials.server_config(Role::Source).expect("a configuration");
+        let mut config = credentials.server_config(&[Role::Source]).expect("a configuration");
         config.alpn_protocols = vec![Message::ALPN.to_vec()];
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let key = PrivateKeyDer::from_pem_file(own.join("key.pem")).expect("a key");
