@@ -73,7 +73,7 @@ fn amplify(board: &mut Board, appliance: &mut Appliance, material: &Material) ->
         &material.lab,
         &Binaries::find()?,
         NAME,
-        &issued(&appliance, material, NAME)?,
+        &issued(appliance, material, NAME)?,
         &appliance.address(),
     )?;
     let source = source.with(&["--compression", "zstd1"]);
