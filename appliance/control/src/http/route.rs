@@ -144,7 +144,7 @@ mod tests {
         for kind in Request::KINDS {
             let routes: Vec<_> = ROUTES.iter().filter(|route| route.kind == *kind).collect();
             let [route] = routes.as_slice() else { panic!("{kind} has {} routes", routes.len()) };
-            let path = route.path.replace("{#", "{").replace('{', "").replace('}', "");
+            let path = route.path.replace("{#", "{").replace(['{', '}'], "");
             assert_eq!(kind_of(route.method.as_str(), &path), Some(*kind), "{path}");
         }
     }

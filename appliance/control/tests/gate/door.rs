@@ -53,7 +53,7 @@ fn a_revoked_peer_is_thrown_out_and_not_let_in_again() {
     let (mut other, _) = town.enter(&town.issue(Role::Source, "web-02")).expect("let in");
     town.revoked.add("web-01");
     assert_eq!(read_to_end(&mut client), b"");
-    let error = town.enter(&own).err().expect("refused").to_string();
+    let error = town.enter(&own).expect_err("refused").to_string();
     assert!(error.contains("CertificateRevoked"), "{error}");
     other.write_all(b"x").expect("written");
     other.read_exact(&mut [0]).expect("the other is served on");

@@ -22,7 +22,7 @@ fn wrong_certificates_are_told_why() {
         (town.forge(Role::Source, "forged"), "UnknownCA"),
     ];
     for (identity, alert) in cases {
-        let error = town.enter(&identity).err().expect("refused").to_string();
+        let error = town.enter(&identity).expect_err("refused").to_string();
         assert!(error.contains(alert), "{}: {error}", identity.display());
     }
 }

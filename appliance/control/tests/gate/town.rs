@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -108,7 +108,7 @@ impl Town {
     }
 
     /// Connects with a certificate and returns the connection and the greeting.
-    pub(crate) fn enter(&self, identity: &PathBuf) -> io::Result<(Client, String)> {
+    pub(crate) fn enter(&self, identity: &Path) -> io::Result<(Client, String)> {
         let credentials = Credentials::read(identity).expect("credentials");
         let mut config = credentials.client_config(&[Role::ConfigurationServer]).expect("a configuration");
         config.alpn_protocols = vec![NAMED.to_vec()];
