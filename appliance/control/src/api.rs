@@ -52,7 +52,7 @@ pub use retention::{Epoch, History, Retention};
 /// Damage, and the background reading that finds it.
 pub use scrub::{Damage, MachineScrub, Scrub, ScrubResult, ScrubState, Scrubs};
 /// Who belongs to the installation.
-pub use server::{JoinTokenMade, ServerEntry, Servers};
+pub use server::{HeartbeatState, JoinTokenMade, ServerEntry, ServerHeartbeat, Servers};
 /// The one-screen answer.
 pub use status::{Concern, Health, Status, VolumeUse};
 /// Times and hashes as JSON writes them.

@@ -33,6 +33,7 @@ pub use servers::{ServerView, Servers, Speaks};
 /// Lets time pass.
 pub use watchman::{LivenessWitness, Watchman};
 
+use crate::gate::{Peer, Protocol, Serving, Stream};
 use crate::heartbeat::gathering::Settled;
 
 /// Serves heartbeats.
@@ -71,6 +72,13 @@ impl Heartbeat {
         S: AsyncRead + AsyncWrite + Send,
     {
         session::serve(self.context.clone(), guest, self.credentials.seal(), stream).await;
+    }
+}
+
+impl Protocol for Heartbeat {
+    fn serve(&self, peer: Peer, stream: Stream) -> Serving {
+        let (heartbeat, guest) = (self.clone(), Guest { identity: peer.identity, address: peer.address });
+        Box::pin(async move { heartbeat.serve(guest, stream).await })
     }
 }
 

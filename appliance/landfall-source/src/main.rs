@@ -5,6 +5,7 @@
 
 mod arguments;
 mod ending;
+mod heartbeat;
 mod joining;
 mod json;
 mod lines;
@@ -20,6 +21,7 @@ use source::Stop;
 use tracing_subscriber::EnvFilter;
 
 use crate::arguments::{Arguments, Command};
+use crate::heartbeat::{Listening, Told};
 use crate::screen::Screen;
 
 fn main() -> ExitCode {
@@ -36,7 +38,16 @@ fn main() -> ExitCode {
         }
     };
     let config = protect.into_config();
-    match source::protect(&config, &stop, &mut screen) {
+    let told = Told::new(config.machine.clone());
+    let heartbeat = heartbeat::start(&config, &told).unwrap_or_else(|error| {
+        tracing::warn!(%error, "no heartbeat is sent");
+        None
+    });
+    let ended = source::protect(&config, &stop, &mut Listening { screen: &mut screen, told });
+    if let Some(heartbeat) = heartbeat {
+        heartbeat.stop();
+    }
+    match ended {
         Ok(Some(point)) => screen.summary(&point),
         Ok(None) => screen.stopped(),
         Err(error) => {

@@ -11,18 +11,18 @@ use control::api::{
     MachineAdd, MachineRemove, MachineRemoved, MachineScrub, Machines, ManifestFile, ManifestShow, Manifests,
     Pins, PlanDisk, PointList, PointPin, PointUnpin, PointVerify, PointView, Points, Policies, PolicyChanged,
     PolicySet, Reprotect, Reprotected, Retention, RetentionScrub, Scrubs, ServerEntry, ServerRevoke,
-    ServerToken, Servers, Status, View, VolumeUse,
+    ServerToken, Status, View, VolumeUse,
 };
 use control::{ApiError, Code, Service};
-use registrar::Registrar;
 use retention::{Log, Piece, RewindPlan};
 use target::{DiskOffer, MasterTarget, PointName, Proof, ScrubWish};
 use units::{ByteLen, DiskIndex, MachineId, MachineName, Sequence, Timestamp};
 
 use crate::failure::api_error;
 use crate::random::random_bytes;
+use crate::servers::Servers;
 use crate::views::{Views, Wanted};
-use crate::{keeping, notary, report, reprotect, scrub, servers};
+use crate::{keeping, notary, report, reprotect, scrub};
 
 /// The service of one master target.
 pub(crate) struct Answers {
@@ -31,7 +31,7 @@ pub(crate) struct Answers {
     pub(crate) retention: PathBuf,
     pub(crate) disks: Arc<crate::disks::DiskEvents>,
     views: Views,
-    registrar: Option<Arc<Registrar>>,
+    servers: Option<Servers>,
 }
 
 impl Answers {
@@ -41,9 +41,9 @@ impl Answers {
         views: Views,
         listen: String,
         retention: PathBuf,
-        registrar: Option<Arc<Registrar>>,
+        servers: Option<Servers>,
     ) -> Self {
-        Self { node, listen, retention, disks, views, registrar }
+        Self { node, listen, retention, disks, views, servers }
     }
 
     /// Sends every client of a view away.
@@ -71,10 +71,10 @@ impl Answers {
         report::machine(machine, jobs, views, forecast, now())
     }
 
-    /// Returns who gives out certificates. Errors: this server does not.
-    fn registrar(&self) -> Result<&Registrar, ApiError> {
-        self.registrar
-            .as_deref()
+    /// Returns who joined here. Errors: this is no configuration server.
+    fn servers(&self) -> Result<&Servers, ApiError> {
+        self.servers
+            .as_ref()
             .ok_or_else(|| ApiError::new(Code::NotHere, "this server gives out no certificates"))
     }
 
@@ -344,15 +344,15 @@ impl Service for Answers {
     }
 
     fn server_token(&self, request: ServerToken) -> Result<JoinTokenMade, ApiError> {
-        servers::token(self.registrar()?, request)
+        self.servers()?.token(request)
     }
 
-    fn server_list(&self) -> Result<Servers, ApiError> {
-        servers::list(self.registrar()?)
+    fn server_list(&self) -> Result<control::api::Servers, ApiError> {
+        self.servers()?.list()
     }
 
     fn server_revoke(&self, request: ServerRevoke) -> Result<ServerEntry, ApiError> {
-        servers::revoke(self.registrar()?, self.node.name(), request)
+        self.servers()?.revoke(self.node.name(), request)
     }
 
     fn point_unpin(&self, request: PointUnpin) -> Result<Pins, ApiError> {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
-use catalog::Sqlite;
+use catalog::{Catalog, Sqlite};
 use enrol::{Keeper, Revocations, controller_of};
 use link::{Credentials, Standing};
 use pki::{Authority, CertificateFacts};
@@ -45,6 +45,8 @@ pub(crate) struct Office {
     pub(crate) registrar: Arc<Registrar>,
     /// For 443.
     pub(crate) credentials: Credentials,
+    /// What is known.
+    pub(crate) catalog: Arc<dyn Catalog>,
 }
 
 /// Whoever keeps the certificates good, until it is dropped.
@@ -58,7 +60,7 @@ impl House {
     /// Opens the house of a server that is its own configuration server; builds it at the first start.
     pub(crate) fn own(state: &Path, name: Option<&MachineName>, terms: Terms) -> Result<Self> {
         make(state)?;
-        let registrar = open_registrar(state, terms)?;
+        let (registrar, catalog) = open_registrar(state, terms)?;
         let name = own_name(state, name)?;
         let kept = |role, directory: &str| -> Result<Kept> {
             let (identity, place) = (Identity { role, name: name.clone() }, state.join(directory));
@@ -71,7 +73,8 @@ impl House {
         };
         let (server, target) =
             (kept(Role::ConfigurationServer, "server")?, kept(Role::MasterTarget, IDENTITY)?);
-        let office = Office { registrar: registrar.clone(), credentials: server.credentials.clone() };
+        let office =
+            Office { registrar: registrar.clone(), credentials: server.credentials.clone(), catalog };
         let (credentials, place) = (target.credentials.clone(), target.place.clone());
         let keeper = OwnKeeper::start(registrar, vec![server, target], terms.life)?;
         Ok(Self { target: credentials, place, office: Some(office), _keeping: Keeping::Own(keeper) })
@@ -99,7 +102,7 @@ pub(crate) fn make(state: &Path) -> Result<()> {
 }
 
 /// Opens authority and catalog. At the first start both are made; an authority that is missing later is a loss, and not replaced.
-fn open_registrar(state: &Path, terms: Terms) -> Result<Arc<Registrar>> {
+fn open_registrar(state: &Path, terms: Terms) -> Result<(Arc<Registrar>, Arc<dyn Catalog>)> {
     let ca = state.join("ca");
     if !Authority::exists(&ca) {
         let lost = ["server", IDENTITY].iter().any(|place| state.join(place).exists());
@@ -113,7 +116,8 @@ fn open_registrar(state: &Path, terms: Terms) -> Result<Arc<Registrar>> {
     }
     let authority = Authority::open(&ca).context("the certificate authority can't be used")?;
     let catalog = Sqlite::open(&state.join("catalog.db")).context("the catalog can't be opened")?;
-    Ok(Registrar::open(authority, Arc::new(catalog), terms)?)
+    let catalog: Arc<dyn Catalog> = Arc::new(catalog);
+    Ok((Registrar::open(authority, catalog.clone(), terms)?, catalog))
 }
 
 /// Returns the name of this server: the one it has, else the one that is given, else the host's.

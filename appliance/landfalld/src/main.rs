@@ -7,6 +7,7 @@ mod disk_answers;
 mod disks;
 mod enrolment;
 mod failure;
+mod heartbeats;
 mod house;
 mod joining;
 mod keeping;
@@ -38,9 +39,11 @@ use units::{Timestamp, VolumeId};
 
 use crate::answers::Answers;
 use crate::arguments::{Arguments, Command, Roles, Serve};
+use crate::heartbeats::Heartbeats;
 use crate::house::House;
 use crate::notary::OwnKey;
 use crate::random::random_bytes;
+use crate::servers::Servers;
 use crate::views::Views;
 
 fn main() -> ExitCode {
@@ -108,9 +111,15 @@ fn run(arguments: &Serve) -> Result<()> {
     let door = std::thread::spawn(move || doorkeeper.listen(listener, acceptor));
     let disks = disks::DiskEvents::start(&node).context("the disks can't be watched")?;
     let views = Views::new(&arguments.socket, &arguments.retention, credentials);
-    let registrar = house.office.as_ref().map(|office| office.registrar.clone());
+    let (gate, heartbeats) = match (gate, &house.office) {
+        (Some(gate), Some(office)) => {
+            let (gate, heartbeats) = Heartbeats::begin(gate, office)?;
+            (Some(gate), Some(Servers { registrar: office.registrar.clone(), heartbeats }))
+        }
+        (gate, _) => (gate, None),
+    };
     let (address, retention) = (address.to_string(), arguments.retention.clone());
-    let answers = Arc::new(Answers::new(node, disks, views, address, retention, registrar));
+    let answers = Arc::new(Answers::new(node, disks, views, address, retention, heartbeats));
     let desk = Arc::new(Desk::new(answers.clone()));
     let gate = gate.map(|gate| manage::with_api(gate, desk.clone())).transpose()?;
     let managing = gate.map(|gate| std::thread::spawn(move || gate.run()));

@@ -1,6 +1,8 @@
 //! Tokens, and who belongs to this installation, as operators see them.
 
-use control::api::{JoinTokenMade, Rfc3339, ServerEntry, ServerRevoke, ServerToken, Servers};
+use std::sync::Arc;
+
+use control::api::{self, JoinTokenMade, Rfc3339, ServerEntry, ServerRevoke, ServerToken};
 use control::{ApiError, Code};
 use inventory::{Holder, TOKEN_LIFE};
 use registrar::{Registrar, RegistrarError};
@@ -8,64 +10,83 @@ use units::MachineName;
 use wire::{Identity, Role};
 
 use crate::answers::now;
+use crate::heartbeats::Heartbeats;
 
-/// Makes a join token.
-pub(crate) fn token(registrar: &Registrar, request: ServerToken) -> Result<JoinTokenMade, ApiError> {
-    let identity = Identity { role: request.role, name: request.name };
-    let token = registrar.token(&identity, now()).map_err(|error| api_error("no token was made", &error))?;
-    let expires = now().after(TOKEN_LIFE).into();
-    Ok(JoinTokenMade { identity: identity.to_string(), expires, token: token.text().to_string() })
+/// Who joined this configuration server.
+pub(crate) struct Servers {
+    /// Gives out certificates.
+    pub(crate) registrar: Arc<Registrar>,
+    /// Hears them.
+    pub(crate) heartbeats: Heartbeats,
 }
 
-/// Lists who is or was enrolled.
-pub(crate) fn list(registrar: &Registrar) -> Result<Servers, ApiError> {
-    let holders = registrar.holders().map_err(|error| api_error("the servers can't be listed", &error))?;
-    Ok(Servers { time: now().into(), servers: holders.iter().map(entry).collect() })
-}
-
-/// Revokes every certificate of somebody.
-pub(crate) fn revoke(
-    registrar: &Registrar,
-    own: &MachineName,
-    request: ServerRevoke,
-) -> Result<ServerEntry, ApiError> {
-    let identity = find(registrar, &request)?;
-    let what = format!("the certificates of {identity} were not revoked");
-    let server = matches!(identity.role, Role::MasterTarget | Role::ConfigurationServer);
-    if server && identity.name == *own {
-        return Err(ApiError::new(Code::NotHere, what).because("it is this very server"));
+impl Servers {
+    /// Makes a join token.
+    pub(crate) fn token(&self, request: ServerToken) -> Result<JoinTokenMade, ApiError> {
+        let identity = Identity { role: request.role, name: request.name };
+        let token = self.registrar.token(&identity, now());
+        let token = token.map_err(|error| api_error("no token was made", &error))?;
+        let expires = now().after(TOKEN_LIFE).into();
+        Ok(JoinTokenMade { identity: identity.to_string(), expires, token: token.text().to_string() })
     }
-    let revoked = registrar.revoke(&identity, &request.reason, now());
-    revoked.map(|holder| entry(&holder)).map_err(|error| api_error(&what, &error))
-}
 
-/// Finds the one holder of a name, and of a role if one was given.
-fn find(registrar: &Registrar, request: &ServerRevoke) -> Result<Identity, ApiError> {
-    let holders = registrar.holders().map_err(|error| api_error("the servers can't be listed", &error))?;
-    let meant = |identity: &&Identity| {
-        identity.name == request.name && request.role.is_none_or(|role| role == identity.role)
-    };
-    let found: Vec<_> = holders.iter().map(|holder| &holder.identity).filter(meant).collect();
-    match *found.as_slice() {
-        [only] => Ok(only.clone()),
-        [] => Err(ApiError::new(Code::ServerUnknown, format!("{} is not enrolled", request.name))),
-        _ => {
-            let roles: Vec<_> = found.iter().map(|identity| identity.role.as_str()).collect();
-            let what = format!("{} is enrolled as {}", request.name, roles.join(" and as "));
-            Err(ApiError::new(Code::ServerUnknown, what).fixed_by("say which with --role"))
+    /// Lists who is or was enrolled.
+    pub(crate) fn list(&self) -> Result<api::Servers, ApiError> {
+        let servers = self.holders()?.iter().map(|holder| self.entry(holder)).collect();
+        Ok(api::Servers { time: now().into(), servers })
+    }
+
+    /// Revokes every certificate of somebody.
+    pub(crate) fn revoke(&self, own: &MachineName, request: ServerRevoke) -> Result<ServerEntry, ApiError> {
+        let identity = self.find(&request)?;
+        let what = format!("the certificates of {identity} were not revoked");
+        let server = matches!(identity.role, Role::MasterTarget | Role::ConfigurationServer);
+        if server && identity.name == *own {
+            return Err(ApiError::new(Code::NotHere, what).because("it is this very server"));
+        }
+        let revoked = self.registrar.revoke(&identity, &request.reason, now());
+        let holder = revoked.map_err(|error| api_error(&what, &error))?;
+        self.heartbeats.forget(&identity);
+        Ok(self.entry(&holder))
+    }
+
+    /// Finds the one holder of a name, and of a role if one was given.
+    fn find(&self, request: &ServerRevoke) -> Result<Identity, ApiError> {
+        let holders = self.holders()?;
+        let meant = |identity: &&Identity| {
+            identity.name == request.name && request.role.is_none_or(|role| role == identity.role)
+        };
+        let found: Vec<_> = holders.iter().map(|holder| &holder.identity).filter(meant).collect();
+        match *found.as_slice() {
+            [only] => Ok(only.clone()),
+            [] => Err(ApiError::new(Code::ServerUnknown, format!("{} is not enrolled", request.name))),
+            _ => {
+                let roles: Vec<_> = found.iter().map(|identity| identity.role.as_str()).collect();
+                let what = format!("{} is enrolled as {}", request.name, roles.join(" and as "));
+                Err(ApiError::new(Code::ServerUnknown, what).fixed_by("say which with --role"))
+            }
         }
     }
-}
 
-fn entry(holder: &Holder) -> ServerEntry {
-    let current = holder.current();
-    ServerEntry {
-        role: holder.identity.role,
-        name: holder.identity.name.clone(),
-        enrolled: holder.enrolled,
-        certificate: current.map(|issued| issued.id.to_string()),
-        expires: current.map(|issued| issued.expires),
-        revoked: holder.revoked.as_ref().filter(|_| current.is_none()).map(|revoked| Rfc3339(revoked.at.0)),
+    fn holders(&self) -> Result<Vec<Holder>, ApiError> {
+        self.registrar.holders().map_err(|error| api_error("the servers can't be listed", &error))
+    }
+
+    fn entry(&self, holder: &Holder) -> ServerEntry {
+        let current = holder.current();
+        ServerEntry {
+            role: holder.identity.role,
+            name: holder.identity.name.clone(),
+            enrolled: holder.enrolled,
+            certificate: current.map(|issued| issued.id.to_string()),
+            expires: current.map(|issued| issued.expires),
+            revoked: holder
+                .revoked
+                .as_ref()
+                .filter(|_| current.is_none())
+                .map(|revoked| Rfc3339(revoked.at.0)),
+            heartbeat: current.and_then(|_| self.heartbeats.of(&holder.identity)),
+        }
     }
 }
 

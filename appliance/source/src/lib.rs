@@ -46,6 +46,8 @@ mod unacked;
 
 /// What the operator asked for.
 pub use config::{Compression, Config, ConfigError, Label, Schedule, parse_label, parse_span, parse_target};
+/// The file that says where the identity was joined.
+pub use enrol::CONTROLLER_FILE;
 /// What can go wrong, and what it means.
 pub use error::{Outcome, Retry, SourceError};
 /// The program that asks applications to be consistent.
@@ -53,7 +55,7 @@ pub use hook::Hook;
 /// Decoders of what is read back from disk, for fuzzing.
 pub use layout::{DECODERS, Decoder};
 /// Orders of the configuration server.
-pub use orders::{Carried, Order, OrderError, Orders};
+pub use orders::{Carried, CarriedPoint, Order, OrderError, Orders};
 /// What the agent tells whoever watches.
 pub use progress::{Counters, Event, Point, Progress, Report, Stage};
 /// The agent.

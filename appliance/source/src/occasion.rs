@@ -7,7 +7,7 @@ use wire::{Consistency, GroupMark};
 use crate::agent::Agent;
 use crate::config::Label;
 use crate::error::SourceError;
-use crate::orders::{Carried, Given, Order, OrderError};
+use crate::orders::{Carried, CarriedPoint, Given, Order, OrderError};
 use crate::pace::Pace;
 use crate::progress::Point;
 use crate::session::Session;
@@ -119,7 +119,8 @@ impl Agent<'_> {
         self.read_snapshots(&mut still)?;
         let point = self.round(session, pace, still, label, group)?;
         if let Some(given) = given {
-            given.done(Ok(Carried { point: Some((point.sequence, point.consistency)) }));
+            let Point { sequence, time, consistency, .. } = point;
+            given.done(Ok(Carried { point: Some(CarriedPoint { sequence, time, consistency }) }));
         }
         Ok(point)
     }

@@ -6,7 +6,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use units::Sequence;
+use units::{Sequence, Timestamp};
 use wire::{Consistency, GroupMark};
 
 use crate::config::Label;
@@ -44,7 +44,18 @@ pub enum Order {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Carried {
     /// The recovery point that was made, durable at the target.
-    pub point: Option<(Sequence, Consistency)>,
+    pub point: Option<CarriedPoint>,
+}
+
+/// A recovery point that an order brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CarriedPoint {
+    /// Where it stands in the stream.
+    pub sequence: Sequence,
+    /// The moment it stands for, by the source's clock.
+    pub time: Timestamp,
+    /// How far it can be trusted.
+    pub consistency: Consistency,
 }
 
 /// Why an order came to nothing.
@@ -150,6 +161,9 @@ impl Given {
 mod tests {
     use super::*;
 
+    const POINT: CarriedPoint =
+        CarriedPoint { sequence: Sequence(7), time: Timestamp(5), consistency: Consistency::Crash };
+
     #[test]
     fn an_order_is_carried_out_once_and_its_outcome_told() {
         let orders = Orders::default();
@@ -160,10 +174,10 @@ mod tests {
             }
             let given = agent.take().unwrap();
             assert_eq!((&given.order, agent.waits()), (&Order::Pause, false));
-            given.done(Ok(Carried { point: Some((Sequence(7), Consistency::Crash)) }));
+            given.done(Ok(Carried { point: Some(POINT) }));
         });
         let carried = orders.give(Order::Pause, Duration::from_secs(60)).unwrap();
-        assert_eq!(carried.point, Some((Sequence(7), Consistency::Crash)));
+        assert_eq!(carried.point, Some(POINT));
         worker.join().unwrap();
     }
 

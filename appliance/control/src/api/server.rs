@@ -44,4 +44,34 @@ pub struct ServerEntry {
     pub expires: Option<Rfc3339>,
     /// When its certificates were revoked, if it has not joined again since.
     pub revoked: Option<Rfc3339>,
+    /// What its heartbeat tells; operators have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<ServerHeartbeat>,
+}
+
+/// What the heartbeat of a server tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServerHeartbeat {
+    /// Whether it is heard.
+    pub state: HeartbeatState,
+    /// Seconds since it was heard, or since it is waited for.
+    pub silent_seconds: u64,
+    /// Why it is lost: what was tried and what came of it.
+    pub cause: Option<String>,
+    /// Where it came from last.
+    pub address: Option<String>,
+    /// Its program and version.
+    pub software: Option<String>,
+}
+
+/// Whether a server is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HeartbeatState {
+    /// It was heard within 15 s.
+    Alive,
+    /// It was not, but within 45 s.
+    Suspect,
+    /// It was not.
+    Lost,
 }

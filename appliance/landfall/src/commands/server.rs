@@ -1,7 +1,10 @@
 //! `landfall server token|list|revoke`
 
 use control::ErrorReply;
-use control::api::{JoinTokenMade, ServerEntry, ServerList, ServerRevoke, ServerToken, Servers};
+use control::api::{
+    HeartbeatState, JoinTokenMade, ServerEntry, ServerHeartbeat, ServerList, ServerRevoke, ServerToken,
+    Servers,
+};
 use units::MachineName;
 use wire::Role;
 
@@ -10,6 +13,7 @@ use crate::arguments::server::RevokeArguments;
 use crate::paint::{Paint, Tone};
 use crate::prompt::device_again;
 use crate::screen::Ending;
+use crate::span::span;
 use crate::table::{Cell, Column, Table};
 
 /// Makes a token; only the token itself goes to standard output, so that it can be sent into a file.
@@ -43,7 +47,7 @@ pub(super) fn revoke(context: &Context<'_>, wanted: RevokeArguments) -> Result<E
 }
 
 fn lines(servers: &Servers, paint: Paint) -> String {
-    let headings = ["ROLE", "NAME", "ENROLLED", "CERTIFICATE UNTIL"].map(Column::Text);
+    let headings = ["ROLE", "NAME", "HEARTBEAT", "ENROLLED", "CERTIFICATE UNTIL"].map(Column::Text);
     let mut table = Table::new(headings);
     for server in &servers.servers {
         let until = match (server.expires, server.revoked) {
@@ -52,7 +56,22 @@ fn lines(servers: &Servers, paint: Paint) -> String {
             (None, None) => Cell::toned(Tone::Warn, "none"),
         };
         let enrolled = server.enrolled.to_string();
-        table.row([server.role.as_str().into(), server.name.as_str().into(), enrolled.into(), until]);
+        let (role, name) = (server.role.as_str().into(), server.name.as_str().into());
+        table.row([role, name, heartbeat(server.heartbeat.as_ref()), enrolled.into(), until]);
     }
-    table.render(paint)
+    let causes = servers.servers.iter().filter_map(|server| {
+        let cause = server.heartbeat.as_ref()?.cause.as_ref()?;
+        Some(format!("{} {} is lost: {cause}\n", server.role, server.name))
+    });
+    table.render(paint) + &causes.collect::<String>()
+}
+
+fn heartbeat(heartbeat: Option<&ServerHeartbeat>) -> Cell {
+    let Some(heartbeat) = heartbeat else { return Cell::default() };
+    let silent = span(heartbeat.silent_seconds);
+    match heartbeat.state {
+        HeartbeatState::Alive => Cell::toned(Tone::Good, "alive"),
+        HeartbeatState::Suspect => Cell::toned(Tone::Warn, format!("suspect: silent for {silent}")),
+        HeartbeatState::Lost => Cell::toned(Tone::Bad, format!("lost: silent for {silent}")),
+    }
 }

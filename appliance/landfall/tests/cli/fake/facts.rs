@@ -2,12 +2,12 @@
 
 use control::api::{
     Consistency, Content, ContentOrigin, Damage, Disk, DiskEvent, DiskEventKind, DiskProof, DiskVerdict,
-    Eligibility, Epoch, ExpiryStep, FailbackPlan, FailbackTo, Gap, GapKind, Health, HexHash, History, Job,
-    JobId, JobKind, JobOutcome, JobState, Keeping, Loss, Machine, MachineAdd, MachineDisk, MachineExpiry,
-    MachineScrub, ManifestEntry, ManifestFile, ManifestSummary, Manifests, Phase, Pin, Pins, PlanDisk, Point,
-    PointList, PointView, Points, Policy, Reason, Reprotect, ReprotectPlan, Reprotected, Resync, Retention,
-    Rfc3339, Scrub, ScrubResult, ScrubState, Scrubs, ServerEntry, Servers, Session, Status, View, ViewDisk,
-    VolumeUse, WhenFull,
+    Eligibility, Epoch, ExpiryStep, FailbackPlan, FailbackTo, Gap, GapKind, Health, HeartbeatState, HexHash,
+    History, Job, JobId, JobKind, JobOutcome, JobState, Keeping, Loss, Machine, MachineAdd, MachineDisk,
+    MachineExpiry, MachineScrub, ManifestEntry, ManifestFile, ManifestSummary, Manifests, Phase, Pin, Pins,
+    PlanDisk, Point, PointList, PointView, Points, Policy, Reason, Reprotect, ReprotectPlan, Reprotected,
+    Resync, Retention, Rfc3339, Scrub, ScrubResult, ScrubState, Scrubs, ServerEntry, ServerHeartbeat,
+    Servers, Session, Status, View, ViewDisk, VolumeUse, WhenFull,
 };
 use control::{ApiError, Code};
 use units::{DiskIndex, EpochNumber, Generation, Hash, MachineName, Sequence, Timestamp};
@@ -571,9 +571,25 @@ pub(super) fn servers() -> Servers {
         certificate: Some("40".repeat(16)),
         expires: Some(at("2026-11-27T08:00:00Z")),
         revoked: None,
+        heartbeat: None,
     };
+    let beat = |state, silent_seconds, cause: Option<&str>| {
+        Some(ServerHeartbeat {
+            state,
+            silent_seconds,
+            cause: cause.map(str::to_owned),
+            address: Some("192.0.2.7:41000".to_owned()),
+            software: Some("landfall-source 0.1.0".to_owned()),
+        })
+    };
+    let heard = ServerEntry { heartbeat: beat(HeartbeatState::Alive, 3, None), ..entry("source", "db-01") };
+    let cause = Some("its connection was closed without a word, and it has not come back");
+    let silent = ServerEntry { heartbeat: beat(HeartbeatState::Lost, 95, cause), ..entry("source", "db-02") };
     let lost = entry("source", "web-01");
     let revoked = Some(at("2026-11-20T09:00:00Z"));
     let lost = ServerEntry { certificate: None, expires: None, revoked, ..lost };
-    Servers { time: now(), servers: vec![entry("master-target", "home-01"), entry("operator", "ann"), lost] }
+    Servers {
+        time: now(),
+        servers: vec![entry("master-target", "home-01"), entry("operator", "ann"), heard, silent, lost],
+    }
 }
