@@ -153,8 +153,10 @@ impl<V> Applier<V> {
         state.drop_unacked_for_rewind();
         // What is being committed right now is in neither the inbox nor the queue, but counts as received.
         let (everything_applied, written) = (state.received == state.written, state.written);
+        // Until what was written before a crash is written again nobody knows which of two states a granule is in.
+        let known = state.recovered <= written;
         state.work.pop_front_if(|work| match work {
-            Work::View { to, .. } => *to <= written,
+            Work::View { to, .. } => *to <= written && known,
             work => everything_applied || !work.needs_everything_applied(),
         })
     }

@@ -236,7 +236,7 @@ impl<V: Volume> Applier<V> {
         let (epoch, end, previous) = (found.epoch, found.end, found.previous.unwrap_or_default());
         let position = LogPosition { machine, generation, epoch, end, previous };
         let mut state = self.shared.lock();
-        (state.received, state.durable) = (found.last, found.last);
+        (state.received, state.durable, state.recovered) = (found.last, found.last, found.last);
         state.lag = state.queue.iter().map(Queued::lag).sum();
         state.start = Some(AppendStart { position, exists });
         state.closed = state.stays_closed(&state.lifecycle);

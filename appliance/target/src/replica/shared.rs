@@ -141,6 +141,8 @@ pub struct State {
     pub written: Sequence,
     /// The last item that is durable on the target disks.
     pub applied: Sequence,
+    /// The last item that a recovery found: up to here the target disks may hold what was written before it.
+    pub recovered: Sequence,
     /// Bytes of payload durable but not written, and a little for each item.
     pub lag: ByteLen,
     /// The epochs, oldest first.
@@ -351,6 +353,7 @@ impl State {
             durable: head.applied,
             written: head.applied,
             applied: head.applied,
+            recovered: head.applied,
             lag: ByteLen::ZERO,
             epochs: Default::default(),
             timeline: Timeline::default(),
@@ -437,11 +440,11 @@ impl State {
         !flows || self.work.iter().any(Work::closes_stream)
     }
 
-    /// While the volume is full, what was received but never acked would keep a rewind waiting for ever: it is dropped,
-    /// and the source sends it again. What is being committed right now is waited for.
+    /// While the volume is full, what was received but never acked would keep a rewind waiting for ever, or a question that it waits
+    /// behind: it is dropped, and the source sends it again. What is being committed right now is waited for.
     pub(crate) fn drop_unacked_for_rewind(&mut self) {
         let unacked = self.received.0 - self.durable.0;
-        let waits = self.work.front().is_some_and(Work::closes_stream);
+        let waits = self.work.iter().any(Work::closes_stream);
         if waits && self.full.is_some() && unacked == self.inbox.len() as u64 {
             self.inbox.clear();
             self.received = self.durable;
