@@ -52,7 +52,10 @@ pub struct Expect {
 /// found, what is allowed and what to do.
 pub fn open_device(path: &Path, expect: &Expect) -> Result<OpenDevice, DeviceError> {
     let before = rustix::fs::stat(path).map_err(|source| match source {
-        Errno::NOENT | Errno::NOTDIR => DeviceError::Missing { path: path.to_owned() },
+        // Nothing can have a path with a zero byte in it, or one that is too long or leads in a circle.
+        Errno::NOENT | Errno::NOTDIR | Errno::INVAL | Errno::NAMETOOLONG | Errno::LOOP => {
+            DeviceError::Missing { path: path.to_owned() }
+        }
         source => failed(path, "looking it up", source),
     })?;
     let kind = check_kind(path, &before, expect.files)?;

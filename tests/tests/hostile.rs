@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use control::api::Phase;
+use control::api::{Machine, Phase};
 use landfall_tests::client::{Client, batch, dial_raw, exchange, hash, hello, raw, zstd};
 use landfall_tests::disk::Kind;
 use landfall_tests::rig::{Bystander, Member, Rig};
@@ -12,6 +12,7 @@ use units::{ByteLen, ByteOffset, DiskIndex, Generation, Hash, Sequence};
 use wire::{Encoding, Extent, Message, RefusalCode, Seed};
 
 const LEN: u64 = 1 << 20;
+const WAIT_MAX: Duration = Duration::from_secs(60);
 
 struct Scene {
     other: Bystander,
@@ -135,7 +136,8 @@ fn a_payload_that_lies_about_itself_puts_its_own_machine_out_and_no_other() -> R
     scene.other.is_unaffected(&scene.rig)?;
     scene.rig.appliance.kill()?;
     scene.rig.appliance.start()?;
-    ensure!(scene.rig.appliance.machine("hostile")?.phase == Phase::Damaged, "it stays out after a restart");
+    let stays_out = |machine: &Machine| machine.phase == Phase::Damaged;
+    scene.rig.appliance.wait_until("hostile", WAIT_MAX, stays_out).context("it stays out after a restart")?;
     let (exit, words) = scene.member.once_refused()?;
     ensure!(exit == 3 && words.contains("Damaged"), "{exit}: {words}");
     Ok(())

@@ -10,7 +10,7 @@ pub(crate) fn seal(name: &str, bytes: &mut [u8]) {
         "superblock" => seal_envelope(*b"LFSB", 1, bytes),
         "scrub_record" => seal_envelope(*b"LFSC", 1, bytes),
         "leaf_page" => seal_envelope(*b"LFLP", 1, bytes),
-        "epoch_index" => seal_envelope(*b"LFIX", 2, bytes),
+        "epoch_index" => seal_envelope(*b"LFIX", 3, bytes),
         "leaf-table" => seal_leaf_table(bytes),
         "command-ledger" => seal_command_ledger(bytes),
         "wire_header" | "wire_frame" => seal_frame(*b"LFRP\x02\0", bytes),
@@ -30,7 +30,7 @@ fn keyed(context: &str, parts: &[&[u8]]) -> [u8; 32] {
 fn seal_record(bytes: &mut [u8]) {
     if let Some((header, checksum)) = bytes.get_mut(..192).and_then(|header| header.split_at_mut_checked(160))
     {
-        header[..6].copy_from_slice(b"LFJR\x01\0");
+        header[..6].copy_from_slice(b"LFJR\x02\0");
         checksum.copy_from_slice(&keyed("landfall 2026 journal record header", &[header]));
     }
 }
