@@ -117,8 +117,9 @@ fn parameter(name: &str, place: &str, required: bool, schema: &Value) -> Value {
 }
 
 fn key() -> Value {
-    let schema = json!({ "type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$" });
-    let about = "Asked again with the same key, it happens once.";
+    // No pattern: HTTP takes blanks off both ends of a value before anybody could refuse them.
+    let schema = json!({ "type": "string", "minLength": 1, "maxLength": 128 });
+    let about = "Asked again with the same key, it happens once. 1 to 128 visible characters.";
     json!({ "name": "Idempotency-Key", "in": "header", "required": false, "description": about, "schema": schema })
 }
 
