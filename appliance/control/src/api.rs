@@ -6,6 +6,7 @@
 
 mod disk;
 mod failback;
+mod group;
 mod job;
 mod machine;
 mod manifest;
@@ -25,6 +26,11 @@ pub use disk::{
 };
 /// The plan of a failback, and what was started.
 pub use failback::{Content, ContentOrigin, FailbackPlan, FailbackStarted, PlanDisk};
+/// Consistency groups and their points.
+pub use group::{
+    Group, GroupAttempt, GroupDeleted, GroupFailbackStarted, GroupMemberPoint, GroupPoint, GroupPoints,
+    GroupTo, Groups,
+};
 /// Units of work with progress.
 pub use job::{DiskProof, Job, JobId, JobKind, JobOutcome, JobStarted, JobState, Jobs, Progress, Verdict};
 /// Machines and where they stand.
@@ -42,10 +48,12 @@ pub use policy::{
 pub use reprotect::{ReprotectPlan, Reprotected, Resync};
 /// What a client may ask.
 pub use request::{
-    Call, Cancel, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, JobList,
-    JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, PointList,
-    PointPin, PointUnpin, PointVerify, PointView, PolicySet, PolicyShow, Reprotect, Request, RetentionPlan,
-    RetentionScrub, RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList,
+    Call, Cancel, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, GroupAdd,
+    GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList, GroupPointMake, GroupRemove,
+    GroupShow, JobList, JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList,
+    ManifestShow, PointList, PointPin, PointUnpin, PointVerify, PointView, PolicySet, PolicyShow, Reprotect,
+    Request, RetentionPlan, RetentionScrub, RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow,
+    ViewClose, ViewList,
 };
 /// How far back history reaches, and what it costs.
 pub use retention::{Epoch, History, Retention};

@@ -27,10 +27,19 @@ pub fn action_of(request: &Request) -> Action {
         | R::RetentionShow(_)
         | R::RetentionPlan(_)
         | R::PolicyShow(_)
-        | R::ServerList(_) => Action::Look,
+        | R::ServerList(_)
+        | R::GroupList(_)
+        | R::GroupShow(_)
+        | R::GroupPointList(_) => Action::Look,
         R::PointVerify(_) | R::PointView(_) | R::ViewClose(_) | R::RetentionScrub(_) => Action::Check,
-        R::MachineAdd(_) | R::Reprotect(_) => Action::Protect,
-        R::Failback(_) | R::Cancel(_) => Action::Failback,
+        R::MachineAdd(_)
+        | R::Reprotect(_)
+        | R::GroupCreate(_)
+        | R::GroupAdd(_)
+        | R::GroupRemove(_)
+        | R::GroupDelete(_)
+        | R::GroupPointMake(_) => Action::Protect,
+        R::Failback(_) | R::GroupFailback(_) | R::Cancel(_) => Action::Failback,
         R::Commit(_) => Action::Commit,
         R::PointPin(_) => Action::Keep,
         R::PolicySet(set) if bounds_nothing(set) => Action::Keep,

@@ -238,6 +238,22 @@ codes! {
         "what is written to a view is kept on the retention volume until it is closed", "ask for less, or make room";
     1615 ViewsMost Refused: "too many views",
         "as many as can be are open", "close one with `landfall point close ID`";
+    1701 GroupUnknown Missing: "no such group",
+        "it was never made, or was deleted", "see `landfall group list`";
+    1702 GroupExists Refused: "the group exists already",
+        "a group of this name was made before", "choose another name, or look with `landfall group show NAME`";
+    1703 GroupTaken Refused: "the machine belongs to a group",
+        "a machine is in one group at the most", "take it out with `landfall group remove GROUP MACHINE` first";
+    1704 GroupMembers Refused: "the members don't make a group",
+        "a group has 1 to 64 members, each once", "see `landfall group show GROUP`";
+    1705 GroupSpan Usage: "a span of the group is out of bounds",
+        "it is below the least or above the most that is allowed", "see `landfall group create --help` for the bounds";
+    1706 GroupBusy Refused: "a point of the group is being made",
+        "one at a time is made", "try again in a while";
+    1707 GroupPointFailed Failed: "there is no such group point",
+        "a member could not hold its writes, or could not make its point", "put that right, then `landfall group point GROUP`";
+    1708 GroupPointNone Refused: "the members have no such point in common",
+        "a group point exists only where every member has it", "see `landfall point list --group GROUP`";
 }
 
 impl Code {

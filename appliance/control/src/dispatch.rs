@@ -56,6 +56,18 @@ pub(crate) fn answer(service: &dyn Service, request: Request) -> Result<Reply, A
             confirmed(&revoke.name, &revoke.confirm, "revoked")?;
             Reply::of(&service.server_revoke(revoke)?)
         }
+        Request::GroupList(_) => Reply::of(&service.group_list()?),
+        Request::GroupShow(show) => Reply::of(&service.group_show(&show.name)?),
+        Request::GroupCreate(create) => Reply::of(&service.group_create(create)?),
+        Request::GroupAdd(add) => Reply::of(&service.group_add(add)?),
+        Request::GroupRemove(remove) => Reply::of(&service.group_remove(remove)?),
+        Request::GroupDelete(delete) => {
+            confirmed(&delete.name, &delete.confirm, "deleted")?;
+            Reply::of(&service.group_delete(&delete.name)?)
+        }
+        Request::GroupPointMake(make) => Reply::of(&service.group_point_make(&make.name)?),
+        Request::GroupPointList(list) => Reply::of(&service.group_point_list(&list.name)?),
+        Request::GroupFailback(failback) => Reply::of(&service.group_failback(failback)?),
         Request::RetentionShow(show) => Reply::of(&service.retention_show(show.machine.as_ref())?),
     })
 }
@@ -64,5 +76,5 @@ fn confirmed(name: &MachineName, confirm: &str, done: &str) -> Result<(), ApiErr
     if confirm == name.as_str() {
         return Ok(());
     }
-    Err(ApiError::new(Code::NotConfirmed, format!("machine {name} was not {done}")))
+    Err(ApiError::new(Code::NotConfirmed, format!("{name} was not {done}")))
 }

@@ -57,6 +57,6 @@ pub use line::{DECODERS, Decoder, Line, REQUEST_LEN_MAX, decode_request};
 /// The server and its limits.
 pub use server::{Config, Server, Stop};
 /// What the server serves.
-pub use service::Service;
+pub use service::{GroupService, Service};
 /// Why a server can't serve.
 pub use socket::ServerError;

@@ -1,5 +1,7 @@
 //! What the server serves.
 
+mod groups;
+
 use units::MachineName;
 
 use crate::api::{
@@ -11,11 +13,14 @@ use crate::api::{
 };
 use crate::error::ApiError;
 
+/// Consistency groups.
+pub use groups::GroupService;
+
 /// The answers. Methods block; the server calls each on a thread of its own, several at once.
 ///
 /// A method that returns an error has changed nothing, unless the error says so. Fields that follow from others
 /// (RPO, hints, health) are filled in by [`Machine::derived`] and [`Status::derived`], which the service calls.
-pub trait Service: Send + Sync + 'static {
+pub trait Service: GroupService + Send + Sync + 'static {
     /// Returns everything at a glance.
     fn status(&self) -> Result<Status, ApiError>;
 

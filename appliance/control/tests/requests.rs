@@ -2,11 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 use landfall_control::api::{
-    Cancel, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, JobId, JobList,
-    JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, PointList,
-    PointPin, PointUnpin, PointVerify, PointView, PolicyChange, PolicySet, PolicyShow, Reprotect, Request,
-    RetentionPlan, RetentionScrub, RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow,
-    ViewClose, ViewList, WhenFull,
+    Cancel, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, GroupAdd,
+    GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList, GroupPointMake, GroupRemove,
+    GroupShow, GroupTo, JobId, JobList, JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow,
+    ManifestList, ManifestShow, PointList, PointPin, PointUnpin, PointVerify, PointView, PolicyChange,
+    PolicySet, PolicyShow, Reprotect, Request, RetentionPlan, RetentionScrub, RetentionShow, ServerList,
+    ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList, WhenFull,
 };
 use landfall_control::decode_request;
 use landfall_control::http::{read_request, write_request};
@@ -14,6 +15,10 @@ use units::{MachineName, Sequence};
 
 fn web() -> MachineName {
     "web-01".parse().unwrap()
+}
+
+fn shop() -> MachineName {
+    "shop".parse().unwrap()
 }
 
 fn change() -> PolicyChange {
@@ -121,6 +126,31 @@ fn all() -> Vec<(Request, &'static str)> {
                 .into(),
             r#"{"request":"server_revoke","name":"web-01","role":null,"reason":"","confirm":"web-01"}"#,
         ),
+        (GroupList {}.into(), r#"{"request":"group_list"}"#),
+        (GroupShow { name: shop() }.into(), r#"{"request":"group_show","name":"shop"}"#),
+        (
+            GroupCreate { name: shop(), machines: vec![web()], every_seconds: Some(900), hold_ms: None }
+                .into(),
+            r#"{"request":"group_create","name":"shop","machines":["web-01"],"every_seconds":900,"hold_ms":null}"#,
+        ),
+        (
+            GroupAdd { name: shop(), machine: web() }.into(),
+            r#"{"request":"group_add","name":"shop","machine":"web-01"}"#,
+        ),
+        (
+            GroupRemove { name: shop(), machine: web() }.into(),
+            r#"{"request":"group_remove","name":"shop","machine":"web-01"}"#,
+        ),
+        (
+            GroupDelete { name: shop(), confirm: "shop".to_owned() }.into(),
+            r#"{"request":"group_delete","name":"shop","confirm":"shop"}"#,
+        ),
+        (GroupPointMake { name: shop() }.into(), r#"{"request":"group_point_make","name":"shop"}"#),
+        (GroupPointList { name: shop() }.into(), r#"{"request":"group_point_list","name":"shop"}"#),
+        (
+            GroupFailback { name: shop(), to: GroupTo::Number(7), plan_only: true, no_proof: false }.into(),
+            r#"{"request":"group_failback","name":"shop","to":{"number":7},"plan_only":true,"no_proof":false}"#,
+        ),
     ]
 }
 
@@ -158,6 +188,15 @@ fn place(request: &Request) -> usize {
         Request::ServerToken(_) => 28,
         Request::ServerList(_) => 29,
         Request::ServerRevoke(_) => 30,
+        Request::GroupList(_) => 31,
+        Request::GroupShow(_) => 32,
+        Request::GroupCreate(_) => 33,
+        Request::GroupAdd(_) => 34,
+        Request::GroupRemove(_) => 35,
+        Request::GroupDelete(_) => 36,
+        Request::GroupPointMake(_) => 37,
+        Request::GroupPointList(_) => 38,
+        Request::GroupFailback(_) => 39,
     }
 }
 

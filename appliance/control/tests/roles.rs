@@ -43,6 +43,15 @@ const REQUESTS: &[&str] = &[
     r#"{"request":"policy_set","change":{"rpo_seconds":null,"window_seconds":7200,"application_seconds":null,"budget_bytes":null,"when_full":null,"inherit":false}}"#,
     r#"{"request":"server_token","role":"source","name":"a"}"#,
     r#"{"request":"server_revoke","name":"a","confirm":"a"}"#,
+    r#"{"request":"group_list"}"#,
+    r#"{"request":"group_show","name":"g"}"#,
+    r#"{"request":"group_create","name":"g","machines":["a"]}"#,
+    r#"{"request":"group_add","name":"g","machine":"a"}"#,
+    r#"{"request":"group_remove","name":"g","machine":"a"}"#,
+    r#"{"request":"group_delete","name":"g","confirm":"g"}"#,
+    r#"{"request":"group_point_make","name":"g"}"#,
+    r#"{"request":"group_point_list","name":"g"}"#,
+    r#"{"request":"group_failback","name":"g","to":"latest"}"#,
 ];
 
 fn callers() -> [(&'static str, Caller); 5] {

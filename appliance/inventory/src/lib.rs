@@ -15,6 +15,8 @@ mod audit;
 mod certificate;
 /// Machines whose recovery points share one order.
 mod group;
+/// How a point of a group is made, and which there are.
+mod group_point;
 /// Units of work.
 mod job;
 /// Where a record is kept.
@@ -43,7 +45,10 @@ mod token;
 pub use alarm::{APPLIANCE, Ack, Alarm, AlarmKind, AlarmStep, Condition, REMEMBERED, Severity, observe};
 pub use audit::{AuditEntry, AuditOutcome};
 pub use certificate::{Holder, Issued, Revocation};
-pub use group::Group;
+pub use group::{
+    EVERY_SECONDS, GROUP_MEMBERS_MAX, Group, GroupAttempt, GroupError, GroupMember, HOLD_MS, HOLD_MS_DEFAULT,
+};
+pub use group_point::{CommonPoint, GroupEffect, GroupEvent, GroupMaking, MarkedPoint, common_points};
 pub use job::{Job, JobState};
 pub use key::{KEY_LEN_MAX, Key, KeyError};
 pub use liveness::{Ending, Finding, Liveness, PROBE_EVERY, Pulse, PulseEffect, PulseEvent};

@@ -1,5 +1,7 @@
 //! What can be typed.
 
+/// `landfall group`.
+mod group;
 /// Policies, pins and sizes.
 mod keeping;
 /// `landfall manifest`.
@@ -20,6 +22,7 @@ use clap_complete::Shell;
 use control::api::JobId;
 use units::MachineName;
 
+pub(crate) use group::{CreateArguments, GroupCommand};
 pub(crate) use keeping::{PinArguments, PolicyArguments, PolicyCommand, SizeArguments, WhenFull};
 pub(crate) use manifest::{CheckArguments, ManifestCommand, NumberedDisk};
 pub(crate) use point::{PointCommand, ViewArguments};
@@ -114,7 +117,7 @@ pub(crate) enum Command {
     /// Recovery points
     #[command(subcommand, after_help = "Example:\n  landfall point list web-01")]
     Point(PointCommand),
-    /// Bring a machine's target disks to a recovery point
+    /// Bring the target disks of a machine, or of a group, to a recovery point
     #[command(after_help = FAILBACK_EXAMPLES)]
     Failback(FailbackArguments),
     /// Accept the recovery point a machine stands at, for good
@@ -139,6 +142,9 @@ pub(crate) enum Command {
     /// the first recovery point.
     #[command(after_help = REPROTECT_EXAMPLES)]
     Reprotect(ReprotectArguments),
+    /// Consistency groups: machines whose recovery points share one order
+    #[command(subcommand, after_help = "Example:\n  landfall group create shop web-01 db-01")]
+    Group(GroupCommand),
     /// Wait until a machine, or all of them, are as wanted
     #[command(after_help = wait::EXAMPLES)]
     Wait(WaitArguments),
@@ -200,19 +206,25 @@ const REPROTECT_EXAMPLES: &str = "Examples:
 
 const FAILBACK_EXAMPLES: &str = "\
 TIME is RFC 3339 or relative; the newest point at or before it is taken. SEQ is a number from `point list`.
+With --group, every member goes to one common point; SEQ is then its number from `point list --group`.
 Nothing is final before `landfall commit`: another point can be chosen, or `landfall cancel` goes back to the latest.
 
 Examples:
   landfall failback web-01 --to latest --plan
   landfall failback web-01 --to '10m ago'
   landfall failback web-01 --to 2026-11-20T14:03:07Z --yes
-  landfall failback web-01 --to 812 --no-wait --output json";
+  landfall failback web-01 --to 812 --no-wait --output json
+  landfall failback --group shop --to latest --yes";
 
 /// What `failback` takes.
 #[derive(Debug, Args)]
 pub(crate) struct FailbackArguments {
     /// The machine
-    pub(crate) machine: MachineName,
+    #[arg(required_unless_present = "group")]
+    pub(crate) machine: Option<MachineName>,
+    /// Instead of a machine, every member of this consistency group
+    #[arg(long, value_name = "GROUP", conflicts_with_all = ["machine", "inconsistent"])]
+    pub(crate) group: Option<MachineName>,
     /// The recovery point: latest, TIME or SEQ
     #[arg(long, value_name = "POINT")]
     pub(crate) to: When,

@@ -6,6 +6,8 @@ mod disk_rules;
 mod disk_watch;
 mod explain;
 mod failback;
+mod group;
+mod group_failback;
 mod job;
 mod login;
 mod machine;
@@ -78,9 +80,12 @@ pub(crate) fn run(arguments: Arguments, screen: &Screen) -> Result<Ending, Error
         Command::Disk(DiskCommand::List) => disk::list(&context),
         Command::Disk(DiskCommand::Eligible { device }) => disk_rules::eligible(&context, device.as_deref()),
         Command::Disk(DiskCommand::Watch) => disk_watch::watch(&context),
-        Command::Point(PointCommand::List { machine, around, limit }) => {
-            point::list(&context, machine, around, limit)
-        }
+        Command::Point(PointCommand::List { machine, group, around, limit }) => match (machine, group) {
+            (_, Some(group)) => group::points(&context, group),
+            (Some(machine), None) => point::list(&context, machine, around, limit),
+            (None, None) => unreachable!("the command line has one of them"),
+        },
+        Command::Group(command) => group::run(&context, command),
         Command::Point(PointCommand::View(wanted)) => view::open(&context, wanted),
         Command::Point(PointCommand::Views) => view::list(&context),
         Command::Point(PointCommand::Close { view }) => view::close(&context, view),

@@ -78,6 +78,12 @@ impl Answers {
             .ok_or_else(|| ApiError::new(Code::NotHere, "this server gives out no certificates"))
     }
 
+    /// Returns the consistency groups. Errors: this is no configuration server.
+    pub(crate) fn groups(&self) -> Result<&crate::groups::Groups, ApiError> {
+        let missing = || ApiError::new(Code::NotHere, "this server keeps no consistency groups");
+        self.servers.as_ref().map(|servers| &*servers.groups).ok_or_else(missing)
+    }
+
     /// Says how far back a machine's history will reach. A volume that can't be asked has no free space.
     fn forecast(&self, machine: &target::Machine) -> target::Forecast {
         let free = self.node.usage().map_or(ByteLen::ZERO, |usage| usage.free);
@@ -91,7 +97,7 @@ impl Answers {
         }
     }
 
-    fn machine(&self, name: &MachineName) -> Result<Arc<target::Machine>, ApiError> {
+    pub(crate) fn machine(&self, name: &MachineName) -> Result<Arc<target::Machine>, ApiError> {
         self.node.machine(name).map_err(|error| api_error(&error))
     }
 
@@ -107,7 +113,7 @@ impl Answers {
         })
     }
 
-    fn find(
+    pub(crate) fn find(
         &self,
         name: &MachineName,
         to: FailbackTo,
@@ -121,7 +127,7 @@ impl Answers {
         Ok(self.node.find(name, point, floor).map_err(|error| api_error(&error))?.sequence)
     }
 
-    fn plan(&self, machine: &target::Machine, to: Sequence) -> Result<FailbackPlan, ApiError> {
+    pub(crate) fn plan(&self, machine: &target::Machine, to: Sequence) -> Result<FailbackPlan, ApiError> {
         let plan = self.node.plan(&machine.name, to).map_err(|error| api_error(&error))?;
         let state = machine.shared.lock();
         let from = match state.lifecycle {
@@ -185,6 +191,9 @@ impl Service for Answers {
 
     fn machine_remove(&self, request: MachineRemove) -> Result<MachineRemoved, ApiError> {
         self.views.refuse_if_viewed(&request.name)?;
+        if let Some(servers) = &self.servers {
+            servers.groups.refuse_if_member(&request.name)?;
+        }
         let gone = self.node.remove(&request.name).map_err(|error| api_error(&error))?;
         let released = gone.disks.iter().map(|disk| disk.path.clone()).collect();
         let freed_bytes = gone.shared.lock().journal_len().0;
@@ -214,13 +223,17 @@ impl Service for Answers {
             points.truncate(limit);
             points.sort_by_key(|point| point.sequence);
         }
-        let points = points.split_off(points.len().saturating_sub(limit));
+        let mut points = points.split_off(points.len().saturating_sub(limit));
         let at = match state.lifecycle {
             retention::Lifecycle::Rewound { at } | retention::Lifecycle::Committed { at } => at,
             _ => state.applied,
         };
         let resync = report::resync(&state, now());
         let (gaps, pins) = (report::gaps(&state, now()), keeping::pins(&state));
+        drop(state);
+        if let Some(servers) = &self.servers {
+            servers.groups.keep_common(&mut points);
+        }
         Ok(Points { machine: request.machine, time: now().into(), total, at, points, resync, gaps, pins })
     }
 

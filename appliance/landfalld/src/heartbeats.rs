@@ -19,7 +19,10 @@ const REPORTING: [Role; 3] = [Role::Source, Role::ProcessServer, Role::MasterTar
 
 /// Hears heartbeats until it is dropped.
 pub(crate) struct Heartbeats {
-    servers: Servers,
+    /// Who is heard.
+    pub(crate) servers: Servers,
+    /// What they are told to do.
+    pub(crate) orders: Orders,
     _watchman: Watchman,
 }
 
@@ -34,8 +37,9 @@ impl Heartbeats {
         let heartbeat = Heartbeat::new(servers.clone(), orders.clone(), credentials.clone(), SOFTWARE);
         let gate = gate.with(Message::ALPN, &REPORTING, Arc::new(heartbeat));
         let gate = gate.context("heartbeats can't be served")?;
-        let watchman = Watchman::start(servers.clone(), orders, credentials, Arc::new(Teller));
-        let heartbeats = Self { servers, _watchman: watchman.context("heartbeats can't be watched")? };
+        let watchman = Watchman::start(servers.clone(), orders.clone(), credentials, Arc::new(Teller));
+        let _watchman = watchman.context("heartbeats can't be watched")?;
+        let heartbeats = Self { servers, orders, _watchman };
         heartbeats.expect(&office.registrar);
         Ok((gate, heartbeats))
     }

@@ -7,6 +7,9 @@ mod disk_answers;
 mod disks;
 mod enrolment;
 mod failure;
+mod group_answers;
+mod group_point;
+mod groups;
 mod heartbeats;
 mod house;
 mod joining;
@@ -114,7 +117,7 @@ fn run(arguments: &Serve) -> Result<()> {
     let (gate, heartbeats) = match (gate, &house.office) {
         (Some(gate), Some(office)) => {
             let (gate, heartbeats) = Heartbeats::begin(gate, office)?;
-            (Some(gate), Some(Servers { registrar: office.registrar.clone(), heartbeats }))
+            (Some(gate), Some(Servers::begin(office, heartbeats, &node)?))
         }
         (gate, _) => (gate, None),
     };

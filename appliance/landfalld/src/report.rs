@@ -140,16 +140,21 @@ pub(crate) fn point_alone(point: &retention::Point) -> Point {
     Point {
         sequence: point.sequence,
         time: point.time.into(),
-        consistency: match point.consistency {
-            // The beginning of a resync is never listed as a point.
-            wire::Consistency::Resync | wire::Consistency::Fuzzy => Consistency::Fuzzy,
-            wire::Consistency::Crash => Consistency::Crash,
-            wire::Consistency::Application => Consistency::Application,
-        },
+        consistency: consistency(point.consistency),
         label: point.label.clone(),
         proof: !point.roots.is_empty(),
         spoilt: false,
         group: point.group.as_ref().map(group_mark),
+    }
+}
+
+/// Says how far a point can be trusted.
+pub(crate) fn consistency(consistency: wire::Consistency) -> Consistency {
+    match consistency {
+        // The beginning of a resync is never listed as a point.
+        wire::Consistency::Resync | wire::Consistency::Fuzzy => Consistency::Fuzzy,
+        wire::Consistency::Crash => Consistency::Crash,
+        wire::Consistency::Application => Consistency::Application,
     }
 }
 

@@ -6,11 +6,15 @@ use control::api::{self, JoinTokenMade, Rfc3339, ServerEntry, ServerRevoke, Serv
 use control::{ApiError, Code};
 use inventory::{Holder, TOKEN_LIFE};
 use registrar::{Registrar, RegistrarError};
+use target::MasterTarget;
 use units::MachineName;
 use wire::{Identity, Role};
 
 use crate::answers::now;
+use crate::group_point;
+use crate::groups::Groups;
 use crate::heartbeats::Heartbeats;
+use crate::house::Office;
 
 /// Who joined this configuration server.
 pub(crate) struct Servers {
@@ -18,9 +22,23 @@ pub(crate) struct Servers {
     pub(crate) registrar: Arc<Registrar>,
     /// Hears them.
     pub(crate) heartbeats: Heartbeats,
+    /// The consistency groups.
+    pub(crate) groups: Arc<Groups>,
 }
 
 impl Servers {
+    /// Begins to manage whoever joined: group points are made from now on. Errors: the system starts no thread.
+    pub(crate) fn begin(
+        office: &Office,
+        heartbeats: Heartbeats,
+        node: &Arc<MasterTarget>,
+    ) -> anyhow::Result<Self> {
+        let (orders, heard) = (heartbeats.orders.clone(), heartbeats.servers.clone());
+        let groups = Groups::new(office.catalog.clone(), node.clone(), orders, heard);
+        group_point::make_when_due(&groups)?;
+        Ok(Self { registrar: office.registrar.clone(), heartbeats, groups })
+    }
+
     /// Makes a join token.
     pub(crate) fn token(&self, request: ServerToken) -> Result<JoinTokenMade, ApiError> {
         let identity = Identity { role: request.role, name: request.name };

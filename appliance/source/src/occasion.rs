@@ -117,8 +117,15 @@ impl Agent<'_> {
             }
         };
         self.read_snapshots(&mut still)?;
-        let point = self.round(session, pace, still, label, group)?;
+        let let_go = group.is_some() && still.was_let_go();
+        let point = self.round(session, pace, still, label, group.filter(|_| !let_go))?;
         if let Some(given) = given {
+            if let_go {
+                let why =
+                    "its writes went on before the snapshots were taken: they were held as long as allowed";
+                given.done(Err(OrderError::Refused(why.to_owned())));
+                return Ok(point);
+            }
             let Point { sequence, time, consistency, .. } = point;
             given.done(Ok(Carried { point: Some(CarriedPoint { sequence, time, consistency }) }));
         }

@@ -52,6 +52,11 @@ impl Frozen {
         self.held
     }
 
+    /// Tells whether writes were held until they were let go on purpose.
+    pub(crate) fn was_held(&self) -> bool {
+        self.held
+    }
+
     /// Gives the snapshots back.
     pub(crate) fn release(&self) {
         if let Err(error) = self.hook.run(Verb::Release) {

@@ -39,6 +39,11 @@ impl Still {
     pub(crate) fn is_frozen(&self) -> bool {
         self.frozen.is_some()
     }
+
+    /// Tells whether snapshots are read that were taken when writes were held no longer: then they are of no common moment.
+    pub(crate) fn was_let_go(&self) -> bool {
+        self.disks.is_some() && self.frozen.as_ref().is_some_and(|frozen| !frozen.was_held())
+    }
 }
 
 impl Agent<'_> {

@@ -47,15 +47,7 @@ impl MasterTarget {
         to: Sequence,
         proof: Proof,
     ) -> Result<Arc<Job>, TargetError> {
-        let machine = self.in_service(name)?;
-        let lifecycle = machine.shared.lock().lifecycle.clone();
-        if !matches!(
-            lifecycle,
-            Lifecycle::Protected | Lifecycle::Rewound { .. } | Lifecycle::Rewinding { .. }
-        ) {
-            return Err(wrong_phase(name, &lifecycle, "protected or rewound"));
-        }
-        self.refuse_if_busy(name)?;
+        let machine = self.may_fail_back(name)?;
         let job = self.jobs.start(JobKind::Failback, name, to, now());
         let run = Failback { node: Arc::downgrade(self), machine, job: job.clone() };
         let spawned =
@@ -67,6 +59,20 @@ impl MasterTarget {
                 Err(TargetError::System { what: "a thread", source })
             }
         }
+    }
+
+    /// Returns a machine that can be brought to a point now. Errors: it is out, elsewhere in its life, or busy.
+    pub fn may_fail_back(&self, name: &MachineName) -> Result<Arc<Machine>, TargetError> {
+        let machine = self.in_service(name)?;
+        let lifecycle = machine.shared.lock().lifecycle.clone();
+        if !matches!(
+            lifecycle,
+            Lifecycle::Protected | Lifecycle::Rewound { .. } | Lifecycle::Rewinding { .. }
+        ) {
+            return Err(wrong_phase(name, &lifecycle, "protected or rewound"));
+        }
+        self.refuse_if_busy(name)?;
+        Ok(machine)
     }
 
     /// Returns every manifest of a machine, oldest first, each with its number; as it lies on the volume.

@@ -11,7 +11,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn group(name: &str, members: usize) -> Group {
     let machine = |number| format!("web-{number}").parse().unwrap();
-    Group { name: name.parse().unwrap(), machines: (0..members).map(machine).collect() }
+    let one = Group::new(name.parse().unwrap(), vec![machine(0)], None, None, units::Timestamp(0)).unwrap();
+    Group { machines: (0..members).map(machine).collect(), ..one }
 }
 
 fn key(name: &str) -> Key {

@@ -7,9 +7,10 @@ use utoipa::ToSchema;
 use wire::Role;
 
 use super::{
-    DiskEvents, DiskVerdicts, Disks, Expiry, FailbackStarted, Job, JobId, JobStarted, Jobs, JoinTokenMade,
-    Machine, MachineRemoved, Machines, ManifestFile, Manifests, Pins, Points, Policies, PolicyChange,
-    PolicyChanged, Reprotected, Retention, Rfc3339, Scrubs, ServerEntry, Servers, Status, View, Views,
+    DiskEvents, DiskVerdicts, Disks, Expiry, FailbackStarted, Group, GroupDeleted, GroupFailbackStarted,
+    GroupPoint, GroupPoints, GroupTo, Groups, Job, JobId, JobStarted, Jobs, JoinTokenMade, Machine,
+    MachineRemoved, Machines, ManifestFile, Manifests, Pins, Points, Policies, PolicyChange, PolicyChanged,
+    Reprotected, Retention, Rfc3339, Scrubs, ServerEntry, Servers, Status, View, Views,
 };
 
 /// A kind of request and what answers it.
@@ -297,6 +298,70 @@ requests! {
         /// Which point.
         point: FailbackTo,
     } -> Pins;
+    /// Asks for the consistency groups.
+    GroupList {} -> Groups;
+    /// Asks for one consistency group.
+    GroupShow {
+        /// Which.
+        name: MachineName,
+    } -> Group;
+    /// Makes machines a consistency group: their points share one order.
+    GroupCreate {
+        /// Its name.
+        name: MachineName,
+        /// Its members, 1 to 64; none may be in another group.
+        machines: Vec<MachineName>,
+        /// Seconds between two points of it, 10 to 2,678,400; as the members' policies say when absent.
+        #[serde(default)]
+        every_seconds: Option<u32>,
+        /// How long writes may be held for a point, in milliseconds, 200 to 60,000; 10,000 when absent.
+        #[serde(default)]
+        hold_ms: Option<u32>,
+    } -> Group;
+    /// Takes one more machine into a group. Points made before don't have it, and are points of the group no longer.
+    GroupAdd {
+        /// The group.
+        name: MachineName,
+        /// The machine.
+        machine: MachineName,
+    } -> Group;
+    /// Takes a machine out of a group; the machine and its history stay.
+    GroupRemove {
+        /// The group.
+        name: MachineName,
+        /// The machine.
+        machine: MachineName,
+    } -> Group;
+    /// Deletes a group; its members and their histories stay, their common points are common no longer.
+    GroupDelete {
+        /// Which.
+        name: MachineName,
+        /// The name again, typed by a person or vouched for by `--yes`.
+        confirm: String,
+    } -> GroupDeleted;
+    /// Makes a point of a group: all members hold their writes, then all make their point. Answered when it is durable at all of them.
+    GroupPointMake {
+        /// The group.
+        name: MachineName,
+    } -> GroupPoint;
+    /// Asks for the points of a group.
+    GroupPointList {
+        /// The group.
+        name: MachineName,
+    } -> GroupPoints;
+    /// Brings the target disks of every member of a group to one common point, or only plans it.
+    GroupFailback {
+        /// The group.
+        name: MachineName,
+        /// Where to.
+        to: GroupTo,
+        /// Only plan: change nothing.
+        #[serde(default)]
+        plan_only: bool,
+        /// Don't compute the roots of the target disks once they stand at the point.
+        #[serde(default)]
+        no_proof: bool,
+    } -> GroupFailbackStarted;
 }
 
 /// A target disk that is offered.

@@ -3,10 +3,11 @@
 use super::route::Method::{Delete, Get, Post};
 use super::route::{Route, route};
 use crate::api::{
-    Cancel, Commit, DiskEligible, DiskList, DiskWatch, Failback, JobList, JobWatch, MachineAdd, MachineList,
-    MachineRemove, MachineShow, ManifestList, ManifestShow, PointList, PointPin, PointUnpin, PointVerify,
-    PointView, PolicySet, PolicyShow, Reprotect, RetentionPlan, RetentionScrub, RetentionShow, ServerList,
-    ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList,
+    Cancel, Commit, DiskEligible, DiskList, DiskWatch, Failback, GroupAdd, GroupCreate, GroupDelete,
+    GroupFailback, GroupList, GroupPointList, GroupPointMake, GroupRemove, GroupShow, JobList, JobWatch,
+    MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, PointList, PointPin,
+    PointUnpin, PointVerify, PointView, PolicySet, PolicyShow, Reprotect, RetentionPlan, RetentionScrub,
+    RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList,
 };
 
 /// Every route. What only looks is a `GET`, what takes something away is a `DELETE`, everything else that changes is a `POST`.
@@ -42,4 +43,13 @@ pub const ROUTES: &[Route] = &[
     route::<ServerList>(Get, "/servers"),
     route::<ServerToken>(Post, "/servers/tokens"),
     route::<ServerRevoke>(Post, "/servers/{name}/revoke"),
+    route::<GroupList>(Get, "/groups"),
+    route::<GroupCreate>(Post, "/groups"),
+    route::<GroupShow>(Get, "/groups/{name}"),
+    route::<GroupDelete>(Delete, "/groups/{name}"),
+    route::<GroupAdd>(Post, "/groups/{name}/machines"),
+    route::<GroupRemove>(Delete, "/groups/{name}/machines/{machine}"),
+    route::<GroupPointList>(Get, "/groups/{name}/points"),
+    route::<GroupPointMake>(Post, "/groups/{name}/points"),
+    route::<GroupFailback>(Post, "/groups/{name}/failback"),
 ];

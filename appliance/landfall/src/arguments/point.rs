@@ -9,13 +9,18 @@ use crate::when::{PointName, When};
 /// What can be done with recovery points.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PointCommand {
-    /// List a machine's recovery points and gaps, with a timeline
+    /// List a machine's recovery points and gaps, with a timeline; or the common points of a group
     #[command(
-        after_help = "Examples:\n  landfall point list web-01\n  landfall point list web-01 --around '2h ago'"
+        after_help = "Examples:\n  landfall point list web-01\n  landfall point list web-01 --around '2h ago'\n  \
+                            landfall point list --group shop"
     )]
     List {
         /// The machine
-        machine: MachineName,
+        #[arg(required_unless_present = "group")]
+        machine: Option<MachineName>,
+        /// Instead of a machine's, the points that every member of this consistency group has
+        #[arg(long, value_name = "GROUP", conflicts_with_all = ["machine", "around", "limit"])]
+        group: Option<MachineName>,
         /// Only the points nearest this time
         #[arg(long, value_name = "TIME")]
         around: Option<When>,

@@ -4,7 +4,7 @@ use control::api::{Cancel, Commit, ContentOrigin, Failback, FailbackPlan, Failba
 use control::{ApiError, Code, ErrorReply};
 use units::{ByteLen, MachineName};
 
-use super::{Context, machine, now};
+use super::{Context, group_failback, machine, now};
 use crate::arguments::{Confirmed, FailbackArguments};
 use crate::paint::{Paint, harmless};
 use crate::prompt;
@@ -14,8 +14,9 @@ use crate::table::{Column, Table};
 
 /// Plans a failback, shows the plan, and carries it out unless only the plan is wanted.
 pub(super) fn start(context: &Context<'_>, wanted: FailbackArguments) -> Result<Ending, ErrorReply> {
+    let Some(machine) = wanted.machine.clone() else { return group_failback::start(context, wanted) };
     let request = Failback {
-        machine: wanted.machine,
+        machine,
         to: wanted.to.resolve(now()),
         plan_only: false,
         inconsistent_ok: wanted.inconsistent,
@@ -74,7 +75,8 @@ fn agree(context: &Context<'_>, request: Failback, planned: Failback) -> Result<
     Ok(Failback { to, ..request })
 }
 
-fn render(plan: &FailbackPlan, paint: Paint) -> String {
+/// Returns a plan for a person.
+pub(super) fn render(plan: &FailbackPlan, paint: Paint) -> String {
     let mut text =
         format!("machine {} goes from #{} to {}\n", plan.machine, plan.from, machine::describe(&plan.to));
     if plan.granules == 0 {

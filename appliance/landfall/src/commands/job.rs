@@ -50,6 +50,11 @@ pub(super) fn watch(context: &Context<'_>, id: JobId) -> Result<Ending, ErrorRep
     verdict(job)
 }
 
+/// Tells programs what was started.
+pub(super) fn note_started(context: &Context<'_>, started: &impl Serialize) -> Result<(), ErrorReply> {
+    context.screen.json(&Note::Started { started })
+}
+
 impl Context<'_> {
     /// Tells programs what was started, then waits for the job if there is one and waiting is wanted.
     pub(super) fn follow(

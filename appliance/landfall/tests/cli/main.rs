@@ -238,6 +238,14 @@ fn explanations_and_help_read_as_they_did() {
         "server list",
         "server revoke",
         "login",
+        "group",
+        "group list",
+        "group show",
+        "group create",
+        "group add",
+        "group remove",
+        "group delete",
+        "group point",
         "roles",
         "explain",
         "completions",
@@ -279,6 +287,36 @@ fn who_belongs_to_the_installation_is_shown_and_changed() {
         "roles --output json",
     ];
     transcripts("server.txt", Fake::default, &lines);
+}
+
+const GROUPING: &[&str] = &[
+    "group list",
+    "group show shop",
+    "group show office",
+    "group show nobody",
+    "group create mail mail-01 old-01 --every 15m --hold 5s",
+    "group create mail mail-01",
+    "group create mail mail-01 web-01",
+    "group add shop mail-01",
+    "group remove shop db-01",
+    "group delete shop",
+    "group delete shop --yes",
+    "group point shop",
+    "group point office",
+    "point list --group shop",
+    "point list --group office",
+    "failback --group shop --to latest --plan",
+    "failback --group shop --to 5 --yes --no-wait",
+    "failback --group shop --to latest --yes",
+    "failback --group shop --to 9 --yes",
+];
+
+#[test]
+fn groups_read_as_they_did() {
+    transcripts("groups.txt", Fake::default, GROUPING);
+    let lines = in_json(GROUPING);
+    transcripts("groups-json.txt", Fake::default, &lines.iter().map(String::as_str).collect::<Vec<_>>());
+    transcripts("groups-none.txt", Fake::empty, &["group list"]);
 }
 
 #[test]
@@ -341,6 +379,12 @@ fn wrong_command_lines_are_refused_without_asking_anyone() {
         "retention expire",
         "status --output yaml",
         "server token --role king --name a",
+        "failback --to latest",
+        "failback web-01 --group shop --to latest",
+        "point list",
+        "point list web-01 --group shop",
+        "group create shop",
+        "group create shop web-01 --every never",
     ] {
         assert_eq!(exit_of(&appliance, line), 2, "{line}");
     }

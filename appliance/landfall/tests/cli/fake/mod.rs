@@ -1,6 +1,7 @@
 //! A service with machines in every phase, and a server for it on a socket of its own.
 
 mod facts;
+mod groups;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
