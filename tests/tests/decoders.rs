@@ -24,6 +24,7 @@ const LISTS: &[(&str, &[(&str, Decoder)])] = &[
     ("blockdev", blockdev::DECODERS),
     ("appliance/nbd", nbd::DECODERS),
     ("appliance/manifest", manifest::DECODERS),
+    ("netplan", netplan::DECODERS),
 ];
 
 fn repository() -> PathBuf {
@@ -45,7 +46,7 @@ fn every_list_of_decoders_is_known_here_and_to_the_fuzzer() {
     let mut found = BTreeSet::new();
     let root = repository();
     let crates = std::fs::read_dir(root.join("appliance")).expect("there is an appliance").flatten();
-    for directory in crates.map(|entry| entry.path()).chain([root.join("blockdev")]) {
+    for directory in crates.map(|entry| entry.path()).chain([root.join("blockdev"), root.join("netplan")]) {
         if declares_decoders(&directory.join("src")) {
             found.insert(
                 directory.strip_prefix(&root).expect("it lies there").to_str().expect("ASCII").to_owned(),

@@ -29,6 +29,7 @@ pub const LISTS: &[&[(&str, fn(&[u8]))]] = &[
     control::DECODERS,
     manifest::DECODERS,
     nbd::DECODERS,
+    netplan::DECODERS,
     retention::DECODERS,
     source::DECODERS,
     wire::DECODERS,

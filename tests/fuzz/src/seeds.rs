@@ -136,6 +136,7 @@ pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
             vec![unhex(include_str!("../../../appliance/agent/tests/golden/ledger.hex"))]
         }
         "manifest" => vec![MANIFEST.as_bytes().to_vec()],
+        "netplan-yaml" => text(&[include_str!("../../../netplan/tests/golden/office.yaml")]),
         "control-request" => text(&REQUESTS),
         "control-reply" => text(&REPLIES),
         "http-request" => text(&HTTP_REQUESTS),
