@@ -1,12 +1,13 @@
 //! A retention volume without room: the oldest history goes first, then the source waits; what was acked stays.
 
 use std::fs;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
-use control::api::Phase;
+use control::api::{GapKind, Phase, Retention};
 use landfall_tests::command::{command, run};
 use landfall_tests::disk::Kind;
 use landfall_tests::material::Noise;
@@ -64,6 +65,84 @@ fn the_oldest_epochs_go_when_the_volume_is_full_and_replication_goes_on() -> Res
     member.is_as_kept(&format!("round-{turn}")).context("the oldest point that is left")?;
     rig.appliance.job(["cancel", "web-01"])?;
     member.is_as_kept("round-9")?;
+    rig.appliance.stop()?;
+    drop(unmount);
+    Ok(())
+}
+
+/// Overwrites one half of the disk with each turn, in turns, and keeps a copy under its number.
+fn rewrite_half(member: &Member, turn: u64) -> Result<()> {
+    let (mut noise, len) = (Noise::new(turn), member.disks[0].len()?.0);
+    let mut content = vec![0; usize::try_from(len / 2)?];
+    noise.fill(&mut content);
+    let path: &Path = member.disks[0].path();
+    let file = fs::OpenOptions::new().write(true).open(path)?;
+    file.write_all_at(&content, turn % 2 * (len / 2)).context("rewriting half of the disk")?;
+    member.keep(&format!("round-{turn}"))
+}
+
+/// Seconds into the hour by the appliance's clock; epochs that end in two hours stay apart.
+fn second_of_hour() -> Result<u64> {
+    Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() % 3600)
+}
+
+#[test]
+fn of_an_hour_that_was_thinned_one_point_stays_and_every_way_leads_back() -> Result<()> {
+    if !is_root() {
+        return Ok(());
+    }
+    let (mut rig, unmount) = Rig::start_on_volume(&["--epoch-size", "4MiB"], 330)?;
+    let member = rig.member("web-01", &[12 * MIB], Kind::File)?;
+    rig.appliance.landfall::<serde_json::Value>(["policy", "set", "web-01", "--when-full", "thin"])?;
+    let (begun, mut marked) = (second_of_hour()?, Vec::new());
+    for turn in 0..20 {
+        rewrite_half(&member, turn)?;
+        let round = member.source.start_once(&member.each())?;
+        round.succeed(WAIT_MAX).with_context(|| format!("round {turn}"))?;
+        marked.push(newest(&rig.appliance.machine("web-01")?)?.sequence.0);
+    }
+    rig.appliance.wait_applied("web-01")?;
+    let kept: Retention = rig.appliance.landfall(["retention", "show", "web-01"])?;
+    let epochs = &kept.machines[0].epochs;
+    println!("{epochs:#?}");
+    let joined: Vec<_> = epochs.iter().filter(|epoch| epoch.joined.is_some()).collect();
+    let hours = if second_of_hour()? < begun { 2 } else { 1 };
+    ensure!(!joined.is_empty() && joined.len() <= hours, "one epoch of each hour: {epochs:?}");
+    ensure!(joined.iter().all(|epoch| epoch.thinned && epoch.redo_bytes == 0), "{joined:?}");
+    let most = joined.iter().map(|epoch| epoch.undo_bytes).max().unwrap_or_default();
+    ensure!(most < 14 * MIB, "each granule has one before-image in it: {joined:?}");
+    let points = rig.appliance.points("web-01")?;
+    let inside =
+        |sequence: u64| joined.iter().any(|epoch| epoch.first.0 <= sequence && sequence < epoch.last.0);
+    ensure!(
+        marked.iter().filter(|sequence| inside(**sequence)).count() >= 2,
+        "points were between: {marked:?}"
+    );
+    ensure!(points.points.iter().all(|point| !inside(point.sequence.0)), "none is listed: {points:?}");
+    ensure!(
+        points.gaps.iter().any(|gap| gap.kind == GapKind::Thinned),
+        "the timeline tells: {:?}",
+        points.gaps
+    );
+    // All of it survives a kill.
+    rig.appliance.kill()?;
+    rig.appliance.start()?;
+    let after = rig.appliance.points("web-01")?;
+    ensure!(after.points == points.points, "the same points after a kill: {after:?}");
+    let lost = marked.iter().find(|sequence| inside(**sequence)).context("a point between")?.to_string();
+    let (exit, told) = rig.appliance.landfall_refused(["failback", "web-01", "--to", &lost, "--yes"])?;
+    ensure!(exit == 3 && (told.contains("LF-1312") || told.contains("LF-1302")), "exit {exit}: {told}");
+    for point in points.points.iter().map(|point| point.sequence.0) {
+        let Some(turn) = marked.iter().position(|sequence| *sequence == point) else { continue };
+        rig.appliance.job(["failback", "web-01", "--to", &point.to_string(), "--yes"])?;
+        member.is_as_kept(&format!("round-{turn}")).with_context(|| format!("point {point}"))?;
+        rig.appliance.job(["cancel", "web-01"])?;
+        member.is_as_kept("round-19").with_context(|| format!("the latest, after {point}"))?;
+    }
+    rewrite_half(&member, 20)?;
+    member.once()?;
+    rig.appliance.wait_applied("web-01")?;
+    member.is_same()?;
     rig.appliance.stop()?;
     drop(unmount);
     Ok(())

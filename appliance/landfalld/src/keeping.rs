@@ -156,6 +156,7 @@ fn step(step: &Expired) -> ExpiryStep {
     let (loss, freed) = match loss {
         retention::Loss::Whole => (Loss::Whole, epoch.size()),
         retention::Loss::Redo => (Loss::Redo, epoch.redo),
+        retention::Loss::End => (Loss::End, ByteLen::ZERO),
     };
     let reason = match reason {
         ExpiryReason::Age { closed_for } => {
@@ -191,6 +192,7 @@ pub(crate) fn keeping(state: &State, forecast: Forecast, now: Timestamp) -> Keep
     let lost = state.shrunk.map(|shrunk| match shrunk.loss {
         retention::Loss::Whole => "the oldest history went",
         retention::Loss::Redo => "the oldest history kept only its starts and ends of epochs",
+        retention::Loss::End => "the oldest history kept only one point an hour",
     });
     let paused = state.full.as_ref().zip(state.kept.as_ref()).map(|(what, why)| {
         let why = kept(why);

@@ -285,6 +285,7 @@ pub(crate) fn history(machine: &target::Machine, forecast: target::Forecast, now
             .map(|point| point.time.into()),
         sealed: info.sealed,
         thinned: info.thinned,
+        joined: (info.through != info.epoch).then(|| info.through.0 - info.epoch.0 + 1),
         redo_bytes: info.redo.0,
         undo_bytes: info.undo.0,
     };

@@ -2,7 +2,7 @@
 //!
 //! 1. What is older than the window goes.
 //! 2. When there is no room, or the journal is over its budget, the policy acts: the oldest goes (*shrink*), or loses its
-//!    redo first (*thin*), or nothing does and the source is held back (*pause*).
+//!    redo first (*thin*: thinned epochs that end in one hour become one), or nothing does and the source is held back (*pause*).
 //! 3. What somebody holds stays: a pin, a live view, the newest consistent point. An epoch behind it that would go
 //!    otherwise keeps its before-images, which the held point needs, and loses its redo.
 //!
@@ -18,12 +18,18 @@ use crate::{Policy, WhenFull};
 /// What time without any record, between two epochs, ages a history at the most: a clock that jumps by years must not
 /// empty it.
 pub const GAP_MAX: Duration = Duration::from_secs(3600);
+/// Before-images that thinned epochs may have together to become one: the index of an epoch must fit into memory.
+pub const JOINED_LEN_MAX: ByteLen = ByteLen::gib(2);
+
+const HOUR: u64 = 3_600_000_000;
 
 /// What is to be known of a sealed epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EpochSummary {
     /// Which.
     pub epoch: EpochNumber,
+    /// The last of those that were joined into it; itself if none were.
+    pub through: EpochNumber,
     /// Its first sequence.
     pub first: Sequence,
     /// Its last sequence.
@@ -36,6 +42,8 @@ pub struct EpochSummary {
     pub undo: ByteLen,
     /// It may lose its redo: it has one still, and an index.
     pub thinnable: bool,
+    /// It may become one with a neighbour: it has lost its redo, and has an index.
+    pub joinable: bool,
 }
 
 /// A point that must stay.
@@ -81,6 +89,8 @@ pub struct History<'a> {
     pub holds: &'a [Hold],
     /// There is no room on the volume for what comes next.
     pub full: bool,
+    /// There is room for what joining two epochs takes for a while.
+    pub joins: bool,
 }
 
 /// Why something goes.
@@ -107,6 +117,8 @@ pub enum Loss {
     Whole,
     /// Its redo: the points at its start and its end stay, those between go.
     Redo,
+    /// The point at its end, of one that has lost its redo: it becomes one with the next.
+    End,
 }
 
 /// One epoch that goes, or its redo.
@@ -203,6 +215,14 @@ impl Hold {
         for_room && matches!(self.holder, Holder::View { .. } | Holder::Newest { yields: true })
     }
 
+    /// Tells whether it needs the point at the end of `earlier`, or the files of `later`.
+    fn needs_apart(&self, earlier: &EpochSummary, later: &EpochSummary) -> bool {
+        match self.holder {
+            Holder::View { from } => later.through >= from,
+            Holder::Pin | Holder::Newest { .. } => self.sequence == earlier.last,
+        }
+    }
+
     /// Tells whether it needs the redo of an epoch, not only its before-images: not for the last sequence of one.
     fn needs_redo(&self, epoch: &EpochSummary) -> bool {
         match self.holder {
@@ -210,6 +230,16 @@ impl Hold {
             Holder::Pin | Holder::Newest { .. } => (epoch.first..epoch.last).contains(&self.sequence),
         }
     }
+}
+
+/// Tells whether two neighbours may become one: both have lost their redo, they end in the same hour and are not too large together,
+/// and nobody needs what is lost by it.
+pub fn may_join(earlier: &EpochSummary, later: &EpochSummary, holds: &[Hold], reason: ExpiryReason) -> bool {
+    assert_eq!(earlier.last.next(), later.first, "neighbours follow one another");
+    let same_hour = earlier.closed.0 / HOUR == later.closed.0 / HOUR;
+    let fit = earlier.undo + later.undo <= JOINED_LEN_MAX;
+    let held = |hold: &Hold| hold.needs_apart(earlier, later) && !hold.yields(reason);
+    earlier.joinable && later.joinable && same_hour && fit && !holds.iter().any(held)
 }
 
 struct Planner<'a> {
@@ -259,12 +289,21 @@ impl<'a> Planner<'a> {
         };
         let held = self.holder(oldest.epoch, reason).cloned();
         let thinnable = self.left.iter().find(|epoch| self.may_thin(epoch, reason)).map(|epoch| epoch.epoch);
-        match (self.history.policy.when_full, thinnable, held) {
-            (WhenFull::Pause, _, _) => self.plan.wanting = Some(Kept::Pause),
-            (WhenFull::Thin, Some(epoch), _) => self.thin(epoch, reason),
-            (_, _, Some(hold)) => self.plan.wanting = Some(Kept::Held(hold)),
-            (_, _, None) => self.drop_oldest(reason),
+        match (self.history.policy.when_full, self.joinable(reason), thinnable, held) {
+            (WhenFull::Pause, ..) => self.plan.wanting = Some(Kept::Pause),
+            // What was thinned already gives up one more point before anything else gives up all between two.
+            (WhenFull::Thin, Some(at), ..) => self.join(at, reason),
+            (WhenFull::Thin, None, Some(epoch), _) => self.thin(epoch, reason),
+            (.., Some(hold)) => self.plan.wanting = Some(Kept::Held(hold)),
+            (.., None) => self.drop_oldest(reason),
         }
+    }
+
+    /// Returns where the oldest two lie that may become one.
+    fn joinable(&self, reason: ExpiryReason) -> Option<usize> {
+        let holds = self.history.holds;
+        let may = |(earlier, later)| may_join(earlier, later, holds, reason);
+        self.left.iter().zip(self.left.iter().skip(1)).position(may).filter(|_| self.history.joins)
     }
 
     fn drop_oldest(&mut self, reason: ExpiryReason) {
@@ -275,9 +314,27 @@ impl<'a> Planner<'a> {
 
     fn thin(&mut self, epoch: EpochNumber, reason: ExpiryReason) {
         let left = self.left.iter_mut().find(|each| each.epoch == epoch).expect("what is thinned is left");
-        let whole = std::mem::replace(left, EpochSummary { redo: ByteLen::ZERO, thinnable: false, ..*left });
+        let thinned = EpochSummary { redo: ByteLen::ZERO, thinnable: false, joinable: true, ..*left };
+        let whole = std::mem::replace(left, thinned);
         self.journal = ByteLen(self.journal.0 - whole.redo.0);
         self.plan.steps.push(Expired { epoch: whole, loss: Loss::Redo, reason });
+    }
+}
+
+impl Planner<'_> {
+    /// Makes one of two neighbours. How much room that makes shows when it is done.
+    fn join(&mut self, at: usize, reason: ExpiryReason) {
+        let later = self.left.remove(at + 1).expect("there is a neighbour");
+        let left = &mut self.left[at];
+        let epoch = *left;
+        *left = EpochSummary {
+            through: later.through,
+            last: later.last,
+            closed: later.closed,
+            undo: epoch.undo + later.undo,
+            ..epoch
+        };
+        self.plan.steps.push(Expired { epoch, loss: Loss::End, reason });
     }
 }
 
@@ -291,12 +348,14 @@ mod tests {
     fn sealed() -> Vec<EpochSummary> {
         let epoch = |number: u64| EpochSummary {
             epoch: EpochNumber(number),
+            through: EpochNumber(number),
             first: Sequence(number * 10 - 9),
             last: Sequence(number * 10),
             closed: Timestamp((number + 4) * 1_000_000),
             redo: ByteLen::mib(7),
             undo: ByteLen::mib(3),
             thinnable: true,
+            joinable: false,
         };
         (1..=4).map(epoch).collect()
     }
@@ -308,11 +367,24 @@ mod tests {
     fn plan(policy: Policy, holds: &[Hold], full: bool) -> ExpiryPlan {
         let (sealed, idle) = (sealed(), Duration::from_millis(500));
         let open = ByteLen::mib(1);
-        plan_expiry(&History { sealed: &sealed, open, newest: NEWEST, idle, policy, holds, full })
+        plan_expiry(&History {
+            sealed: &sealed,
+            open,
+            newest: NEWEST,
+            idle,
+            policy,
+            holds,
+            full,
+            joins: true,
+        })
     }
 
     fn steps(plan: &ExpiryPlan) -> Vec<(u64, Loss, ExpiryReason)> {
         plan.steps.iter().map(|step| (step.epoch.epoch.0, step.loss, step.reason)).collect()
+    }
+
+    fn losses(plan: &ExpiryPlan) -> Vec<(u64, Loss)> {
+        plan.steps.iter().map(|step| (step.epoch.epoch.0, step.loss)).collect()
     }
 
     fn pin(sequence: u64) -> Hold {
@@ -354,6 +426,7 @@ mod tests {
             policy: day,
             holds: &[],
             full: false,
+            joins: true,
         };
         assert_eq!(plan_expiry(&history), ExpiryPlan::default());
     }
@@ -399,8 +472,7 @@ mod tests {
         let held = plan(policy(100, 1000, WhenFull::Shrink), &[pin(5)], true);
         assert_eq!((steps(&held), held.wanting), (vec![], Some(Kept::Held(pin(5)))));
         let thin = plan(policy(100, 20, WhenFull::Thin), &[pin(5)], false);
-        let losses: Vec<_> = thin.steps.iter().map(|step| (step.epoch.epoch.0, step.loss)).collect();
-        assert_eq!(losses, [(2, Loss::Redo), (3, Loss::Redo), (4, Loss::Redo)]);
+        assert_eq!(losses(&thin), [(2, Loss::Redo), (3, Loss::Redo), (2, Loss::End), (4, Loss::Redo)]);
         assert_eq!(thin.wanting, None, "41 MiB less 21");
         let thin = plan(policy(100, 19, WhenFull::Thin), &[pin(5)], false);
         assert_eq!(thin.wanting, Some(Kept::Held(pin(5))));
@@ -409,11 +481,57 @@ mod tests {
     #[test]
     fn thinning_comes_before_dropping_and_both_before_wanting() {
         let plan = plan(policy(100, 5, WhenFull::Thin), &[], false);
-        let losses: Vec<_> = plan.steps.iter().map(|step| (step.epoch.epoch.0, step.loss)).collect();
-        let (redo, whole) = (Loss::Redo, Loss::Whole);
-        assert_eq!(losses, [(1, redo), (2, redo), (3, redo), (4, redo), (1, whole), (2, whole), (3, whole)]);
+        let (redo, end, whole) = (Loss::Redo, Loss::End, Loss::Whole);
+        let (thinned, rest) = ([(1, redo), (2, redo), (1, end), (3, redo)], [(1, end), (4, redo), (1, end)]);
+        assert_eq!(losses(&plan), [&thinned[..], &rest, &[(1, whole)]].concat());
         let nothing = self::plan(policy(100, 0, WhenFull::Shrink), &[], false);
         assert_eq!((nothing.steps.len(), nothing.wanting), (4, Some(Kept::Nothing)));
+    }
+
+    /// Epochs that were thinned, closed ten minutes apart: two in the first hour, two in the next.
+    fn thinned() -> Vec<EpochSummary> {
+        let minutes = [40_u64, 50, 60, 70];
+        let thin = |(epoch, minutes)| EpochSummary {
+            closed: Timestamp(minutes * 60_000_000),
+            redo: ByteLen::ZERO,
+            thinnable: false,
+            joinable: true,
+            ..epoch
+        };
+        sealed().into_iter().zip(minutes).map(thin).collect()
+    }
+
+    fn full(sealed: &[EpochSummary], holds: &[Hold], joins: bool) -> Vec<(u64, Loss)> {
+        let policy = policy(1_000_000, 1000, WhenFull::Thin);
+        let (open, newest, idle) = (ByteLen::ZERO, Timestamp(72 * 60_000_000), Duration::ZERO);
+        losses(&plan_expiry(&History { sealed, open, newest, idle, policy, holds, full: true, joins }))
+    }
+
+    #[test]
+    fn thinned_epochs_that_end_in_one_hour_become_one() {
+        let mut epochs = thinned();
+        assert_eq!(full(&epochs, &[], true), [(1, Loss::End)]);
+        let second = epochs.remove(1);
+        epochs[0] =
+            EpochSummary { through: second.through, last: second.last, closed: second.closed, ..epochs[0] };
+        assert_eq!(full(&epochs, &[], true), [(3, Loss::End)], "the first and the third end in two hours");
+        assert_eq!(full(&epochs, &[], false), [(1, Loss::Whole)], "there is no room for it");
+        epochs[1].undo = JOINED_LEN_MAX;
+        assert_eq!(full(&epochs, &[], true), [(1, Loss::Whole)], "too large together");
+    }
+
+    #[test]
+    fn what_is_held_stays_an_end() {
+        let epochs = thinned();
+        assert_eq!(full(&epochs, &[pin(10)], true), [(3, Loss::End)], "the end of the first is pinned");
+        let view = |from| Hold { sequence: Sequence(5), holder: Holder::View { from: EpochNumber(from) } };
+        let reason = ExpiryReason::Age { closed_for: Duration::ZERO };
+        let may = |hold: Hold| may_join(&epochs[0], &epochs[1], &[hold], reason);
+        assert!(!may(view(2)) && may(view(3)), "a view reads what would be removed");
+        let room = |hold: Hold| may_join(&epochs[0], &epochs[1], &[hold], ExpiryReason::NoRoom);
+        assert!(room(view(1)) && !room(pin(10)) && room(pin(20)));
+        let newest = |yields| Hold { sequence: Sequence(10), holder: Holder::Newest { yields } };
+        assert!(room(newest(true)) && !room(newest(false)));
     }
 
     #[test]

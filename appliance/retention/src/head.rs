@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 use units::{ByteLen, ByteOffset, EpochNumber, Generation, MachineId, MachineName, Sequence, Timestamp};
 
-use crate::{Damage, DecodeError, Pin, Policy, SmallFile, envelope};
+use crate::{Damage, DamagedPlace, DecodeError, Pin, Policy, SmallFile, envelope};
 
 /// Bytes of the longest head; the distance between copies.
 pub const HEAD_LEN_MAX: usize = 256 << 10;
 
-/// No policy, no pin, no damage, nothing thinned.
-const NOTHING_MORE: [u8; 4] = [0; 4];
+/// No policy, no pin, no damage, nothing thinned, nothing joined.
+const NOTHING_MORE: [u8; 5] = [0; 5];
 /// Pins of one machine.
 pub const PINS_MAX: usize = 64;
 /// Bytes of a pin's note.
@@ -19,6 +19,8 @@ pub const DAMAGE_MAX: usize = 256;
 
 /// Runs of epochs of one machine that have lost their redo.
 pub const THINNED_MAX: usize = 96;
+/// Joined epochs of one machine: one for each hour of three weeks.
+pub const JOINED_MAX: usize = 512;
 
 /// What a machine's replica is doing, and with which disks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +51,8 @@ pub struct Head {
     pub damage: Vec<Damage>,
     /// The epochs that have lost their redo: runs without common or neighbouring numbers, oldest first; at most 96.
     pub thinned: Vec<EpochRun>,
+    /// The thinned epochs that were joined: the logs of each run lie in its first; of at least two, oldest first; at most 512.
+    pub joined: Vec<EpochRun>,
 }
 
 /// Epochs that follow one another.
@@ -126,9 +130,9 @@ pub enum Afterwards {
 
 impl SmallFile for Head {
     const MAGIC: [u8; 4] = *b"LFHD";
-    /// 3: `thinned` at the end. 2: `policy`, `pins` and `damage` at the end. 1: the first. Both are read as a head that has none
-    /// of what they lack.
-    const VERSION: u16 = 3;
+    /// 4: `joined` at the end. 3: `thinned` at the end. 2: `policy`, `pins` and `damage` at the end. 1: the first. Each is read as a head that has none
+    /// of what it lacks; an older reader refuses a newer one.
+    const VERSION: u16 = 4;
     const LEN_MAX: usize = HEAD_LEN_MAX;
 
     fn revision(&self) -> u64 {
@@ -139,9 +143,13 @@ impl SmallFile for Head {
         self.revision = revision;
     }
 
-    /// Version 2 was this body without its last field, version 1 without its last four.
+    /// Version 3 was this body without its last field, version 2 without its last two, version 1 without its last five.
     fn decode_older(version: u16, body: &[u8]) -> Result<Self, DecodeError> {
-        let lacks = if version == 1 { 4 } else { 1 };
+        let lacks = match version {
+            1 => 5,
+            2 => 2,
+            _ => 1,
+        };
         envelope::whole(&[body, &NOTHING_MORE[..lacks]].concat())
     }
 }
@@ -163,6 +171,7 @@ impl Head {
             pins: Vec::new(),
             damage: Vec::new(),
             thinned: Vec::new(),
+            joined: Vec::new(),
         }
     }
 
@@ -186,11 +195,45 @@ impl Head {
         self.thinned.len() <= THINNED_MAX
     }
 
-    /// Forgets which epochs before the oldest were thinned.
+    /// Returns the last of the epochs whose logs lie in `epoch`: itself, unless it was joined with those behind it.
+    pub fn joined_through(&self, epoch: EpochNumber) -> EpochNumber {
+        self.joined.iter().find(|run| run.first == epoch).map_or(epoch, |run| run.last)
+    }
+
+    /// Tells whether the logs of an epoch lie in an earlier one.
+    pub fn is_joined_into_earlier(&self, epoch: EpochNumber) -> bool {
+        self.joined.iter().any(|run| run.first < epoch && epoch <= run.last)
+    }
+
+    /// Notes that a thinned epoch holds the before-images of all up to `last`, and forgets damage of the files that go by it. Returns
+    /// whether there was room for it: at most [`JOINED_MAX`] are told.
+    pub fn join(&mut self, first: EpochNumber, last: EpochNumber) -> bool {
+        assert!(
+            first < last && !self.is_joined_into_earlier(first),
+            "an epoch is joined with those behind it"
+        );
+        assert!(
+            (first.0..=last.0).all(|epoch| self.is_thinned(EpochNumber(epoch))),
+            "what is joined was thinned"
+        );
+        self.joined.retain(|run| run.last < first || run.first > last);
+        let at = self.joined.partition_point(|run| run.last < first);
+        self.joined.insert(at, EpochRun { first, last });
+        let gone = |epoch: EpochNumber| first < epoch && epoch <= last;
+        self.damage.retain(|damage| match damage.place {
+            DamagedPlace::Target => true,
+            DamagedPlace::Redo { epoch, .. } | DamagedPlace::Undo { epoch, .. } => !gone(epoch),
+        });
+        self.joined.len() <= JOINED_MAX
+    }
+
+    /// Forgets which epochs before the oldest were thinned, and which joined.
     pub fn forget_expired(&mut self) {
         let oldest = self.oldest_epoch;
         self.thinned.retain(|run| run.last >= oldest);
         self.thinned.iter_mut().for_each(|run| run.first = run.first.max(oldest));
+        self.joined.retain(|run| run.last >= oldest);
+        assert!(self.joined.iter().all(|run| run.first >= oldest), "what was joined expires as one");
     }
 }
 
@@ -211,6 +254,14 @@ mod tests {
         head.oldest_epoch = EpochNumber(4);
         head.forget_expired();
         assert_eq!(head.thinned[0], EpochRun { first: EpochNumber(4), last: EpochNumber(5) });
+        assert!(head.join(EpochNumber(4), EpochNumber(5)));
+        assert_eq!((head.joined_through(EpochNumber(4)).0, head.joined_through(EpochNumber(9)).0), (5, 9));
+        assert!(head.is_joined_into_earlier(EpochNumber(5)) && !head.is_joined_into_earlier(EpochNumber(4)));
+        assert!(head.thin(EpochNumber(6)) && head.join(EpochNumber(4), EpochNumber(6)));
+        assert_eq!(head.joined, [EpochRun { first: EpochNumber(4), last: EpochNumber(6) }]);
+        head.oldest_epoch = EpochNumber(7);
+        head.forget_expired();
+        assert_eq!(head.joined, []);
         let many = (0..THINNED_MAX as u64 - 1).all(|index| head.thin(EpochNumber(20 + 2 * index)));
         assert!(!many, "the runs are bounded");
     }

@@ -25,6 +25,8 @@ mod forecast;
 mod head;
 /// What an epoch holds, sorted, written when it is sealed.
 mod index;
+/// Making one of two thinned epochs.
+mod join;
 /// The fixed header of a record.
 mod layout;
 /// What the leaves of a target disk held at a scrub.
@@ -65,16 +67,17 @@ pub use damage::{
 };
 pub use error::{DecodeError, PlanError};
 pub use expiry::{
-    EpochSummary, Expired, ExpiryPlan, ExpiryReason, GAP_MAX, History, Hold, Holder, Kept, Loss, ages,
-    plan_expiry,
+    EpochSummary, Expired, ExpiryPlan, ExpiryReason, GAP_MAX, History, Hold, Holder, JOINED_LEN_MAX, Kept,
+    Loss, ages, may_join, plan_expiry,
 };
 pub use extent::{Effort, ExtentDecoder, ExtentEncoder, encoded_len};
 pub use forecast::{CHURN_SPAN, Churn, Grown, free_share, history_left};
 pub use head::{
-    Afterwards, DAMAGE_MAX, EpochRun, HEAD_LEN_MAX, Head, HeadDisk, Lifecycle, PIN_NOTE_LEN_MAX, PINS_MAX,
-    THINNED_MAX,
+    Afterwards, DAMAGE_MAX, EpochRun, HEAD_LEN_MAX, Head, HeadDisk, JOINED_MAX, Lifecycle, PIN_NOTE_LEN_MAX,
+    PINS_MAX, THINNED_MAX,
 };
 pub use index::{EpochIndex, IndexEntry, Log, entries_of};
+pub use join::{JOINED_ENTRIES_MAX, TakenOver, taken_over};
 pub use layout::{BLOCK_LEN, RECORD_ALIGN, RECORD_HEADER_LEN, RECORD_LEN_MAX};
 pub use leaf_page::{LeafPage, PAGE_LEAVES, PAGE_LEN};
 pub use making::MakingMark;

@@ -22,9 +22,11 @@ const PATH_LEN_MAX: usize = 400;
 const _: () = {
     let disks = units::DISKS_MAX * (2 * PATH_LEN_MAX + 64);
     let pins = retention::PINS_MAX * (retention::PIN_NOTE_LEN_MAX + 32);
-    let damage = retention::DAMAGE_MAX * 96;
-    let thinned = retention::THINNED_MAX * 20;
-    assert!(disks + pins + damage + thinned + 4096 <= retention::HEAD_LEN_MAX);
+    let damage = retention::DAMAGE_MAX * 72;
+    // Numbers of epochs have 32 bits: as varints five bytes.
+    let thinned = retention::THINNED_MAX * 10;
+    let joined = retention::JOINED_MAX * 10;
+    assert!(disks + pins + damage + thinned + joined + 4096 <= retention::HEAD_LEN_MAX);
 };
 
 /// A target disk an operator offers.

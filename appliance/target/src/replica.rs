@@ -13,6 +13,7 @@ mod epochs;
 mod error;
 mod expire;
 mod fetch;
+mod join;
 mod kept_index;
 mod limits;
 mod log_reader;

@@ -97,6 +97,8 @@ pub enum Loss {
     Whole,
     /// What lies between its start and its end.
     Redo,
+    /// The point at its end, of one that lost its redo before: it becomes one with the next that ends in the same hour.
+    End,
 }
 
 /// One thing that goes.
@@ -112,7 +114,7 @@ pub struct ExpiryStep {
     pub closed: Rfc3339,
     /// What of it goes.
     pub loss: Loss,
-    /// Bytes that are given back.
+    /// Bytes that are given back; 0 where that is not known before it is done.
     pub freed_bytes: u64,
     /// Why, in a few words.
     pub reason: String,

@@ -22,6 +22,9 @@ pub struct Epoch {
     /// It has lost its ordered writes: only its start and its end can be had.
     #[serde(default)]
     pub thinned: bool,
+    /// How many epochs that ended in one hour it was made of, if it is made of more than itself.
+    #[serde(default)]
+    pub joined: Option<u64>,
     /// Bytes of ordered writes.
     pub redo_bytes: u64,
     /// Bytes of before-images.

@@ -173,6 +173,7 @@ fn plan(expiry: &MachineExpiry, paint: Paint) -> String {
         let loss = match step.loss {
             Loss::Whole => "whole",
             Loss::Redo => "between its ends",
+            Loss::End => "its end",
         };
         table.row([
             step.epoch.to_string().into(),

@@ -84,11 +84,12 @@ fn notes(histories: &[History]) -> String {
     histories.iter().map(note).collect()
 }
 
-fn state(epoch: &Epoch) -> &'static str {
-    match (epoch.sealed, epoch.thinned) {
-        (_, true) => "thinned",
-        (true, false) => "sealed",
-        (false, false) => "open",
+fn state(epoch: &Epoch) -> String {
+    match (epoch.sealed, epoch.thinned, epoch.joined) {
+        (_, true, Some(joined)) => format!("thinned, {joined} as one"),
+        (_, true, None) => "thinned".to_owned(),
+        (true, false, _) => "sealed".to_owned(),
+        (false, false, _) => "open".to_owned(),
     }
 }
 

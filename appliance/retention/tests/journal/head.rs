@@ -65,10 +65,14 @@ fn heads_of_older_versions_are_heads_without_what_those_lack() {
         }
         assert!(rest.is_empty());
     };
-    older(include_str!("golden/head-2.hex"), |head| Head { thinned: Vec::new(), ..head });
+    older(include_str!("golden/head-3.hex"), |head| Head { joined: Vec::new(), ..head });
+    older(include_str!("golden/head-2.hex"), |head| {
+        let (thinned, joined) = (Vec::new(), Vec::new());
+        Head { thinned, joined, ..head }
+    });
     older(include_str!("golden/head-1.hex"), |head| {
-        let (pins, damage, thinned) = (Vec::new(), Vec::new(), Vec::new());
-        Head { policy: None, pins, damage, thinned, ..head }
+        let (pins, damage, thinned, joined) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Head { policy: None, pins, damage, thinned, joined, ..head }
     });
 }
 

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use retention::{
     BLOCK_LEN, BatchBody, BeforeBody, Body, Effort, EpochIndex, ExtentDecoder, ExtentEncoder, GranuleSet,
     IndexEntry, Log, Placement, PlanError, PointRange, RECORD_ALIGN, RECORD_HEADER_LEN, Record, RewindPlan,
-    RoundPlan, ViewMap, decode_body, decode_head, encode, encoded_len, plan_rewind, plan_round, unsaved,
+    RoundPlan, TakenOver, ViewMap, decode_body, decode_head, encode, encoded_len, plan_rewind, plan_round,
+    taken_over, unsaved,
 };
 use units::{ByteLen, ByteOffset, DiskIndex, EpochNumber, Hash, Sequence, Timestamp};
 use wire::{Encoding, Extent, Marker, Span};
@@ -316,6 +317,34 @@ impl Journal {
     pub(crate) fn thin(&mut self, epoch: usize) {
         assert!(epoch < self.sealed_epochs(), "the open epoch is whole");
         self.epochs[epoch].index.thin();
+    }
+
+    /// Makes one of a sealed epoch and the next, if both are thinned.
+    pub(crate) fn join(&mut self, at: usize) {
+        let thinned = |at: usize| at < self.sealed_epochs() && self.epochs[at].index.is_thinned();
+        if !thinned(at) || !thinned(at + 1) {
+            return;
+        }
+        let later = self.epochs.remove(at + 1);
+        let earlier = &mut self.epochs[at];
+        for TakenOver { entry, parts } in taken_over(&earlier.index, &later.index, DISK_LENS.len()) {
+            let content = later.content(&entry);
+            let (mut extents, mut payload) = (Vec::new(), Vec::new());
+            for part in parts {
+                assert_eq!(earlier.captured.present(&part), [], "no granule is captured twice in an epoch");
+                earlier.captured.insert(&part);
+                let from = part.start.since(entry.extent.start).as_usize();
+                let content = &content[from..from + part.len.as_usize()];
+                let (extent, bytes) = encoded(usize::from(part.disk.0), part.start.0 as usize, content);
+                extents.push(extent);
+                payload.extend(bytes);
+            }
+            let body = Body::Before(BeforeBody { extents });
+            earlier.append(Log::Undo, later.index.last, &body, &payload, BLOCK_LEN);
+        }
+        earlier.index.join(&later.index, ByteOffset(0));
+        let index = EpochIndex::decode(&earlier.index.encode()).expect("an index survives its file");
+        assert_eq!(index, earlier.index);
     }
 
     /// Tells whether a sequence can be had: not what lies inside a thinned epoch.

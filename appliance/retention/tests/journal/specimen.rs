@@ -133,6 +133,7 @@ pub(crate) fn head(revision: u64, lifecycle: Lifecycle) -> Head {
         pins: vec![pin(Some(TIME)), pin(None)],
         damage: damage(),
         thinned: vec![EpochRun { first: EpochNumber(6), last: EpochNumber(9) }],
+        joined: vec![EpochRun { first: EpochNumber(6), last: EpochNumber(8) }],
     }
 }
 

@@ -1,4 +1,4 @@
-//! Thinned epochs against the model: the points at their starts and ends come back to the byte, those between are refused,
+//! Thinned epochs, some joined, against the model: the points at their starts and ends come back to the byte, those between are refused,
 //! and from each the disks go on to any other and to the newest.
 
 use proptest::collection::vec;
@@ -25,13 +25,16 @@ fn go(journal: &mut Journal, at: u64, to: u64, torn: Option<&Index>) -> u64 {
     to
 }
 
-fn live(steps: &[Vec<Step>], thinned: &[Index], points: &[(Index, Option<Index>)]) {
+fn live(steps: &[Vec<Step>], thinned: &[Index], joined: &[Index], points: &[(Index, Option<Index>)]) {
     let mut journal = Journal::new();
     for steps in steps {
         steps.iter().for_each(|step| take(&mut journal, step));
         journal.cut();
         for epoch in thinned {
             journal.thin(epoch.index(journal.sealed_epochs()));
+        }
+        for epoch in joined {
+            journal.join(epoch.index(journal.sealed_epochs()));
         }
         let newest = journal.newest();
         let mut at = newest;
@@ -55,11 +58,12 @@ proptest! {
 
     #[test]
     fn what_thinning_keeps_comes_back_to_the_byte_and_leads_anywhere(
-        steps in vec(vec(step(), 0..10), 1..4),
-        thinned in vec(any::<Index>(), 1..4),
+        steps in vec(vec(step(), 0..10), 1..6),
+        thinned in vec(any::<Index>(), 1..6),
+        joined in vec(any::<Index>(), 0..4),
         points in vec(any::<(Index, Option<Index>)>(), 1..6),
     ) {
-        live(&steps, &thinned, &points);
+        live(&steps, &thinned, &joined, &points);
     }
 }
 
@@ -73,4 +77,25 @@ fn what_only_the_target_disk_holds_is_captured_before_it_is_left() {
     assert!(matches!(journal.plan(2, 2, 1), Err(PlanError::Thinned { .. })));
     go(&mut journal, 2, 0, None);
     go(&mut journal, 0, 2, None);
+}
+
+#[test]
+fn a_joined_epoch_holds_the_first_before_image_of_each_granule_and_no_point_between() {
+    let mut journal = Journal::new();
+    for fill in [3, 5, 7] {
+        journal.receive(&[
+            Change { disk: 1, start: 3, len: 2, fill: Fill::Byte(fill) },
+            Change { disk: 1, start: usize::from(fill), len: 1, fill: Fill::Byte(fill) },
+        ]);
+        journal.cut();
+    }
+    (0..3).for_each(|epoch| journal.thin(epoch));
+    journal.join(1);
+    journal.join(0);
+    assert_eq!(journal.sealed_epochs(), 1);
+    for lost in [1, 2] {
+        assert!(matches!(journal.plan(3, 3, lost), Err(PlanError::Thinned { .. })), "{lost} was given up");
+    }
+    let at = go(&mut journal, 3, 0, None);
+    go(&mut journal, at, 3, None);
 }

@@ -161,6 +161,7 @@ impl Appender {
         let last = Sequence(first.0 - 1);
         let info = EpochInfo {
             epoch: position.epoch,
+            through: position.epoch,
             first,
             last,
             closed: now,

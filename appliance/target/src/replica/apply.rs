@@ -9,6 +9,7 @@ use units::{ByteLen, EpochNumber, MachineId, Timestamp};
 use super::budget::ResidentBudget;
 use super::error::ReplicaError;
 use super::expire::Aging;
+use super::join::{Apart, Joining};
 use super::limits::ReplicaLimits;
 use super::log_writer::LogWriter;
 use super::planted::Planted;
@@ -44,6 +45,10 @@ pub struct Applier<V> {
     /// The views that are open, and perhaps some that were closed.
     pub(crate) views: Vec<Weak<LiveView>>,
     pub(crate) aging: Aging,
+    /// Two thinned epochs are becoming one.
+    pub(crate) joining: Option<Joining>,
+    /// What joining has failed for, until other history goes.
+    pub(crate) apart: Apart,
 }
 
 /// The epoch that is being applied.
@@ -88,6 +93,7 @@ impl<V> Applier<V> {
 
     /// Closes everything the machine has open on this engine.
     pub fn close<E: Engine>(mut self, engine: &mut E) {
+        self.stop_joining(engine);
         self.end_views("the machine was taken away");
         let open = self.open.map(|open| [open.redo, open.undo.slot()]);
         let slots = self.disks.into_iter().chain(open.into_iter().flatten()).chain([self.head.slot()]);
@@ -248,6 +254,7 @@ impl<V> Applier<V> {
         engine: &mut E,
         next: Lifecycle,
     ) -> Result<(), ReplicaError> {
+        self.stop_joining(engine);
         tracing::info!(machine = %self.head.head().name, lifecycle = ?next, "lifecycle changes");
         self.head.update(engine, |head| head.lifecycle = next.clone())?;
         let mut state = self.shared.lock();

@@ -144,7 +144,22 @@ impl<V> Applier<V> {
     where
         V: Volume<Device = E::Device>,
     {
-        let path = paths::index(self.machine(), index.epoch);
+        let through = self.head.head().joined_through(index.epoch);
+        self.write_index_through(engine, index, through)
+    }
+
+    /// Writes the index of an epoch for the time when all up to `through` are joined into it; durable on return. Errors: there is no
+    /// room for it.
+    pub(crate) fn write_index_through<E: Engine>(
+        &mut self,
+        engine: &mut E,
+        index: &EpochIndex,
+        through: EpochNumber,
+    ) -> Result<(), ReplicaError>
+    where
+        V: Volume<Device = E::Device>,
+    {
+        let path = paths::index(self.machine(), index.epoch, through);
         let bytes = index.encode();
         self.volume.remove(&path)?;
         let len = ByteLen(bytes.len() as u64).round_up(retention::BLOCK_LEN as u64);
@@ -226,7 +241,7 @@ impl<V> Applier<V> {
     where
         V: Volume<Device = E::Device>,
     {
-        match self.volume.open(&paths::index(self.machine(), epoch)) {
+        match self.volume.open(&self.index_path(epoch)) {
             Err(blockdev::VolumeError::Missing { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
             Ok(device) => {
@@ -248,7 +263,7 @@ impl<V> Applier<V> {
     where
         V: Volume<Device = E::Device>,
     {
-        let path = paths::index(self.machine(), epoch);
+        let path = self.index_path(epoch);
         let device = match self.volume.open(&path) {
             Ok(device) => device,
             Err(blockdev::VolumeError::Missing { .. }) => return Ok(None),
@@ -326,13 +341,31 @@ impl<V> Applier<V> {
     }
 }
 
+impl<V: Volume> Applier<V> {
+    /// Returns where the index of an epoch lies, whatever was joined into it.
+    fn index_path(&self, epoch: EpochNumber) -> String {
+        paths::index(self.machine(), epoch, self.head.head().joined_through(epoch))
+    }
+
+    /// Removes every index of an epoch but the one that counts.
+    pub(crate) fn remove_other_indexes(&self, epoch: EpochNumber) -> Result<(), ReplicaError> {
+        let (directory, counts) = (paths::epoch(self.machine(), epoch), self.index_path(epoch));
+        let found = self.volume.list(&directory)?;
+        let indexes =
+            found.iter().filter(|name| paths::is_index(name)).map(|name| format!("{directory}/{name}"));
+        Ok(indexes.filter(|path| *path != counts).try_for_each(|path| self.volume.remove(&path))?)
+    }
+}
+
 /// Removes what is there of an epoch's files.
 pub(crate) fn remove_epoch<V: Volume>(
     volume: &V,
     machine: units::MachineId,
     epoch: EpochNumber,
 ) -> Result<(), ReplicaError> {
-    volume.remove(&paths::index(machine, epoch))?;
+    for name in volume.list(&paths::epoch(machine, epoch))?.iter().filter(|name| paths::is_index(name)) {
+        volume.remove(&format!("{}/{name}", paths::epoch(machine, epoch)))?;
+    }
     volume.remove(&paths::redo(machine, epoch))?;
     volume.remove(&paths::undo(machine, epoch))?;
     Ok(volume.remove(&paths::epoch(machine, epoch))?)

@@ -54,6 +54,10 @@ impl<V> Applier<V> {
         if self.head.head().lifecycle != Lifecycle::Protected {
             return Ok(Step::Idle);
         }
+        if self.joining.is_some() {
+            self.join_slice(engine)?;
+            return Ok(Step::Worked);
+        }
         if self.expire_pins(engine, now)? {
             return Ok(Step::Worked);
         }
@@ -83,9 +87,15 @@ impl<V> Applier<V> {
         }
         let lacks = self.volume.usage()?.free < self.room_for_a_group();
         let protected = self.head.head().lifecycle == Lifecycle::Protected;
+        if self.joining.is_some() && protected {
+            return self.join_slice(engine);
+        }
         let plan = if protected { self.expiry_plan(now, None, lacks) } else { ExpiryPlan::default() };
         if let Some(step) = plan.steps.first() {
             self.let_go(engine, step, now)?;
+            if self.joining.is_some() {
+                return Ok(());
+            }
         } else if lacks || plan.wanting.as_ref().is_some_and(|kept| *kept != Kept::Nothing) {
             self.shared.lock().kept = plan.wanting;
             return Ok(());
@@ -107,7 +117,8 @@ impl<V> Applier<V> {
     /// Says what goes now, by the machine's policy or another one; touches nothing.
     pub(crate) fn expiry_plan(&mut self, now: Timestamp, policy: Option<Policy>, full: bool) -> ExpiryPlan {
         let state = self.shared.lock();
-        let sealed: Vec<_> = state.epochs.iter().take_while(|info| info.sealed).map(summary).collect();
+        let sealed = state.epochs.iter().take_while(|info| info.sealed);
+        let sealed: Vec<_> = sealed.map(|info| self.apart.summary(info)).collect();
         let open = state.epochs.iter().skip(sealed.len()).map(|info| info.redo + info.undo).sum();
         let newest = state.epochs.iter().map(|info| info.closed).next_back().unwrap_or_default();
         let (policy, mut holds) = (policy.unwrap_or(state.policy()), holds(&state));
@@ -115,7 +126,8 @@ impl<V> Applier<V> {
         holds.extend(self.view_holds());
         let idle = self.aging.idle(newest, now);
         let (sealed, holds) = (&sealed, &holds);
-        plan_expiry(&History { sealed, open, newest, idle, policy, holds, full })
+        let joins = !self.apart.lacks_room();
+        plan_expiry(&History { sealed, open, newest, idle, policy, holds, full, joins })
     }
 
     fn let_go<E: Engine>(
@@ -137,13 +149,15 @@ impl<V> Applier<V> {
                 tracing::warn!(%machine, %epoch, loss = ?step.loss, reason = ?step.reason, "history goes for want of room")
             }
         }
-        if !for_age {
+        if !for_age && step.loss != Loss::End {
             self.end_views_from(epoch, "the retention volume is full, and the history it shows had to go");
         }
         match step.loss {
             Loss::Whole => self.drop_epoch(engine, step.epoch)?,
             Loss::Redo => self.thin_epoch(engine, step.epoch)?,
+            Loss::End => return self.begin_join(engine, step, now),
         }
+        self.apart.has_room();
         if !for_age {
             self.shared.lock().shrunk = Some(Shrunk { at: now, loss: step.loss });
         }
@@ -162,7 +176,7 @@ impl<V> Applier<V> {
             remove_epoch(&self.volume, self.machine(), epoch.epoch)?;
         }
         self.head.update(engine, |head| {
-            head.oldest_epoch = epoch.epoch.next();
+            head.oldest_epoch = epoch.through.next();
             head.base = epoch.last;
             head.forget_expired();
         })?;
@@ -209,15 +223,17 @@ impl<V> Applier<V> {
     }
 }
 
-fn summary(info: &EpochInfo) -> EpochSummary {
-    let EpochInfo { epoch, first, last, closed, redo, undo, .. } = *info;
+/// Returns what is to be known of an epoch to say whether it goes.
+pub(crate) fn summary(info: &EpochInfo) -> EpochSummary {
+    let EpochInfo { epoch, through, first, last, closed, redo, undo, .. } = *info;
     let thinnable = info.indexed && !info.thinned && last >= first;
-    EpochSummary { epoch, first, last, closed, redo, undo, thinnable }
+    let joinable = info.indexed && info.thinned;
+    EpochSummary { epoch, through, first, last, closed, redo, undo, thinnable, joinable }
 }
 
 /// Returns what must stay: the pins, and the newest consistent point while there is no newer; while a resync is under way, for whatever
 /// reason.
-fn holds(state: &State) -> Vec<Hold> {
+pub(crate) fn holds(state: &State) -> Vec<Hold> {
     let pins = state.pins.iter().map(|pin| Hold { sequence: pin.sequence, holder: Holder::Pin });
     let newest = state.timeline.latest(Consistency::Crash).map(|point| {
         let yields = state.timeline.points().next_back().is_some_and(|last| last.sequence > point.sequence);

@@ -4,6 +4,7 @@ use units::{EpochNumber, MachineId};
 
 /// The directory of all machines.
 pub(crate) const MACHINES: &str = "machines";
+const INDEX: &str = "index";
 
 pub(crate) fn machine(machine: MachineId) -> String {
     format!("{MACHINES}/{machine}")
@@ -25,8 +26,19 @@ pub(crate) fn undo(machine: MachineId, epoch: EpochNumber) -> String {
     format!("{MACHINES}/{machine}/epoch-{:08x}/undo", epoch.0)
 }
 
-pub(crate) fn index(machine: MachineId, epoch: EpochNumber) -> String {
-    format!("{MACHINES}/{machine}/epoch-{:08x}/index", epoch.0)
+/// Returns the index of an epoch; of one that all up to `through` were joined into, that of all of them.
+pub(crate) fn index(machine: MachineId, epoch: EpochNumber, through: EpochNumber) -> String {
+    format!("{}/{}", self::epoch(machine, epoch), index_name(epoch, through))
+}
+
+/// Returns its name in the directory of its epoch.
+pub(crate) fn index_name(epoch: EpochNumber, through: EpochNumber) -> String {
+    if through == epoch { INDEX.to_owned() } else { format!("{INDEX}-{:08x}", through.0) }
+}
+
+/// Tells whether a file in the directory of an epoch is an index, if not the one that counts.
+pub(crate) fn is_index(name: &str) -> bool {
+    name.starts_with(INDEX)
 }
 
 pub(crate) fn manifests(machine: MachineId) -> String {

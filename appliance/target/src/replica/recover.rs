@@ -25,6 +25,7 @@ use super::apply::Applier;
 use super::budget::ResidentBudget;
 use super::error::ReplicaError;
 use super::expire::Aging;
+use super::join::Apart;
 use super::kept_index::KeptIndex;
 use super::limits::ReplicaLimits;
 use super::log_reader::LogReader;
@@ -171,6 +172,8 @@ impl<V: Volume> Replica<V> {
             stalled: false,
             views: Vec::new(),
             aging: Aging::default(),
+            joining: None,
+            apart: Apart::default(),
         };
         Ok(Self { appender: Appender::new(shared, limits, budget), applier })
     }
@@ -250,16 +253,21 @@ impl<V: Volume> Applier<V> {
             let Some(epoch) = paths::parse_epoch(&name) else { continue };
             if epoch < oldest {
                 super::epochs::remove_epoch(&self.volume, machine, epoch)?;
-            } else if self.head.head().is_thinned(epoch) {
+            } else if self.head.head().is_joined_into_earlier(epoch) {
                 // Left over from a crash between the head and the removal.
+                super::epochs::remove_epoch(&self.volume, machine, epoch)?;
+            } else if self.head.head().is_thinned(epoch) {
+                // So is this, and an index from before epochs were joined, or before they would have been.
                 self.volume.remove(&paths::redo(machine, epoch))?;
+                self.remove_other_indexes(epoch)?;
                 epochs.push(epoch);
             } else if self.volume.list(&paths::epoch(machine, epoch))?.iter().any(|name| name == "redo") {
                 epochs.push(epoch);
             }
         }
         epochs.sort();
-        let expected = (oldest.0..).map(EpochNumber);
+        let behind = epochs.iter().map(|epoch| self.head.head().joined_through(*epoch).next());
+        let expected = std::iter::once(oldest).chain(behind);
         match epochs.iter().zip(expected).find(|(found, expected)| *found != expected) {
             Some((found, expected)) => Err(ReplicaError::LostHistory {
                 what: "an epoch is missing",
@@ -340,6 +348,7 @@ impl<V: Volume> Applier<V> {
         let (sealed, indexed, thinned) = (false, false, false);
         state.epochs.push_back(EpochInfo {
             epoch,
+            through: epoch,
             first,
             last,
             closed,
@@ -366,6 +375,7 @@ impl<V: Volume> Applier<V> {
         let mut state = self.shared.lock();
         state.epochs.push_back(EpochInfo {
             epoch: index.epoch,
+            through: self.head.head().joined_through(index.epoch),
             first: index.first,
             last: index.last,
             closed: index.closed,

@@ -18,7 +18,7 @@ use super::shared::Queued;
 use super::transfer::{ReadAt, TRANSFER_LEN};
 
 /// Bytes of before-images that make up one group of the undo log, at most.
-const IMAGES_LEN_MAX: u64 = 16 << 20;
+pub(crate) const IMAGES_LEN_MAX: u64 = 16 << 20;
 /// A group of as many granules as that, each with what its record says of it, is not too long for a group.
 const _: () = assert!(IMAGES_LEN_MAX + IMAGES_LEN_MAX / units::GRANULE_LEN * 128 < GROUP_LEN_MAX);
 

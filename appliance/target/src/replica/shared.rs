@@ -76,6 +76,8 @@ impl Queued {
 pub struct EpochInfo {
     /// Its number.
     pub epoch: EpochNumber,
+    /// The last of those that were joined into it; itself if none were.
+    pub through: EpochNumber,
     /// Its first sequence.
     pub first: Sequence,
     /// Its last sequence so far; below `first` while it is empty.

@@ -19,7 +19,6 @@ impl<V: Volume> Applier<V> {
         epoch: EpochNumber,
         found: &mut Found,
     ) -> Result<(), ReplicaError> {
-        found.epoch = epoch;
         let (index, given_up) = match self.recover_index(engine, epoch)? {
             Some(mut index) => {
                 let given_up = ByteLen(index.redo_len.0);
@@ -28,6 +27,7 @@ impl<V: Volume> Applier<V> {
             }
             None => (self.remake_thinned(engine, epoch, found.last.next())?, ByteLen::ZERO),
         };
+        found.epoch = self.head.head().joined_through(epoch);
         let known = index.last_checksum != Hash::default();
         let previous = known.then_some(index.last_checksum);
         self.take_index(index, found)?;
@@ -44,7 +44,8 @@ impl<V: Volume> Applier<V> {
         first: Sequence,
     ) -> Result<EpochIndex, ReplicaError> {
         tracing::warn!(%epoch, "the index of a thinned epoch is lost; made again from its before-images");
-        let last = Sequence(self.first_of(engine, epoch.next())?.0 - 1);
+        let behind = self.head.head().joined_through(epoch).next();
+        let last = Sequence(self.first_of(engine, behind)?.0 - 1);
         let (machine, generation) = (self.machine(), self.head.head().generation);
         let mut index = EpochIndex::empty(machine, generation, epoch, first);
         index.last = last;

@@ -397,6 +397,7 @@ pub(super) fn retention(empty: bool) -> Retention {
         started: Some(at("2026-11-20T11:00:00Z")),
         sealed,
         thinned: number == 1,
+        joined: (number == 1).then_some(4),
         redo_bytes: 2 * GIB,
         undo_bytes: 700 << 20,
     };

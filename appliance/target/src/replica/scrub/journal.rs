@@ -52,7 +52,10 @@ impl<E: Engine, V: Volume<Device = E::Device>> Bench<'_, E, V> {
     }
 
     fn exists(&self, info: &EpochInfo) -> bool {
-        self.shared.lock().epochs.iter().any(|each| each.epoch == info.epoch && each.thinned == info.thinned)
+        let is = |each: &EpochInfo| {
+            (each.epoch, each.through, each.thinned) == (info.epoch, info.through, info.thinned)
+        };
+        self.shared.lock().epochs.iter().any(is)
     }
 
     fn check_epoch(&mut self, info: EpochInfo, found: &mut Findings) -> Result<Checked, ReplicaError> {
@@ -171,7 +174,7 @@ impl<E: Engine, V: Volume<Device = E::Device>> Bench<'_, E, V> {
     }
 
     fn read_index(&mut self, info: &EpochInfo) -> Result<Option<EpochIndex>, ReplicaError> {
-        let device = match self.volume.open(&paths::index(self.machine, info.epoch)) {
+        let device = match self.volume.open(&paths::index(self.machine, info.epoch, info.through)) {
             Err(VolumeError::Missing { .. }) => return Ok(None),
             device => device?,
         };
