@@ -25,6 +25,7 @@ const LISTS: &[(&str, &[(&str, Decoder)])] = &[
     ("appliance/nbd", nbd::DECODERS),
     ("appliance/manifest", manifest::DECODERS),
     ("netplan", netplan::DECODERS),
+    ("appliance/seed", seed::DECODERS),
 ];
 
 fn repository() -> PathBuf {

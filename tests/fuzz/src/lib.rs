@@ -31,6 +31,7 @@ pub const LISTS: &[&[(&str, fn(&[u8]))]] = &[
     nbd::DECODERS,
     netplan::DECODERS,
     retention::DECODERS,
+    seed::DECODERS,
     source::DECODERS,
     wire::DECODERS,
 ];

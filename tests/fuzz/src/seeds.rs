@@ -44,6 +44,7 @@ const RECORDS: [&str; 3] = [
     include_str!("../../../appliance/retention/tests/journal/golden/before.hex"),
 ];
 
+const ENVIRONMENT: &str = include_str!("../../../appliance/seed/tests/specimen.xml");
 const MANIFEST: &str = include_str!("../../../appliance/manifest/tests/golden/failback.manifest");
 const HEADS: &str = include_str!("../../../appliance/retention/tests/journal/golden/head.hex");
 const MARK: &str = include_str!("../../../appliance/retention/tests/journal/golden/mark.hex");
@@ -137,6 +138,7 @@ pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
         }
         "manifest" => vec![MANIFEST.as_bytes().to_vec()],
         "netplan-yaml" => text(&[include_str!("../../../netplan/tests/golden/office.yaml")]),
+        "ovf-environment" => vec![ENVIRONMENT.as_bytes().to_vec()],
         "control-request" => text(&REQUESTS),
         "control-reply" => text(&REPLIES),
         "http-request" => text(&HTTP_REQUESTS),
