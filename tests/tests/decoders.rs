@@ -26,6 +26,7 @@ const LISTS: &[(&str, &[(&str, Decoder)])] = &[
     ("appliance/manifest", manifest::DECODERS),
     ("netplan", netplan::DECODERS),
     ("appliance/seed", seed::DECODERS),
+    ("appliance/catalog", catalog::DECODERS),
 ];
 
 fn repository() -> PathBuf {
@@ -125,6 +126,7 @@ fn sealed_bytes_pass_the_checksum_they_were_sealed_for() {
         "heartbeat_frame",
         "leaf-table",
         "command-ledger",
+        "catalog_snapshot",
     ] {
         for seed in seeds::seeds(name) {
             let mut sealed = seed.clone();

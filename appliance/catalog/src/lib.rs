@@ -9,6 +9,10 @@
 
 /// What every catalog does.
 mod catalog;
+/// A copy that is kept current.
+mod copier;
+/// The copy on another volume.
+mod copy;
 /// Why it did not.
 mod error;
 /// A whole catalog as a text.
@@ -21,7 +25,15 @@ mod table;
 pub use catalog::{
     CHANGES_MAX, Catalog, Change, Entry, Event, Expect, Lease, LeaseId, Listing, VALUE_LEN_MAX, Watch,
 };
+pub use copier::{Copied, Copier};
+pub use copy::{COPY_FILE, CopyError, read_copy, set_copy_aside, write_copy};
 pub use error::CatalogError;
 pub use snapshot::{Snapshot, SnapshotError};
 pub use sqlite::Sqlite;
 pub use table::{Changed, Changes, Row, Rows, Table};
+
+/// A decoder, which must never panic.
+pub type Decoder = fn(&[u8]);
+
+/// Every decoder of this crate, by name: each must have golden bytes and a fuzz target.
+pub const DECODERS: &[(&str, Decoder)] = &[("catalog_snapshot", |bytes| drop(Snapshot::decode(bytes)))];

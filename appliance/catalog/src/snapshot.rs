@@ -167,6 +167,24 @@ mod tests {
     }
 
     #[test]
+    fn the_golden_snapshot_is_read() {
+        let machine = r#"{"name":"web-01","id":"abababababababababababababababab","server":"home","generation":2,"disks":[{"path":"/dev/sdb","len_bytes":1073741824}],"registered":"2026-11-20T14:03:07Z"}"#;
+        let installation = r#"{"id":"0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b","created":"2026-11-20T14:00:00Z"}"#;
+        let entries = vec![
+            Entry { value: machine.to_owned(), ..entry("machine/web-01", 1204, None) },
+            Entry { value: installation.to_owned(), ..entry("settings/installation", 1, None) },
+        ];
+        let snapshot = Snapshot::of(Listing { entries, revision: Revision(1204) });
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/snapshot");
+        if std::env::var("LANDFALL_GOLDEN").as_deref() == Ok("write") {
+            std::fs::write(path, snapshot.encode()).unwrap();
+        }
+        let golden = std::fs::read(path).unwrap();
+        assert_eq!(golden, snapshot.encode().as_bytes());
+        assert_eq!(Snapshot::decode(&golden), Ok(snapshot));
+    }
+
+    #[test]
     fn every_flipped_bit_and_every_truncation_is_found() {
         let bytes = snapshot().encode().into_bytes();
         for bit in 0..bytes.len() * 8 {

@@ -12,6 +12,8 @@ mod leases;
 mod mark;
 /// Opening and verifying.
 mod open;
+/// A catalog made of a snapshot, in place of another.
+mod restore;
 /// Records in the database.
 mod rows;
 

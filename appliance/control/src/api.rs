@@ -4,6 +4,7 @@
 //! fields: a client ignores what it does not know. Times are RFC 3339 texts, sizes are whole bytes, hashes are
 //! hexadecimal.
 
+mod catalog;
 mod disk;
 mod failback;
 mod group;
@@ -20,6 +21,8 @@ mod server;
 mod status;
 mod view;
 
+/// The catalog and its copy.
+pub use catalog::{CatalogCopy, CatalogMode, CatalogRebuilt, CatalogReport, KindCount, RebuildFrom};
 /// Block devices and what they may be used for.
 pub use disk::{
     Disk, DiskEvent, DiskEventKind, DiskEvents, DiskVerdict, DiskVerdicts, Disks, Eligibility, Reason,
@@ -48,12 +51,12 @@ pub use policy::{
 pub use reprotect::{ReprotectPlan, Reprotected, Resync};
 /// What a client may ask.
 pub use request::{
-    Call, Cancel, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, GroupAdd,
-    GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList, GroupPointMake, GroupRemove,
-    GroupShow, JobList, JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList,
-    ManifestShow, PointList, PointPin, PointUnpin, PointVerify, PointView, PolicySet, PolicyShow, Reprotect,
-    Request, RetentionPlan, RetentionScrub, RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow,
-    ViewClose, ViewList,
+    Call, Cancel, CatalogRebuild, CatalogShow, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch,
+    Failback, FailbackTo, GroupAdd, GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList,
+    GroupPointMake, GroupRemove, GroupShow, JobList, JobWatch, MachineAdd, MachineList, MachineRemove,
+    MachineShow, ManifestList, ManifestShow, PointList, PointPin, PointUnpin, PointVerify, PointView,
+    PolicySet, PolicyShow, Reprotect, Request, RetentionPlan, RetentionScrub, RetentionShow, ServerList,
+    ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList,
 };
 /// How far back history reaches, and what it costs.
 pub use retention::{Epoch, History, Retention};

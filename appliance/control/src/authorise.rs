@@ -30,7 +30,8 @@ pub fn action_of(request: &Request) -> Action {
         | R::ServerList(_)
         | R::GroupList(_)
         | R::GroupShow(_)
-        | R::GroupPointList(_) => Action::Look,
+        | R::GroupPointList(_)
+        | R::CatalogShow(_) => Action::Look,
         R::PointVerify(_) | R::PointView(_) | R::ViewClose(_) | R::RetentionScrub(_) => Action::Check,
         R::MachineAdd(_)
         | R::Reprotect(_)
@@ -46,6 +47,7 @@ pub fn action_of(request: &Request) -> Action {
         R::PolicySet(_) | R::PointUnpin(_) => Action::Shorten,
         R::MachineRemove(_) => Action::Unprotect,
         R::ServerToken(_) | R::ServerRevoke(_) => Action::Enrol,
+        R::CatalogRebuild(_) => Action::Administer,
     }
 }
 

@@ -226,6 +226,14 @@ codes! {
         "the root of one side was not given or not computed", "run `landfall failback` to the same point again without --no-proof";
     1525 ManifestDisk Failed: "the disk can't be compared with the manifest",
         "it can't be read, or is smaller than the manifest says", "name the disk with --disk INDEX=PATH";
+    1540 CatalogSafe Refused: "landfalld serves without its catalog",
+        "the catalog is damaged, missing, or older than the disks", "see `landfall catalog show`, then `landfall catalog rebuild`";
+    1541 CatalogFailed Failed: "the catalog failed",
+        "its database can't be read or written", "look at the system volume and the kernel's log";
+    1542 CatalogWell Refused: "the catalog is well",
+        "only one that can't be relied on is made anew", "see `landfall catalog show`";
+    1543 CatalogSource Refused: "the catalog can't be made of that",
+        "there is no copy of it on the retention volume, or it is damaged", "make it of what the disks tell: `landfall catalog rebuild --from disks`";
     1610 ViewUnknown Missing: "no such view",
         "it never was, or was closed", "see `landfall point views`";
     1611 ViewAddress Usage: "the address of a view is not understood",

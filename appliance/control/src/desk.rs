@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::api::Request;
-use crate::authorise::authorise;
+use crate::authorise::{action_of, authorise};
 use crate::caller::Caller;
 use crate::code::Code;
 use crate::dispatch::answer;
@@ -57,6 +57,7 @@ impl Desk {
     pub fn call(&self, caller: &Caller, request: Request) -> Result<Reply, ApiError> {
         tracing::debug!(%caller, request = request.kind(), "request");
         authorise(caller, &request)?;
+        self.service.admits(action_of(&request))?;
         answer(&*self.service, request)
     }
 }

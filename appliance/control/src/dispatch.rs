@@ -68,6 +68,8 @@ pub(crate) fn answer(service: &dyn Service, request: Request) -> Result<Reply, A
         Request::GroupPointMake(make) => Reply::of(&service.group_point_make(&make.name)?),
         Request::GroupPointList(list) => Reply::of(&service.group_point_list(&list.name)?),
         Request::GroupFailback(failback) => Reply::of(&service.group_failback(failback)?),
+        Request::CatalogShow(_) => Reply::of(&service.catalog_show()?),
+        Request::CatalogRebuild(rebuild) => Reply::of(&service.catalog_rebuild(rebuild)?),
         Request::RetentionShow(show) => Reply::of(&service.retention_show(show.machine.as_ref())?),
     })
 }

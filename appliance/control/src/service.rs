@@ -2,14 +2,16 @@
 
 mod groups;
 
+use inventory::Action;
 use units::MachineName;
 
 use crate::api::{
-    Cancel, Commit, DiskEvents, DiskVerdicts, Disks, Expiry, Failback, FailbackStarted, Job, JobId,
-    JobStarted, Jobs, JoinTokenMade, Machine, MachineAdd, MachineRemove, MachineRemoved, Machines,
-    ManifestFile, ManifestShow, Manifests, Pins, PointList, PointPin, PointUnpin, PointVerify, PointView,
-    Points, Policies, PolicyChanged, PolicySet, Reprotect, Reprotected, Retention, RetentionScrub, Scrubs,
-    ServerEntry, ServerRevoke, ServerToken, Servers, Status, View, Views,
+    Cancel, CatalogRebuild, CatalogRebuilt, CatalogReport, Commit, DiskEvents, DiskVerdicts, Disks, Expiry,
+    Failback, FailbackStarted, Job, JobId, JobStarted, Jobs, JoinTokenMade, Machine, MachineAdd,
+    MachineRemove, MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, Pins, PointList,
+    PointPin, PointUnpin, PointVerify, PointView, Points, Policies, PolicyChanged, PolicySet, Reprotect,
+    Reprotected, Retention, RetentionScrub, Scrubs, ServerEntry, ServerRevoke, ServerToken, Servers, Status,
+    View, Views,
 };
 use crate::error::ApiError;
 
@@ -21,6 +23,11 @@ pub use groups::GroupService;
 /// A method that returns an error has changed nothing, unless the error says so. Fields that follow from others
 /// (RPO, hints, health) are filled in by [`Machine::derived`] and [`Status::derived`], which the service calls.
 pub trait Service: GroupService + Send + Sync + 'static {
+    /// Tells whether such a thing can be done at present; asked before anything else is.
+    fn admits(&self, _: Action) -> Result<(), ApiError> {
+        Ok(())
+    }
+
     /// Returns everything at a glance.
     fn status(&self) -> Result<Status, ApiError>;
 
@@ -105,6 +112,12 @@ pub trait Service: GroupService + Send + Sync + 'static {
 
     /// Keeps a recovery point no longer; durable on return.
     fn point_unpin(&self, request: PointUnpin) -> Result<Pins, ApiError>;
+
+    /// Returns how the catalog stands.
+    fn catalog_show(&self) -> Result<CatalogReport, ApiError>;
+
+    /// Makes the catalog anew; durable on return, in force once the service has begun again. The service compares `confirm`.
+    fn catalog_rebuild(&self, request: CatalogRebuild) -> Result<CatalogRebuilt, ApiError>;
 
     /// Makes a join token; on record on return.
     fn server_token(&self, request: ServerToken) -> Result<JoinTokenMade, ApiError>;

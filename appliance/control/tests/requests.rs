@@ -2,12 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 use landfall_control::api::{
-    Cancel, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, GroupAdd,
-    GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList, GroupPointMake, GroupRemove,
-    GroupShow, GroupTo, JobId, JobList, JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow,
-    ManifestList, ManifestShow, PointList, PointPin, PointUnpin, PointVerify, PointView, PolicyChange,
-    PolicySet, PolicyShow, Reprotect, Request, RetentionPlan, RetentionScrub, RetentionShow, ServerList,
-    ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList, WhenFull,
+    Cancel, CatalogRebuild, CatalogShow, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback,
+    FailbackTo, GroupAdd, GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList, GroupPointMake,
+    GroupRemove, GroupShow, GroupTo, JobId, JobList, JobWatch, MachineAdd, MachineList, MachineRemove,
+    MachineShow, ManifestList, ManifestShow, PointList, PointPin, PointUnpin, PointVerify, PointView,
+    PolicyChange, PolicySet, PolicyShow, RebuildFrom, Reprotect, Request, RetentionPlan, RetentionScrub,
+    RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList, WhenFull,
 };
 use landfall_control::decode_request;
 use landfall_control::http::{read_request, write_request};
@@ -151,6 +151,11 @@ fn all() -> Vec<(Request, &'static str)> {
             GroupFailback { name: shop(), to: GroupTo::Number(7), plan_only: true, no_proof: false }.into(),
             r#"{"request":"group_failback","name":"shop","to":{"number":7},"plan_only":true,"no_proof":false}"#,
         ),
+        (CatalogShow {}.into(), r#"{"request":"catalog_show"}"#),
+        (
+            CatalogRebuild { from: RebuildFrom::Copy, confirm: "home".to_owned() }.into(),
+            r#"{"request":"catalog_rebuild","from":"copy","confirm":"home"}"#,
+        ),
     ]
 }
 
@@ -197,6 +202,8 @@ fn place(request: &Request) -> usize {
         Request::GroupPointMake(_) => 37,
         Request::GroupPointList(_) => 38,
         Request::GroupFailback(_) => 39,
+        Request::CatalogShow(_) => 40,
+        Request::CatalogRebuild(_) => 41,
     }
 }
 

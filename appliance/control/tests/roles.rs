@@ -27,6 +27,8 @@ const REQUESTS: &[&str] = &[
     r#"{"request":"retention_plan"}"#,
     r#"{"request":"policy_show"}"#,
     r#"{"request":"server_list"}"#,
+    r#"{"request":"catalog_show"}"#,
+    r#"{"request":"catalog_rebuild","from":"copy","confirm":"home"}"#,
     r#"{"request":"point_verify","machine":"a","point":"latest"}"#,
     r#"{"request":"point_view","machine":"a","point":"latest"}"#,
     r#"{"request":"view_close","id":1}"#,
@@ -84,6 +86,7 @@ fn what_the_table_says_is_what_happens() {
         let expected: &[&str] = match request.kind() {
             "Commit" | "MachineRemove" | "PointUnpin" | "ServerToken" | "ServerRevoke" => &["manager"],
             "PolicySet" if line.contains("7200") => &["manager"],
+            "CatalogRebuild" => &["operator", "manager"],
             _ => &[],
         };
         assert_eq!(refused, expected, "{line} ({:?})", action_of(&request));

@@ -31,6 +31,11 @@ impl Key {
         &self.0
     }
 
+    /// Returns the kind.
+    pub fn kind(&self) -> &str {
+        self.0.split_once('/').map_or(&self.0, |(kind, _)| kind)
+    }
+
     /// Returns the name, without the kind.
     pub fn name(&self) -> &str {
         self.0.split_once('/').map_or(&self.0, |(_, name)| name)

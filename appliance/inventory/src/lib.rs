@@ -11,6 +11,8 @@
 mod alarm;
 /// Who did what, each entry bound to the one before.
 mod audit;
+/// What is known of machines, and what is there.
+mod census;
 /// Who has certificates, and whose no longer count.
 mod certificate;
 /// Machines whose recovery points share one order.
@@ -44,6 +46,7 @@ mod token;
 
 pub use alarm::{APPLIANCE, Ack, Alarm, AlarmKind, AlarmStep, Condition, REMEMBERED, Severity, observe};
 pub use audit::{AuditEntry, AuditOutcome};
+pub use census::{CensusStep, census, missing};
 pub use certificate::{Holder, Issued, Revocation};
 pub use group::{
     EVERY_SECONDS, GROUP_MEMBERS_MAX, Group, GroupAttempt, GroupError, GroupMember, HOLD_MS, HOLD_MS_DEFAULT,
@@ -52,7 +55,7 @@ pub use group_point::{CommonPoint, GroupEffect, GroupEvent, GroupMaking, MarkedP
 pub use job::{Job, JobState};
 pub use key::{KEY_LEN_MAX, Key, KeyError};
 pub use liveness::{Ending, Finding, Liveness, PROBE_EVERY, Pulse, PulseEffect, PulseEvent};
-pub use machine::{Machine, MachineDisk};
+pub use machine::{Machine, MachineDisk, Policy, WhenFull};
 pub use order::{ENDED_KEPT, EXPIRES_AFTER, Order, OrderState, forgettable, next_sequence};
 pub use plan::Plan;
 pub use record::{Record, RecordError};

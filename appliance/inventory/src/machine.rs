@@ -21,8 +21,42 @@ pub struct Machine {
     /// Its target disks, in its own order.
     #[serde(default)]
     pub disks: Vec<MachineDisk>,
+    /// What is to be kept of it, if not what is kept of every machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
     /// When it came to be known here.
     pub registered: Rfc3339,
+    /// Somebody has ordered its removal, which is under way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leaving: bool,
+}
+
+/// What is to be kept of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// The age of the newest recovery point that is still well, in seconds.
+    pub rpo_seconds: u32,
+    /// How far back recovery points reach, in seconds.
+    pub window_seconds: u32,
+    /// How old the newest application-consistent point may be, in seconds; 0 asks for none.
+    pub application_seconds: u32,
+    /// Most bytes of history; absent when only the volume limits it.
+    #[serde(default)]
+    pub budget_bytes: Option<u64>,
+    /// What happens when there is no room for more.
+    pub when_full: WhenFull,
+}
+
+/// What happens when there is no room for more history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhenFull {
+    /// The oldest epochs go.
+    Shrink,
+    /// Old epochs keep their start and their end, and lose what lies between; then the oldest go.
+    Thin,
+    /// Nothing more is acked: the source waits.
+    Pause,
 }
 
 /// A target disk of a machine.
@@ -56,6 +90,8 @@ mod tests {
             server: "mt1".parse().unwrap(),
             generation: Generation(2),
             disks: vec![MachineDisk { path: "/dev/sdb".into(), len_bytes: 1 << 30 }],
+            policy: None,
+            leaving: false,
             registered: Timestamp(1_700_000_000_000_000).into(),
         };
         let text = machine.encode();

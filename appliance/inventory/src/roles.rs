@@ -76,7 +76,7 @@ table! {
     "shorten" Shorten          "++?----": "change what bounds the history, unpin, expire";
     "unprotect" Unprotect      "++?----": "remove a machine and its history";
     "enrol" Enrol              "++-----": "make join tokens, revoke certificates";
-    "administer" Administer    "+------": "back up and restore keys, approve commands, join a manager";
+    "administer" Administer    "+------": "back up and restore keys, rebuild the catalog, approve commands, join a manager";
     "renew" Renew              "-+-++++": "renew one's own certificate, hear whose were revoked";
     "report" Report            "---++++": "send heartbeats and take commands";
     "replicate" Replicate      "------+": "send the changes of one's own machine";

@@ -1,5 +1,7 @@
 //! What can be typed.
 
+/// `landfall catalog`.
+mod catalog;
 /// `landfall group`.
 mod group;
 /// Policies, pins and sizes.
@@ -22,6 +24,7 @@ use clap_complete::Shell;
 use control::api::JobId;
 use units::MachineName;
 
+pub(crate) use catalog::{CatalogCommand, RebuildArguments, Source};
 pub(crate) use group::{CreateArguments, GroupCommand};
 pub(crate) use keeping::{PinArguments, PolicyArguments, PolicyCommand, SizeArguments, WhenFull};
 pub(crate) use manifest::{CheckArguments, ManifestCommand, NumberedDisk};
@@ -169,6 +172,9 @@ pub(crate) enum Command {
     /// Who belongs to the installation: join tokens, certificates, revocation
     #[command(subcommand, after_help = "Example:\n  landfall server token --role source --name web-01")]
     Server(ServerCommand),
+    /// What is on record, and how that is kept
+    #[command(subcommand, after_help = "Example:\n  landfall catalog show")]
+    Catalog(CatalogCommand),
     /// Get an operator's certificate of an appliance, with the token that was made for you
     #[command(after_help = "Example:\n  landfall login --at home.example --token-file ./token")]
     Login(LoginArguments),

@@ -1,5 +1,6 @@
 //! What each command asks and how it shows the answer.
 
+mod catalog;
 mod dashboard;
 mod disk;
 mod disk_rules;
@@ -35,8 +36,8 @@ use control::{Client, ErrorReply};
 use units::Timestamp;
 
 use crate::arguments::{
-    Arguments, Command, DiskCommand, JobCommand, MachineCommand, ManifestCommand, PointCommand,
-    PolicyCommand, RetentionCommand, ServerCommand,
+    Arguments, CatalogCommand, Command, DiskCommand, JobCommand, MachineCommand, ManifestCommand,
+    PointCommand, PolicyCommand, RetentionCommand, ServerCommand,
 };
 use crate::reach::Reach;
 use crate::screen::{Ending, Screen};
@@ -114,6 +115,8 @@ pub(crate) fn run(arguments: Arguments, screen: &Screen) -> Result<Ending, Error
         Command::Server(ServerCommand::Token { role, name }) => server::token(&context, role, name),
         Command::Server(ServerCommand::List) => server::list(&context),
         Command::Server(ServerCommand::Revoke(wanted)) => server::revoke(&context, wanted),
+        Command::Catalog(CatalogCommand::Show) => catalog::show(&context),
+        Command::Catalog(CatalogCommand::Rebuild(wanted)) => catalog::rebuild(&context, &wanted),
         Command::Login(wanted) => login::login(screen, arguments.at.as_deref(), &wanted),
         Command::Roles => roles::show(screen),
         Command::Explain { code } => explain::explain(screen, code.as_deref()),

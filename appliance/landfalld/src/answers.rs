@@ -20,6 +20,7 @@ use units::{ByteLen, DiskIndex, MachineId, MachineName, Sequence, Timestamp};
 
 use crate::failure::api_error;
 use crate::random::random_bytes;
+use crate::records::Records;
 use crate::servers::Servers;
 use crate::views::{Views, Wanted};
 use crate::{keeping, notary, report, reprotect, scrub};
@@ -32,18 +33,28 @@ pub(crate) struct Answers {
     pub(crate) disks: Arc<crate::disks::DiskEvents>,
     views: Views,
     servers: Option<Servers>,
+    pub(crate) records: Option<Arc<Records>>,
+}
+
+/// What a service is made of.
+pub(crate) struct Parts {
+    pub(crate) node: Arc<MasterTarget>,
+    pub(crate) disks: Arc<crate::disks::DiskEvents>,
+    pub(crate) views: Views,
+    /// The address sources connect to.
+    pub(crate) listen: String,
+    /// The directory of the retention volume.
+    pub(crate) retention: PathBuf,
+    /// Who joined here, where certificates are given out.
+    pub(crate) servers: Option<Servers>,
+    /// What is kept in the catalog, where there is one.
+    pub(crate) records: Option<Arc<Records>>,
 }
 
 impl Answers {
-    pub(crate) fn new(
-        node: Arc<MasterTarget>,
-        disks: Arc<crate::disks::DiskEvents>,
-        views: Views,
-        listen: String,
-        retention: PathBuf,
-        servers: Option<Servers>,
-    ) -> Self {
-        Self { node, listen, retention, disks, views, servers }
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { node, disks, views, listen, retention, servers, records } = parts;
+        Self { node, listen, retention, disks, views, servers, records }
     }
 
     /// Sends every client of a view away.
@@ -73,9 +84,9 @@ impl Answers {
 
     /// Returns who joined here. Errors: this is no configuration server.
     fn servers(&self) -> Result<&Servers, ApiError> {
-        self.servers
-            .as_ref()
-            .ok_or_else(|| ApiError::new(Code::NotHere, "this server gives out no certificates"))
+        let none = || ApiError::new(Code::NotHere, "this server gives out no certificates");
+        let unavailable = || self.records.as_ref().and_then(|records| records.unavailable());
+        self.servers.as_ref().ok_or_else(|| unavailable().unwrap_or_else(none))
     }
 
     /// Returns the consistency groups. Errors: this is no configuration server.
@@ -166,18 +177,20 @@ impl Service for Answers {
             volume: self.volume()?,
             next: None,
         };
-        let mut status = status.derived();
-        for what in self.node.unreadable() {
-            status.health = Health::Failed;
-            status.concerns.insert(0, Concern { health: Health::Failed, machine: None, what });
-        }
-        Ok(status)
+        let unreadable = |what| Concern { health: Health::Failed, machine: None, what };
+        let unreadable = self.node.unreadable().into_iter().map(unreadable);
+        Ok(status.derived().with(self.catalog_concerns().into_iter().chain(unreadable)))
+    }
+
+    fn admits(&self, action: inventory::Action) -> Result<(), ApiError> {
+        self.records.as_ref().map_or(Ok(()), |records| records.admits(action))
     }
 
     fn machine_add(&self, request: MachineAdd) -> Result<Machine, ApiError> {
         let offers: Vec<_> = request.disks.iter().map(offer).collect();
         let id = random_id()?;
         let added = self.node.add(id, &request.name, &offers).map_err(|error| api_error(&error))?;
+        self.settle()?;
         Ok(self.describe(&added))
     }
 
@@ -194,7 +207,16 @@ impl Service for Answers {
         if let Some(servers) = &self.servers {
             servers.groups.refuse_if_member(&request.name)?;
         }
-        let gone = self.node.remove(&request.name).map_err(|error| api_error(&error))?;
+        if let Some(records) = &self.records {
+            if self.node.machine(&request.name).is_err() && records.forget(&self.node, &request.name)? {
+                return Ok(MachineRemoved { name: request.name, released: Vec::new(), freed_bytes: 0 });
+            }
+            records.leaving(&request.name)?;
+        }
+        let gone = self.node.remove(&request.name).map_err(|error| api_error(&error));
+        // What was refused stays on record as a machine that stays.
+        self.settle()?;
+        let gone = gone?;
         let released = gone.disks.iter().map(|disk| disk.path.clone()).collect();
         let freed_bytes = gone.shared.lock().journal_len().0;
         Ok(MachineRemoved { name: request.name, released, freed_bytes })
@@ -262,7 +284,9 @@ impl Service for Answers {
     }
 
     fn reprotect(&self, request: Reprotect) -> Result<Reprotected, ApiError> {
-        reprotect::answer(&self.node, request, |machine| self.describe(machine))
+        let reprotected = reprotect::answer(&self.node, request, |machine| self.describe(machine))?;
+        self.settle()?;
+        Ok(reprotected)
     }
 
     fn point_verify(&self, request: PointVerify) -> Result<JobStarted, ApiError> {
@@ -348,7 +372,20 @@ impl Service for Answers {
     }
 
     fn policy_set(&self, request: PolicySet) -> Result<PolicyChanged, ApiError> {
-        keeping::set(&self.node, request)
+        let changed = keeping::set(&self.node, request)?;
+        self.settle()?;
+        Ok(changed)
+    }
+
+    fn catalog_show(&self) -> Result<control::api::CatalogReport, ApiError> {
+        self.show_catalog()
+    }
+
+    fn catalog_rebuild(
+        &self,
+        request: control::api::CatalogRebuild,
+    ) -> Result<control::api::CatalogRebuilt, ApiError> {
+        self.rebuild_catalog(&request)
     }
 
     fn point_pin(&self, request: PointPin) -> Result<Pins, ApiError> {

@@ -14,15 +14,18 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
-use catalog::{Catalog, Sqlite};
+use catalog::Catalog;
 use enrol::{Keeper, Revocations, controller_of};
-use link::{Credentials, Standing};
+use link::{Credentials, Denied, Peer, Standing};
 use pki::{Authority, CertificateFacts};
 use registrar::{Registrar, Terms};
-use units::{MachineName, Timestamp};
+use units::{CertificateId, MachineName, Timestamp};
 use wire::{Identity, Role};
 
+use crate::again::Again;
 use crate::own_keeper::{Kept, OwnKeeper};
+use crate::records::Records;
+use crate::store::{Found, Places, Trouble};
 
 /// Where the certificate for 9443 lies.
 pub(crate) const IDENTITY: &str = "identity";
@@ -35,8 +38,18 @@ pub(crate) struct House {
     pub(crate) place: PathBuf,
     /// What a configuration server has besides.
     pub(crate) office: Option<Office>,
+    /// How its catalog is kept, where it has one.
+    pub(crate) store: Option<Store>,
     /// Keeps the certificates good.
-    _keeping: Keeping,
+    _keeping: Option<Keeping>,
+}
+
+/// The catalog of a configuration server.
+pub(crate) struct Store {
+    /// Where it is.
+    pub(crate) places: Places,
+    /// How it was found.
+    pub(crate) found: Found,
 }
 
 /// What a configuration server has.
@@ -56,11 +69,34 @@ enum Keeping {
     Joined(Keeper),
 }
 
+impl Store {
+    /// Begins to keep records, once the retention volume is this node's.
+    pub(crate) fn records(self, again: &Again) -> Result<Records> {
+        match self.found {
+            Found::Good(catalog) => Records::keep(catalog, self.places, again.clone()),
+            Found::Trouble(trouble) => Ok(Records::safe(trouble, self.places, again.clone())),
+        }
+    }
+}
+
 impl House {
     /// Opens the house of a server that is its own configuration server; builds it at the first start.
-    pub(crate) fn own(state: &Path, name: Option<&MachineName>, terms: Terms) -> Result<Self> {
+    /// One whose catalog can't be relied on has no office: it knows nobody.
+    pub(crate) fn own(
+        state: &Path,
+        retention: &Path,
+        name: Option<&MachineName>,
+        terms: Terms,
+    ) -> Result<Self> {
         make(state)?;
-        let (registrar, catalog) = open_registrar(state, terms)?;
+        let lived = ["server", IDENTITY].iter().any(|place| state.join(place).exists());
+        let authority = open_authority(state, lived)?;
+        let places = Places::new(state, retention);
+        let catalog = match places.open(lived)? {
+            Found::Good(catalog) => catalog,
+            Found::Trouble(trouble) => return Self::without_catalog(state, places, trouble),
+        };
+        let registrar = Registrar::open(authority, catalog.clone(), terms)?;
         let name = own_name(state, name)?;
         let kept = |role, directory: &str| -> Result<Kept> {
             let (identity, place) = (Identity { role, name: name.clone() }, state.join(directory));
@@ -73,11 +109,25 @@ impl House {
         };
         let (server, target) =
             (kept(Role::ConfigurationServer, "server")?, kept(Role::MasterTarget, IDENTITY)?);
-        let office =
-            Office { registrar: registrar.clone(), credentials: server.credentials.clone(), catalog };
+        let office = Office {
+            registrar: registrar.clone(),
+            credentials: server.credentials.clone(),
+            catalog: catalog.clone(),
+        };
         let (credentials, place) = (target.credentials.clone(), target.place.clone());
         let keeper = OwnKeeper::start(registrar, vec![server, target], terms.life)?;
-        Ok(Self { target: credentials, place, office: Some(office), _keeping: Keeping::Own(keeper) })
+        let store = Some(Store { places, found: Found::Good(catalog) });
+        let keeping = Some(Keeping::Own(keeper));
+        Ok(Self { target: credentials, place, office: Some(office), store, _keeping: keeping })
+    }
+
+    /// Opens what there is without a catalog: the identity, for which nobody else counts.
+    fn without_catalog(state: &Path, places: Places, trouble: Trouble) -> Result<Self> {
+        let place = state.join(IDENTITY);
+        let credentials = Credentials::read(&place).context("its certificate can't be used")?;
+        let target = credentials.with_standing(Arc::new(Nobody));
+        let store = Some(Store { places, found: Found::Trouble(trouble) });
+        Ok(Self { target, place, office: None, store, _keeping: None })
     }
 
     /// Opens the house of a master target that was joined at another configuration server.
@@ -91,7 +141,17 @@ impl House {
         let credentials = credentials.with_standing(revocations.clone());
         let controller = controller_of(&place)?;
         let keeper = Keeper::start(controller, credentials.clone(), &place, Some(revocations))?;
-        Ok(Self { target: credentials, place, office: None, _keeping: Keeping::Joined(keeper) })
+        let keeping = Some(Keeping::Joined(keeper));
+        Ok(Self { target: credentials, place, office: None, store: None, _keeping: keeping })
+    }
+}
+
+/// Nobody is enrolled.
+struct Nobody;
+
+impl Standing for Nobody {
+    fn check(&self, _: &Peer, _: CertificateId) -> Result<(), Denied> {
+        Err(Denied::Unknown)
     }
 }
 
@@ -101,23 +161,19 @@ pub(crate) fn make(state: &Path) -> Result<()> {
     made.with_context(|| format!("the state directory {} can't be made", state.display()))
 }
 
-/// Opens authority and catalog. At the first start both are made; an authority that is missing later is a loss, and not replaced.
-fn open_registrar(state: &Path, terms: Terms) -> Result<(Arc<Registrar>, Arc<dyn Catalog>)> {
+/// Opens the authority. At the first start it is made; one that is missing later is a loss, and not replaced.
+fn open_authority(state: &Path, lived: bool) -> Result<Authority> {
     let ca = state.join("ca");
     if !Authority::exists(&ca) {
-        let lost = ["server", IDENTITY].iter().any(|place| state.join(place).exists());
         ensure!(
-            !lost,
+            !lived,
             "{} holds no authority, but there are certificates of one; restore it from a backup",
             ca.display()
         );
         pki::init(&ca).context("no certificate authority can be made")?;
         tracing::info!(ca = %ca.display(), "certificate authority made");
     }
-    let authority = Authority::open(&ca).context("the certificate authority can't be used")?;
-    let catalog = Sqlite::open(&state.join("catalog.db")).context("the catalog can't be opened")?;
-    let catalog: Arc<dyn Catalog> = Arc::new(catalog);
-    Ok((Registrar::open(authority, catalog.clone(), terms)?, catalog))
+    Authority::open(&ca).context("the certificate authority can't be used")
 }
 
 /// Returns the name of this server: the one it has, else the one that is given, else the host's.

@@ -31,6 +31,21 @@ pub(crate) fn policy(policy: &retention::Policy) -> Policy {
     }
 }
 
+/// Returns a policy as the catalog keeps it.
+pub(crate) fn recorded(policy: &retention::Policy) -> inventory::Policy {
+    inventory::Policy {
+        rpo_seconds: policy.rpo_seconds,
+        window_seconds: policy.window_seconds,
+        application_seconds: policy.application_seconds,
+        budget_bytes: (policy.budget < NO_BUDGET).then_some(policy.budget.0),
+        when_full: match policy.when_full {
+            retention::WhenFull::Shrink => inventory::WhenFull::Shrink,
+            retention::WhenFull::Thin => inventory::WhenFull::Thin,
+            retention::WhenFull::Pause => inventory::WhenFull::Pause,
+        },
+    }
+}
+
 fn changed(before: retention::Policy, change: &PolicyChange) -> retention::Policy {
     retention::Policy {
         rpo_seconds: change.rpo_seconds.unwrap_or(before.rpo_seconds),

@@ -1,8 +1,10 @@
 //! binary: the appliance's agent: a master target, which takes what sources send on 9443 and keeps its history on the retention volume,
 //! and a configuration server, which gives out certificates on 443. It answers operators on a unix socket.
 
+mod again;
 mod answers;
 mod arguments;
+mod catalog_answers;
 mod disk_answers;
 mod disks;
 mod enrolment;
@@ -18,10 +20,13 @@ mod manage;
 mod notary;
 mod own_keeper;
 mod random;
+mod records;
 mod report;
 mod reprotect;
 mod scrub;
 mod servers;
+mod steward;
+mod store;
 mod views;
 
 use std::net::TcpListener;
@@ -40,13 +45,16 @@ use target::{MasterTarget, NewVolume, TargetError};
 use tracing_subscriber::EnvFilter;
 use units::{Timestamp, VolumeId};
 
-use crate::answers::Answers;
+use crate::again::Again;
+use crate::answers::{Answers, Parts};
 use crate::arguments::{Arguments, Command, Roles, Serve};
 use crate::heartbeats::Heartbeats;
-use crate::house::House;
+use crate::house::{House, Store};
 use crate::notary::OwnKey;
 use crate::random::random_bytes;
 use crate::servers::Servers;
+use crate::steward::Steward;
+use crate::store::Found;
 use crate::views::Views;
 
 fn main() -> ExitCode {
@@ -54,7 +62,7 @@ fn main() -> ExitCode {
     start_log(&serve.log);
     let ended = match command {
         Some(Command::Join(arguments)) => joining::join(&arguments),
-        None => run(&serve),
+        None => serve_on(&serve),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -74,19 +82,28 @@ fn complaint(error: &anyhow::Error) -> String {
     format!("error: landfalld can't run\n  cause: {error:#}{code}\n  fix:   {fix}; then start it again")
 }
 
+/// Serves until a signal, and begins again where that is wished.
+fn serve_on(arguments: &Serve) -> Result<()> {
+    let again = Again::default();
+    run(arguments, &again)?;
+    if again.is_wished() { again::run_anew() } else { Ok(()) }
+}
+
 /// Opens everything, in the order in which it can be refused, then serves until a signal.
-fn run(arguments: &Serve) -> Result<()> {
+fn run(arguments: &Serve, again: &Again) -> Result<()> {
     // Binding comes first: a second landfalld is refused before it touches the volume, and the volume's lock refuses it again.
     let server = Server::bind(Config::at(&arguments.socket))
         .with_context(|| format!("the control socket {} can't be served", arguments.socket.display()))?;
-    let house = house(arguments)?;
+    let mut house = house(arguments)?;
     let credentials = house.target.clone();
     let acceptor = Acceptor::new(&credentials).context("its certificate can't be used")?;
     let notary = OwnKey::read(&house.place).context("its key can't sign manifests")?;
     let gate = house.office.as_ref().map(|office| manage::gate(&arguments.manage, office)).transpose()?;
-    let listener = TcpListener::bind(&arguments.listen)
-        .with_context(|| format!("the address {} can't be listened on", arguments.listen))?;
-    let address = listener.local_addr().context("the listening address can't be read")?;
+    // Without a catalog nobody is known, and nobody is let in.
+    let safe = matches!(&house.store, Some(Store { found: Found::Trouble(_), .. }));
+    let listener = if safe { None } else { Some(listen(&arguments.listen)?) };
+    let address = listener.as_ref().map(TcpListener::local_addr).transpose();
+    let address = address.context("the listening address can't be read")?;
     let config = arguments.node(credentials.identity().name.clone(), Arc::new(notary));
     let new = NewVolume {
         volume: VolumeId(random_bytes().context("no random bytes can be had")?),
@@ -94,7 +111,9 @@ fn run(arguments: &Serve) -> Result<()> {
         defaults: config.replica.retention,
     };
     let node = MasterTarget::open(&arguments.retention, config, &new)?;
-    tracing::info!(%address, retention = %arguments.retention.display(), "serving");
+    let told = address.map_or_else(|| "nowhere: safe mode".to_owned(), |address| address.to_string());
+    tracing::info!(address = told, retention = %arguments.retention.display(), "serving");
+    let records = house.store.take().map(|store| store.records(again)).transpose()?.map(Arc::new);
     let (stop, stopped) = (server.stop_handle(), node.clone());
     let stop_gate = gate.as_ref().map(Gate::stop_handle);
     let mut signals = Signals::new([SIGTERM, SIGINT]).context("signals can't be taken")?;
@@ -102,7 +121,7 @@ fn run(arguments: &Serve) -> Result<()> {
         for _ in signals.forever() {
             stopped.stop();
             // The listening thread sees the wish with the next connection: this one.
-            drop(std::net::TcpStream::connect(address));
+            address.iter().for_each(|address| drop(std::net::TcpStream::connect(address)));
             stop_gate.iter().for_each(control::Stop::stop);
             stop.stop();
         }
@@ -111,7 +130,7 @@ fn run(arguments: &Serve) -> Result<()> {
         tracing::info!(address = %gate.address(), "managing");
     }
     let doorkeeper = node.clone();
-    let door = std::thread::spawn(move || doorkeeper.listen(listener, acceptor));
+    let door = listener.map(|listener| std::thread::spawn(move || doorkeeper.listen(listener, acceptor)));
     let disks = disks::DiskEvents::start(&node).context("the disks can't be watched")?;
     let views = Views::new(&arguments.socket, &arguments.retention, credentials);
     let (gate, heartbeats) = match (gate, &house.office) {
@@ -121,20 +140,29 @@ fn run(arguments: &Serve) -> Result<()> {
         }
         (gate, _) => (gate, None),
     };
-    let (address, retention) = (address.to_string(), arguments.retention.clone());
-    let answers = Arc::new(Answers::new(node, disks, views, address, retention, heartbeats));
+    let (listen, retention) = (told, arguments.retention.clone());
+    let parts = Parts { node, disks, views, listen, retention, servers: heartbeats, records };
+    let answers = Arc::new(Answers::new(parts));
+    let steward = Steward::start(answers.clone())?;
     let desk = Arc::new(Desk::new(answers.clone()));
     let gate = gate.map(|gate| manage::with_api(gate, desk.clone())).transpose()?;
     let managing = gate.map(|gate| std::thread::spawn(move || gate.run()));
     let served = server.run(desk).context("the control socket failed");
+    drop(steward);
     answers.close_views();
     served?;
     if let Some(managing) = managing {
         managing.join().map_err(|_| anyhow::anyhow!("the thread of 443 panicked"))??;
     }
     // A door that could not be held open has said so; the machines are safe either way.
-    door.join().map_err(|_| anyhow::anyhow!("the listening thread panicked"))??;
+    if let Some(door) = door {
+        door.join().map_err(|_| anyhow::anyhow!("the listening thread panicked"))??;
+    }
     Ok(())
+}
+
+fn listen(address: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).with_context(|| format!("the address {address} can't be listened on"))
 }
 
 /// Opens what it is and who belongs to it.
@@ -143,7 +171,7 @@ fn house(arguments: &Serve) -> Result<House> {
         Roles::MasterTarget => House::joined(&arguments.state),
         Roles::All => {
             let terms = Terms { life: arguments.certificate_life };
-            House::own(&arguments.state, arguments.name.as_ref(), terms)
+            House::own(&arguments.state, &arguments.retention, arguments.name.as_ref(), terms)
         }
     }
 }

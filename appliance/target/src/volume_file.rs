@@ -12,7 +12,7 @@ use crate::replica::{ReplicaError, SlotFile};
 /// Where the superblock lies.
 const PATH: &str = "superblock";
 /// What lies at the top of a retention volume, and nothing else does.
-const TOP: [&str; 3] = [PATH, "machines", "generations"];
+const TOP: [&str; 4] = [PATH, "machines", "generations", "catalog.copy"];
 
 /// What may be done to a volume that is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

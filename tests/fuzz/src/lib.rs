@@ -26,6 +26,7 @@ mod seeds;
 pub const LISTS: &[&[(&str, fn(&[u8]))]] = &[
     agent::DECODERS,
     blockdev::DECODERS,
+    catalog::DECODERS,
     control::DECODERS,
     manifest::DECODERS,
     nbd::DECODERS,

@@ -13,6 +13,7 @@ pub(crate) fn seal(name: &str, bytes: &mut [u8]) {
         "epoch_index" => seal_envelope(*b"LFIX", 3, bytes),
         "leaf-table" => seal_leaf_table(bytes),
         "command-ledger" => seal_command_ledger(bytes),
+        "catalog_snapshot" => seal_snapshot(bytes),
         "wire_header" | "wire_frame" => seal_frame(*b"LFRP\x02\0", bytes),
         "heartbeat_frame" => seal_frame(*b"LFHB\x01\0", bytes),
         _ => {}
@@ -58,6 +59,13 @@ fn seal_command_ledger(bytes: &mut [u8]) {
     let (content, checksum) = bytes.split_at_mut(end);
     content[..8].copy_from_slice(b"LFCMDS\x01\0");
     checksum.copy_from_slice(&keyed("landfall 2026 command ledger", &[content]));
+}
+
+/// The last line says the hash of those before, in digits: `blake3 `, 64 of them, a line feed.
+fn seal_snapshot(bytes: &mut [u8]) {
+    let Some((content, last)) = bytes.len().checked_sub(72).map(|at| bytes.split_at_mut(at)) else { return };
+    let hash = blake3::hash(content).to_hex();
+    last.copy_from_slice(format!("blake3 {hash}\n").as_bytes());
 }
 
 fn seal_frame(begin: [u8; 6], bytes: &mut [u8]) {

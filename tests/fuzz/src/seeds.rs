@@ -45,6 +45,7 @@ const RECORDS: [&str; 3] = [
 ];
 
 const ENVIRONMENT: &str = include_str!("../../../appliance/seed/tests/specimen.xml");
+const SNAPSHOT: &str = include_str!("../../../appliance/catalog/tests/golden/snapshot");
 const MANIFEST: &str = include_str!("../../../appliance/manifest/tests/golden/failback.manifest");
 const HEADS: &str = include_str!("../../../appliance/retention/tests/journal/golden/head.hex");
 const MARK: &str = include_str!("../../../appliance/retention/tests/journal/golden/mark.hex");
@@ -136,6 +137,7 @@ pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
         "command-ledger" => {
             vec![unhex(include_str!("../../../appliance/agent/tests/golden/ledger.hex"))]
         }
+        "catalog_snapshot" => vec![SNAPSHOT.as_bytes().to_vec()],
         "manifest" => vec![MANIFEST.as_bytes().to_vec()],
         "netplan-yaml" => text(&[include_str!("../../../netplan/tests/golden/office.yaml")]),
         "ovf-environment" => vec![ENVIRONMENT.as_bytes().to_vec()],

@@ -29,6 +29,18 @@ COMMIT;";
 
 /// Opens the database, makes what it lacks if it is new, and verifies it: its structure, each record, the sum of them, the mark.
 pub(super) fn open(path: &Path, mark: &Mark) -> Result<(Connection, Standing), CatalogError> {
+    let database = make(path)?;
+    let standing = verify(path, &database)?;
+    match mark.get() {
+        Some(committed) if committed > standing.revision => {
+            Err(CatalogError::Older { path: path.to_owned(), found: standing.revision, committed })
+        }
+        _ => Ok((database, standing)),
+    }
+}
+
+/// Opens the database, and makes what it lacks if it is new.
+pub(super) fn make(path: &Path) -> Result<Connection, CatalogError> {
     let failed = |error| failed(path, error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
@@ -39,13 +51,7 @@ pub(super) fn open(path: &Path, mark: &Mark) -> Result<(Connection, Standing), C
     if is_new(path, &database)? {
         database.execute_batch(MAKE).map_err(failed)?;
     }
-    let standing = verify(path, &database)?;
-    match mark.get() {
-        Some(committed) if committed > standing.revision => {
-            Err(CatalogError::Older { path: path.to_owned(), found: standing.revision, committed })
-        }
-        _ => Ok((database, standing)),
-    }
+    Ok(database)
 }
 
 /// Every commit is flushed, other programs are waited for, and nothing in the file is trusted.

@@ -158,7 +158,7 @@ pub(super) fn apply(
     let Some(value) = &change.value else {
         return execute(path, transaction, "DELETE FROM record WHERE key = ?1", [change.key.as_str()]);
     };
-    let mut raw = Raw {
+    let raw = Raw {
         key: change.key.to_string(),
         value: value.clone(),
         revision: number(standing.revision),
@@ -166,10 +166,30 @@ pub(super) fn apply(
         life_ms: lease.map(|(_, life)| i64::try_from(life.as_millis()).unwrap_or(i64::MAX)),
         sum: Vec::new(),
     };
+    put_summed(path, transaction, raw, standing)
+}
+
+/// Adds a record as it is, with the revision it has; the sum is brought up to it.
+pub(super) fn insert(
+    path: &Path,
+    transaction: &Connection,
+    entry: &Entry,
+    standing: &mut Standing,
+) -> Result<(), CatalogError> {
+    let (key, value, revision) = (entry.key.to_string(), entry.value.clone(), number(entry.revision));
+    let raw = Raw { key, value, revision, lease: None, life_ms: None, sum: Vec::new() };
+    put_summed(path, transaction, raw, standing)
+}
+
+fn put_summed(
+    path: &Path,
+    transaction: &Connection,
+    raw: Raw,
+    standing: &mut Standing,
+) -> Result<(), CatalogError> {
     let sum = raw.computed();
     standing.toggle(sum);
-    raw.sum = sum.0.to_vec();
-    put(path, transaction, &raw)
+    put(path, transaction, &Raw { sum: sum.0.to_vec(), ..raw })
 }
 
 fn put(path: &Path, transaction: &Connection, raw: &Raw) -> Result<(), CatalogError> {

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use catalog::{Catalog, CatalogError, Change, Expect, Sqlite, Table};
+use catalog::{Catalog, CatalogError, Change, Copier, Expect, Snapshot, Sqlite, Table, read_copy};
 use inventory::Group;
 
 use crate::contract::{self, group};
@@ -115,4 +115,43 @@ fn a_watch_that_was_left_behind_is_told_so() {
         catalog.commit(&(0..many).map(change).collect::<Vec<_>>()).unwrap();
     }
     assert!(matches!(slow.next(Duration::ZERO), Err(CatalogError::Missed { .. })));
+}
+
+#[test]
+fn a_catalog_made_of_a_snapshot_holds_it_and_stands_behind_it() {
+    let place = Place::new();
+    let first = place.open();
+    for number in 0..300 {
+        first.commit(&[Change::put(&group(&format!("g{number}"), 1), Expect::Absent)]).unwrap();
+    }
+    let listing = first.list("").unwrap();
+    let taken = Sqlite::restore(&place.path(), &Snapshot::of(listing.clone()), "damaged").unwrap_err();
+    assert!(matches!(taken, CatalogError::Taken { .. }), "{taken}");
+    drop(first);
+    std::fs::write(place.path(), "rot").unwrap();
+    Sqlite::restore(&place.path(), &Snapshot::of(listing.clone()), "damaged").unwrap();
+    let second = place.open();
+    let restored = second.list("").unwrap();
+    assert_eq!((&restored.entries, restored.revision), (&listing.entries, listing.revision.next()));
+    assert!(second.commit(&[Change::put(&group("new", 1), Expect::Absent)]).unwrap() > restored.revision);
+    drop(second);
+    assert_eq!(place.open().list("group/").unwrap().entries.len(), 301, "it opens again, verified");
+    assert_eq!(std::fs::read(place.path().with_extension("db.damaged")).unwrap(), b"rot", "kept aside");
+}
+
+#[test]
+fn a_copy_follows_its_catalog() {
+    let place = Place::new();
+    let directory = tempfile::tempdir().unwrap();
+    let catalog: Arc<dyn Catalog> = place.open();
+    catalog.commit(&[Change::put(&group("a", 1), Expect::Absent)]).unwrap();
+    let copier = Copier::start(catalog.clone(), directory.path()).unwrap();
+    let until = Instant::now() + Duration::from_secs(30);
+    while copier.copied().revision.is_none() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(read_copy(directory.path()).unwrap(), Some(Snapshot::of(catalog.list("").unwrap())));
+    catalog.commit(&[Change::put(&group("b", 1), Expect::Absent)]).unwrap();
+    drop(copier);
+    assert_eq!(read_copy(directory.path()).unwrap(), Some(Snapshot::of(catalog.list("").unwrap())));
 }

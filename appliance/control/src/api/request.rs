@@ -7,10 +7,11 @@ use utoipa::ToSchema;
 use wire::Role;
 
 use super::{
-    DiskEvents, DiskVerdicts, Disks, Expiry, FailbackStarted, Group, GroupDeleted, GroupFailbackStarted,
-    GroupPoint, GroupPoints, GroupTo, Groups, Job, JobId, JobStarted, Jobs, JoinTokenMade, Machine,
-    MachineRemoved, Machines, ManifestFile, Manifests, Pins, Points, Policies, PolicyChange, PolicyChanged,
-    Reprotected, Retention, Rfc3339, Scrubs, ServerEntry, Servers, Status, View, Views,
+    CatalogRebuilt, CatalogReport, DiskEvents, DiskVerdicts, Disks, Expiry, FailbackStarted, Group,
+    GroupDeleted, GroupFailbackStarted, GroupPoint, GroupPoints, GroupTo, Groups, Job, JobId, JobStarted,
+    Jobs, JoinTokenMade, Machine, MachineRemoved, Machines, ManifestFile, Manifests, Pins, Points, Policies,
+    PolicyChange, PolicyChanged, RebuildFrom, Reprotected, Retention, Rfc3339, Scrubs, ServerEntry, Servers,
+    Status, View, Views,
 };
 
 /// A kind of request and what answers it.
@@ -211,6 +212,15 @@ requests! {
         /// The name again, typed by a person or vouched for by `--yes`.
         confirm: String,
     } -> ServerEntry;
+    /// Asks what is on record, and how the catalog and its copy stand.
+    CatalogShow {} -> CatalogReport;
+    /// Makes a catalog anew that can't be relied on; landfalld begins again with it.
+    CatalogRebuild {
+        /// Of what.
+        from: RebuildFrom,
+        /// The name of the server, typed by a person or vouched for by `--yes`.
+        confirm: String,
+    } -> CatalogRebuilt;
     /// Asks for the jobs, newest first.
     JobList {} -> Jobs;
     /// Asks for progress until a job ends; the result is the ended job.

@@ -74,4 +74,13 @@ impl Status {
         self.next = crate::hint::for_status(&self);
         self
     }
+
+    /// Adds what is not well beside what follows from the rest, and judges the health anew.
+    #[must_use]
+    pub fn with(mut self, more: impl IntoIterator<Item = Concern>) -> Self {
+        self.concerns.extend(more);
+        self.concerns.sort_by_key(|concern| concern.health);
+        self.health = self.concerns.iter().map(|concern| concern.health).min().unwrap_or(Health::Healthy);
+        self
+    }
 }

@@ -3,11 +3,12 @@
 use super::route::Method::{Delete, Get, Post};
 use super::route::{Route, route};
 use crate::api::{
-    Cancel, Commit, DiskEligible, DiskList, DiskWatch, Failback, GroupAdd, GroupCreate, GroupDelete,
-    GroupFailback, GroupList, GroupPointList, GroupPointMake, GroupRemove, GroupShow, JobList, JobWatch,
-    MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, PointList, PointPin,
-    PointUnpin, PointVerify, PointView, PolicySet, PolicyShow, Reprotect, RetentionPlan, RetentionScrub,
-    RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList,
+    Cancel, CatalogRebuild, CatalogShow, Commit, DiskEligible, DiskList, DiskWatch, Failback, GroupAdd,
+    GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList, GroupPointMake, GroupRemove,
+    GroupShow, JobList, JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList,
+    ManifestShow, PointList, PointPin, PointUnpin, PointVerify, PointView, PolicySet, PolicyShow, Reprotect,
+    RetentionPlan, RetentionScrub, RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow,
+    ViewClose, ViewList,
 };
 
 /// Every route. What only looks is a `GET`, what takes something away is a `DELETE`, everything else that changes is a `POST`.
@@ -40,6 +41,8 @@ pub const ROUTES: &[Route] = &[
     route::<RetentionScrub>(Post, "/retention/scrub"),
     route::<PolicyShow>(Get, "/policies"),
     route::<PolicySet>(Post, "/policies"),
+    route::<CatalogShow>(Get, "/catalog"),
+    route::<CatalogRebuild>(Post, "/catalog/rebuild"),
     route::<ServerList>(Get, "/servers"),
     route::<ServerToken>(Post, "/servers/tokens"),
     route::<ServerRevoke>(Post, "/servers/{name}/revoke"),

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use landfall_control::api::{
-    Cancel, Commit, DiskEvents, DiskVerdicts, Disks, Expiry, Failback, FailbackStarted, Job, JobId, JobKind,
-    JobOutcome, JobStarted, JobState, Jobs, JoinTokenMade, Machine, MachineAdd, MachineRemove,
-    MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, Pins, PointList, PointPin, PointUnpin,
-    PointVerify, PointView, Points, Policies, PolicyChanged, PolicySet, Reprotect, Reprotected, Retention,
-    RetentionScrub, Rfc3339, Scrubs, ServerEntry, ServerRevoke, ServerToken, Servers, Status, View, Views,
+    Cancel, CatalogRebuild, CatalogRebuilt, CatalogReport, Commit, DiskEvents, DiskVerdicts, Disks, Expiry,
+    Failback, FailbackStarted, Job, JobId, JobKind, JobOutcome, JobStarted, JobState, Jobs, JoinTokenMade,
+    Machine, MachineAdd, MachineRemove, MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests,
+    Pins, PointList, PointPin, PointUnpin, PointVerify, PointView, Points, Policies, PolicyChanged,
+    PolicySet, Reprotect, Reprotected, Retention, RetentionScrub, Rfc3339, Scrubs, ServerEntry, ServerRevoke,
+    ServerToken, Servers, Status, View, Views,
 };
 use landfall_control::{ApiError, Code, Service};
 use units::{MachineName, Timestamp};
@@ -134,6 +135,14 @@ impl Service for Fake {
     }
 
     fn manifest_show(&self, _: ManifestShow) -> Result<ManifestFile, ApiError> {
+        Err(unknown())
+    }
+
+    fn catalog_show(&self) -> Result<CatalogReport, ApiError> {
+        Err(unknown())
+    }
+
+    fn catalog_rebuild(&self, _: CatalogRebuild) -> Result<CatalogRebuilt, ApiError> {
         Err(unknown())
     }
 

@@ -184,6 +184,20 @@ fn views_read_as_they_did() {
 }
 
 #[test]
+fn the_catalog_reads_as_it_did() {
+    let lines = [
+        "catalog show",
+        "catalog show --output json",
+        "catalog rebuild --from copy",
+        "catalog rebuild --from copy --yes",
+        "catalog rebuild --from disks --yes --output json",
+        "catalog rebuild --from memory",
+    ];
+    transcripts("catalog.txt", Fake::default, &lines);
+    transcripts("catalog-well.txt", Fake::well, &lines[..1]);
+}
+
+#[test]
 fn an_empty_appliance_says_what_to_do() {
     let lines = ["status", "machine list", "disk list", "job list", "retention show", "point views"];
     transcripts("empty.txt", Fake::empty, &lines);
@@ -237,6 +251,9 @@ fn explanations_and_help_read_as_they_did() {
         "server token",
         "server list",
         "server revoke",
+        "catalog",
+        "catalog show",
+        "catalog rebuild",
         "login",
         "group",
         "group list",
