@@ -35,7 +35,10 @@ pub use group::{
     GroupTo, Groups,
 };
 /// Units of work with progress.
-pub use job::{DiskProof, Job, JobId, JobKind, JobOutcome, JobStarted, JobState, Jobs, Progress, Verdict};
+pub use job::{
+    DiskProof, Job, JobId, JobKind, JobLine, JobOutcome, JobStarted, JobState, JobStep, JobWish, Jobs,
+    Progress, Verdict,
+};
 /// Machines and where they stand.
 pub use machine::{Machine, MachineDisk, MachineRemoved, Machines, Phase, Session};
 /// Manifests of failbacks.
@@ -53,10 +56,10 @@ pub use reprotect::{ReprotectPlan, Reprotected, Resync};
 pub use request::{
     Call, Cancel, CatalogRebuild, CatalogShow, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch,
     Failback, FailbackTo, GroupAdd, GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList,
-    GroupPointMake, GroupRemove, GroupShow, JobList, JobWatch, MachineAdd, MachineList, MachineRemove,
-    MachineShow, ManifestList, ManifestShow, PointList, PointPin, PointUnpin, PointVerify, PointView,
-    PolicySet, PolicyShow, Reprotect, Request, RetentionPlan, RetentionScrub, RetentionShow, ServerList,
-    ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList,
+    GroupPointMake, GroupRemove, GroupShow, JobCancel, JobList, JobShow, JobStart, JobWatch, MachineAdd,
+    MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, PointList, PointPin, PointUnpin,
+    PointVerify, PointView, PolicySet, PolicyShow, Reprotect, Request, RetentionPlan, RetentionScrub,
+    RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList,
 };
 /// How far back history reaches, and what it costs.
 pub use retention::{Epoch, History, Retention};

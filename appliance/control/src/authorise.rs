@@ -3,7 +3,7 @@
 use inventory::{Action, Subject, Verdict};
 use wire::Role;
 
-use crate::api::Request;
+use crate::api::{JobWish, Request};
 use crate::caller::Caller;
 use crate::code::Code;
 use crate::error::ApiError;
@@ -22,6 +22,7 @@ pub fn action_of(request: &Request) -> Action {
         | R::ViewList(_)
         | R::JobList(_)
         | R::JobWatch(_)
+        | R::JobShow(_)
         | R::ManifestList(_)
         | R::ManifestShow(_)
         | R::RetentionShow(_)
@@ -40,7 +41,12 @@ pub fn action_of(request: &Request) -> Action {
         | R::GroupRemove(_)
         | R::GroupDelete(_)
         | R::GroupPointMake(_) => Action::Protect,
-        R::Failback(_) | R::GroupFailback(_) | R::Cancel(_) => Action::Failback,
+        R::JobStart(start) => match start.kind {
+            JobWish::Resync => Action::Protect,
+            JobWish::Expire => Action::Keep,
+            JobWish::Scrub => Action::Check,
+        },
+        R::JobCancel(_) | R::Failback(_) | R::GroupFailback(_) | R::Cancel(_) => Action::Failback,
         R::Commit(_) => Action::Commit,
         R::PointPin(_) => Action::Keep,
         R::PolicySet(set) if bounds_nothing(set) => Action::Keep,

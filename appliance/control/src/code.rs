@@ -203,7 +203,9 @@ codes! {
     1401 JobUnknown Missing: "no such job",
         "it never was, or ended long ago", "see `landfall job list`";
     1402 JobFailed Failed: "the job failed",
-        "it met an error it could not go past", "see `landfall job list`";
+        "it met an error it could not go past", "see `landfall job show ID`";
+    1403 JobEnded Refused: "the job has ended",
+        "there is nothing left to end", "see `landfall job show ID`";
     1503 ServerUnknown Refused: "no such server",
         "nobody of this name and role is enrolled, or it has several roles", "see `landfall server list`";
     1504 NotHere Refused: "not on this server",

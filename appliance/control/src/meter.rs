@@ -56,6 +56,10 @@ mod tests {
             ended: None,
             done_bytes,
             total_bytes: 1000,
+            rate: 0,
+            eta_seconds: None,
+            steps: Vec::new(),
+            log: Vec::new(),
             error: None,
             outcome: None,
         }

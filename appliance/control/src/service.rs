@@ -7,7 +7,7 @@ use units::MachineName;
 
 use crate::api::{
     Cancel, CatalogRebuild, CatalogRebuilt, CatalogReport, Commit, DiskEvents, DiskVerdicts, Disks, Expiry,
-    Failback, FailbackStarted, Job, JobId, JobStarted, Jobs, JoinTokenMade, Machine, MachineAdd,
+    Failback, FailbackStarted, Job, JobId, JobStart, JobStarted, Jobs, JoinTokenMade, Machine, MachineAdd,
     MachineRemove, MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, Pins, PointList,
     PointPin, PointUnpin, PointVerify, PointView, Points, Policies, PolicyChanged, PolicySet, Reprotect,
     Reprotected, Retention, RetentionScrub, Scrubs, ServerEntry, ServerRevoke, ServerToken, Servers, Status,
@@ -85,6 +85,12 @@ pub trait Service: GroupService + Send + Sync + 'static {
 
     /// Returns one job as it is now; called several times a second while the job is watched.
     fn job_show(&self, id: JobId) -> Result<Job, ApiError>;
+
+    /// Has a job end before its next step; durable on return.
+    fn job_cancel(&self, id: JobId) -> Result<Job, ApiError>;
+
+    /// Starts a job; durable on return.
+    fn job_start(&self, request: JobStart) -> Result<JobStarted, ApiError>;
 
     /// Returns the manifests of a machine's failbacks, oldest first.
     fn manifest_list(&self, machine: &MachineName) -> Result<Manifests, ApiError>;

@@ -4,10 +4,11 @@
 use landfall_control::api::{
     Cancel, CatalogRebuild, CatalogShow, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback,
     FailbackTo, GroupAdd, GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList, GroupPointMake,
-    GroupRemove, GroupShow, GroupTo, JobId, JobList, JobWatch, MachineAdd, MachineList, MachineRemove,
-    MachineShow, ManifestList, ManifestShow, PointList, PointPin, PointUnpin, PointVerify, PointView,
-    PolicyChange, PolicySet, PolicyShow, RebuildFrom, Reprotect, Request, RetentionPlan, RetentionScrub,
-    RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList, WhenFull,
+    GroupRemove, GroupShow, GroupTo, JobCancel, JobId, JobList, JobShow, JobStart, JobWatch, JobWish,
+    MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, PointList, PointPin,
+    PointUnpin, PointVerify, PointView, PolicyChange, PolicySet, PolicyShow, RebuildFrom, Reprotect, Request,
+    RetentionPlan, RetentionScrub, RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow,
+    ViewClose, ViewList, WhenFull,
 };
 use landfall_control::decode_request;
 use landfall_control::http::{read_request, write_request};
@@ -126,6 +127,12 @@ fn all() -> Vec<(Request, &'static str)> {
                 .into(),
             r#"{"request":"server_revoke","name":"web-01","role":null,"reason":"","confirm":"web-01"}"#,
         ),
+        (JobShow { id: JobId(4) }.into(), r#"{"request":"job_show","id":4}"#),
+        (JobCancel { id: JobId(4) }.into(), r#"{"request":"job_cancel","id":4}"#),
+        (
+            JobStart { machine: web(), kind: JobWish::Scrub }.into(),
+            r#"{"request":"job_start","machine":"web-01","kind":"scrub"}"#,
+        ),
         (GroupList {}.into(), r#"{"request":"group_list"}"#),
         (GroupShow { name: shop() }.into(), r#"{"request":"group_show","name":"shop"}"#),
         (
@@ -193,17 +200,20 @@ fn place(request: &Request) -> usize {
         Request::ServerToken(_) => 28,
         Request::ServerList(_) => 29,
         Request::ServerRevoke(_) => 30,
-        Request::GroupList(_) => 31,
-        Request::GroupShow(_) => 32,
-        Request::GroupCreate(_) => 33,
-        Request::GroupAdd(_) => 34,
-        Request::GroupRemove(_) => 35,
-        Request::GroupDelete(_) => 36,
-        Request::GroupPointMake(_) => 37,
-        Request::GroupPointList(_) => 38,
-        Request::GroupFailback(_) => 39,
-        Request::CatalogShow(_) => 40,
-        Request::CatalogRebuild(_) => 41,
+        Request::JobShow(_) => 31,
+        Request::JobCancel(_) => 32,
+        Request::JobStart(_) => 33,
+        Request::GroupList(_) => 34,
+        Request::GroupShow(_) => 35,
+        Request::GroupCreate(_) => 36,
+        Request::GroupAdd(_) => 37,
+        Request::GroupRemove(_) => 38,
+        Request::GroupDelete(_) => 39,
+        Request::GroupPointMake(_) => 40,
+        Request::GroupPointList(_) => 41,
+        Request::GroupFailback(_) => 42,
+        Request::CatalogShow(_) => 43,
+        Request::CatalogRebuild(_) => 44,
     }
 }
 

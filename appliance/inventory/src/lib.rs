@@ -52,7 +52,10 @@ pub use group::{
     EVERY_SECONDS, GROUP_MEMBERS_MAX, Group, GroupAttempt, GroupError, GroupMember, HOLD_MS, HOLD_MS_DEFAULT,
 };
 pub use group_point::{CommonPoint, GroupEffect, GroupEvent, GroupMaking, MarkedPoint, common_points};
-pub use job::{Job, JobState};
+pub use job::{
+    JOB_LINES_MAX, JOBS_KEPT, Job, JobClaim, JobError, JobEvent, JobFound, JobLine, JobState, JobStep,
+    JobWork, forgettable_jobs,
+};
 pub use key::{KEY_LEN_MAX, Key, KeyError};
 pub use liveness::{Ending, Finding, Liveness, PROBE_EVERY, Pulse, PulseEffect, PulseEvent};
 pub use machine::{Machine, MachineDisk, Policy, WhenFull};

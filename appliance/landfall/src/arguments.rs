@@ -336,6 +336,40 @@ pub(crate) enum JobCommand {
     /// List the jobs, newest first
     #[command(after_help = "Example:\n  landfall job list")]
     List,
+    /// Show one job: its steps, how far it is, and what happened in it
+    #[command(after_help = "Example:\n  landfall job show 4")]
+    Show {
+        /// The number of the job
+        #[arg(value_name = "ID")]
+        job: JobId,
+    },
+    /// Start a job: resync, expire or scrub
+    ///
+    /// resync has the source compare everything anew; expire waits until what the policy wants gone is gone; scrub reads journal and
+    /// target disks against their checksums, from begin to end.
+    #[command(
+        after_help = "Examples:\n  landfall job start scrub web-01\n  landfall job start resync web-01 --no-wait"
+    )]
+    Start {
+        /// resync, expire or scrub
+        #[arg(value_enum, value_name = "KIND", hide_possible_values = true)]
+        kind: Startable,
+        /// The machine
+        machine: MachineName,
+        /// Don't wait for the end; exits with 6
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// Have a job end before its next step; what was done stays
+    #[command(
+        after_help = "A step that writes to target disks is never torn: the job ends when it is done.\n\n\
+                            Example:\n  landfall job cancel 4"
+    )]
+    Cancel {
+        /// The number of the job
+        #[arg(value_name = "ID")]
+        job: JobId,
+    },
     /// Watch a job until it ends; ends as it does
     #[command(after_help = "Examples:\n  landfall job watch 4\n  landfall job watch 4 --output json")]
     Watch {
@@ -343,4 +377,15 @@ pub(crate) enum JobCommand {
         #[arg(value_name = "ID")]
         job: JobId,
     },
+}
+
+/// A job that can be started by its kind alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Startable {
+    /// The source compares everything anew.
+    Resync,
+    /// What is to go goes.
+    Expire,
+    /// Everything is read.
+    Scrub,
 }

@@ -10,6 +10,7 @@ mod failback;
 mod group;
 mod group_failback;
 mod job;
+mod job_show;
 mod login;
 mod machine;
 mod manifest;
@@ -104,6 +105,11 @@ pub(crate) fn run(arguments: Arguments, screen: &Screen) -> Result<Ending, Error
         Command::Reprotect(wanted) => reprotect::start(&context, wanted),
         Command::Job(JobCommand::List) => job::list(&context),
         Command::Job(JobCommand::Watch { job }) => job::watch(&context, job),
+        Command::Job(JobCommand::Show { job }) => job_show::show(&context, job),
+        Command::Job(JobCommand::Cancel { job }) => job_show::cancel(&context, job),
+        Command::Job(JobCommand::Start { kind, machine, no_wait }) => {
+            job_show::start(&context, kind, machine, no_wait)
+        }
         Command::Retention(RetentionCommand::Scrub(wanted)) => scrub::scrub(&context, wanted),
         Command::Retention(RetentionCommand::Show { machine }) => retention::show(&context, machine),
         Command::Retention(RetentionCommand::Expire { machine, .. }) => policy::expire(&context, machine),

@@ -7,15 +7,16 @@ use std::time::SystemTime;
 use blockdev::FilePolicy;
 use control::api::{
     Cancel, Commit, Concern, Content, ContentOrigin, DiskEvents, DiskVerdicts, Disks, Expiry, Failback,
-    FailbackPlan, FailbackStarted, FailbackTo, Health, Job, JobId, JobStarted, Jobs, JoinTokenMade, Machine,
-    MachineAdd, MachineRemove, MachineRemoved, MachineScrub, Machines, ManifestFile, ManifestShow, Manifests,
-    Pins, PlanDisk, PointList, PointPin, PointUnpin, PointVerify, PointView, Points, Policies, PolicyChanged,
-    PolicySet, Reprotect, Reprotected, Retention, RetentionScrub, Scrubs, ServerEntry, ServerRevoke,
-    ServerToken, Status, View, VolumeUse,
+    FailbackPlan, FailbackStarted, FailbackTo, Health, Job, JobId, JobStart, JobStarted, Jobs, JoinTokenMade,
+    Machine, MachineAdd, MachineRemove, MachineRemoved, MachineScrub, Machines, ManifestFile, ManifestShow,
+    Manifests, Pins, PlanDisk, PointList, PointPin, PointUnpin, PointVerify, PointView, Points, Policies,
+    PolicyChanged, PolicySet, Reprotect, Reprotected, Retention, RetentionScrub, Scrubs, ServerEntry,
+    ServerRevoke, ServerToken, Status, View, VolumeUse,
 };
 use control::{ApiError, Code, Service};
+use inventory::JobWork;
 use retention::{Log, Piece, RewindPlan};
-use target::{DiskOffer, MasterTarget, PointName, Proof, ScrubWish};
+use target::{DiskOffer, MasterTarget, PointName, ScrubWish};
 use units::{ByteLen, DiskIndex, MachineId, MachineName, Sequence, Timestamp};
 
 use crate::failure::api_error;
@@ -23,7 +24,7 @@ use crate::random::random_bytes;
 use crate::records::Records;
 use crate::servers::Servers;
 use crate::views::{Views, Wanted};
-use crate::{keeping, notary, report, reprotect, scrub};
+use crate::{job_report, keeping, notary, report, reprotect, scrub};
 
 /// The service of one master target.
 pub(crate) struct Answers {
@@ -32,6 +33,7 @@ pub(crate) struct Answers {
     pub(crate) retention: PathBuf,
     pub(crate) disks: Arc<crate::disks::DiskEvents>,
     views: Views,
+    pub(crate) jobs: Arc<crate::jobs::Jobs>,
     servers: Option<Servers>,
     pub(crate) records: Option<Arc<Records>>,
 }
@@ -45,6 +47,8 @@ pub(crate) struct Parts {
     pub(crate) listen: String,
     /// The directory of the retention volume.
     pub(crate) retention: PathBuf,
+    /// The jobs of this server.
+    pub(crate) jobs: Arc<crate::jobs::Jobs>,
     /// Who joined here, where certificates are given out.
     pub(crate) servers: Option<Servers>,
     /// What is kept in the catalog, where there is one.
@@ -53,8 +57,8 @@ pub(crate) struct Parts {
 
 impl Answers {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { node, disks, views, listen, retention, servers, records } = parts;
-        Self { node, listen, retention, disks, views, servers, records }
+        let Parts { node, disks, views, listen, retention, jobs, servers, records } = parts;
+        Self { node, listen, retention, disks, views, jobs, servers, records }
     }
 
     /// Sends every client of a view away.
@@ -62,19 +66,31 @@ impl Answers {
         self.views.close_all();
     }
 
-    fn jobs(&self) -> Vec<Job> {
-        let describe =
-            |job: &Arc<target::Job>| report::job(job, self.node.machine(&job.machine).ok().as_deref());
-        self.node.jobs().iter().map(describe).collect()
+    /// Describes every job, newest first.
+    fn all_jobs(&self) -> Result<Vec<Job>, ApiError> {
+        let jobs = self.jobs.list()?;
+        Ok(jobs.iter().rev().map(|job| self.describe_job(job)).collect())
+    }
+
+    fn describe_job(&self, job: &inventory::Job) -> Job {
+        let (running, machine) = (self.jobs.running(job.id), self.node.machine(&job.machine).ok());
+        job_report::job(job, running.as_deref(), machine.as_deref())
+    }
+
+    /// Starts a job, unless it is refused at once.
+    fn begin(&self, machine: &MachineName, work: JobWork) -> Result<JobId, ApiError> {
+        self.jobs.may(machine, &work)?;
+        Ok(JobId(self.jobs.start(machine, work)?))
     }
 
     fn machines(&self) -> Vec<Machine> {
-        let jobs = self.jobs();
+        // A machine is described without its job rather than not at all.
+        let jobs = self.all_jobs().unwrap_or_default();
         self.node.machines().iter().map(|machine| self.describe_with(machine, &jobs)).collect()
     }
 
     fn describe(&self, machine: &target::Machine) -> Machine {
-        self.describe_with(machine, &self.jobs())
+        self.describe_with(machine, &self.all_jobs().unwrap_or_default())
     }
 
     fn describe_with(&self, machine: &target::Machine, jobs: &[Job]) -> Machine {
@@ -164,7 +180,7 @@ impl Answers {
 
 impl Service for Answers {
     fn status(&self) -> Result<Status, ApiError> {
-        let mut jobs = self.jobs();
+        let mut jobs = self.all_jobs()?;
         jobs.retain(|job| job.state == control::api::JobState::Running);
         let status = Status {
             time: now().into(),
@@ -267,32 +283,32 @@ impl Service for Answers {
         if request.plan_only {
             return Ok(FailbackStarted { plan, job: None });
         }
-        let proof = if request.no_proof { Proof::Skip } else { Proof::Compute };
-        let job = self.node.failback(&request.machine, to, proof).map_err(|error| api_error(&error))?;
-        Ok(FailbackStarted { plan, job: Some(JobId(job.id)) })
+        let work = JobWork::Failback { to, prove: !request.no_proof };
+        let job = self.begin(&request.machine, work)?;
+        Ok(FailbackStarted { plan, job: Some(job) })
     }
 
     fn commit(&self, request: Commit) -> Result<Machine, ApiError> {
         self.views.refuse_if_viewed(&request.machine)?;
-        let committed = self.node.commit(&request.machine).map_err(|error| api_error(&error))?;
-        Ok(self.describe(&committed))
+        self.jobs.may(&request.machine, &JobWork::Commit)?;
+        self.jobs.do_now(&request.machine, JobWork::Commit)?;
+        Ok(self.describe(&*self.machine(&request.machine)?))
     }
 
     fn cancel(&self, request: Cancel) -> Result<JobStarted, ApiError> {
-        let job = self.node.cancel(&request.machine).map_err(|error| api_error(&error))?;
-        Ok(JobStarted { job: Some(JobId(job.id)) })
+        Ok(JobStarted { job: Some(self.begin(&request.machine, JobWork::Cancel)?) })
     }
 
     fn reprotect(&self, request: Reprotect) -> Result<Reprotected, ApiError> {
-        let reprotected = reprotect::answer(&self.node, request, |machine| self.describe(machine))?;
+        let reprotected =
+            reprotect::answer(&self.node, &self.jobs, request, |machine| self.describe(machine))?;
         self.settle()?;
         Ok(reprotected)
     }
 
     fn point_verify(&self, request: PointVerify) -> Result<JobStarted, ApiError> {
         let to = self.find(&request.machine, request.point, wire::Consistency::Fuzzy)?;
-        let job = self.node.verify(&request.machine, to).map_err(|error| api_error(&error))?;
-        Ok(JobStarted { job: Some(JobId(job.id)) })
+        Ok(JobStarted { job: Some(self.begin(&request.machine, JobWork::Verify { to })?) })
     }
 
     fn point_view(&self, request: PointView) -> Result<View, ApiError> {
@@ -314,12 +330,22 @@ impl Service for Answers {
     }
 
     fn job_list(&self) -> Result<Jobs, ApiError> {
-        Ok(Jobs { time: now().into(), jobs: self.jobs() })
+        Ok(Jobs { time: now().into(), jobs: self.all_jobs()? })
     }
 
     fn job_show(&self, id: JobId) -> Result<Job, ApiError> {
-        let unknown = || ApiError::new(Code::JobUnknown, format!("job {id} is not known"));
-        self.jobs().into_iter().find(|job| job.id == id).ok_or_else(unknown)
+        let job = self.jobs.find(id.0)?;
+        Ok(Job { log: job_report::log(&job), ..self.describe_job(&job) })
+    }
+
+    fn job_cancel(&self, id: JobId) -> Result<Job, ApiError> {
+        let job = self.jobs.cancel(id.0)?;
+        Ok(Job { log: job_report::log(&job), ..self.describe_job(&job) })
+    }
+
+    fn job_start(&self, request: JobStart) -> Result<JobStarted, ApiError> {
+        let work = crate::jobs::Jobs::work_of(request.kind);
+        Ok(JobStarted { job: Some(self.begin(&request.machine, work)?) })
     }
 
     fn manifest_list(&self, machine: &MachineName) -> Result<Manifests, ApiError> {

@@ -5,11 +5,10 @@ use control::api::{
     GroupRemove, Groups, JobId,
 };
 use control::{ApiError, GroupService};
-use target::Proof;
-use units::MachineName;
+use inventory::JobWork;
+use units::{MachineName, Sequence};
 
 use crate::answers::Answers;
-use crate::failure::api_error;
 use crate::groups::describe_point;
 
 impl GroupService for Answers {
@@ -55,16 +54,19 @@ impl GroupService for Answers {
             let found =
                 self.find(machine, control::api::FailbackTo::Sequence(sequence), wire::Consistency::Crash)?;
             plans.push(self.plan(&*self.machine(machine)?, found)?);
-            self.node.may_fail_back(machine).map_err(|error| api_error(&error))?;
+            self.jobs.may(machine, &work(sequence, no_proof))?;
+            self.jobs.refuse_if_busy(machine)?;
         }
         let mut jobs = Vec::new();
         if !plan_only {
-            let proof = if no_proof { Proof::Skip } else { Proof::Compute };
             for (machine, sequence) in members() {
-                let job = self.node.failback(machine, sequence, proof).map_err(|error| api_error(&error))?;
-                jobs.push(JobId(job.id));
+                jobs.push(JobId(self.jobs.start(machine, work(sequence, no_proof))?));
             }
         }
         Ok(GroupFailbackStarted { group: name, to: describe_point(&point), plans, jobs })
     }
+}
+
+fn work(to: Sequence, no_proof: bool) -> JobWork {
+    JobWork::Failback { to, prove: !no_proof }
 }

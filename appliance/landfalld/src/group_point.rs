@@ -216,7 +216,7 @@ fn source(machine: &MachineName) -> Identity {
 }
 
 /// Says what came of an order. Errors: why it was not carried out.
-fn outcome(order: &Order) -> Result<(), String> {
+pub(crate) fn outcome(order: &Order) -> Result<(), String> {
     let OrderState::Ended { verdict, reply } = &order.state else {
         return Err("it has not answered in time".to_owned());
     };

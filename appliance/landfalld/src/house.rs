@@ -3,6 +3,7 @@
 //! ```text
 //! STATE/ca/        the authority           role configuration-server
 //! STATE/catalog.db what is known           role configuration-server
+//! STATE/jobs.db    jobs, where there is no catalog to rely on
 //! STATE/server/    certificate for 443     role configuration-server
 //! STATE/identity/  certificate for 9443, and for manifests
 //! ```
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
-use catalog::Catalog;
+use catalog::{Catalog, Sqlite};
 use enrol::{Keeper, Revocations, controller_of};
 use link::{Credentials, Denied, Peer, Standing};
 use pki::{Authority, CertificateFacts};
@@ -36,6 +37,8 @@ pub(crate) struct House {
     pub(crate) target: Credentials,
     /// Where its certificate lies.
     pub(crate) place: PathBuf,
+    /// Where the jobs of this server are kept: in the catalog, or in a file of their own where there is none to rely on.
+    pub(crate) jobs: Arc<dyn Catalog>,
     /// What a configuration server has besides.
     pub(crate) office: Option<Office>,
     /// How its catalog is kept, where it has one.
@@ -116,9 +119,9 @@ impl House {
         };
         let (credentials, place) = (target.credentials.clone(), target.place.clone());
         let keeper = OwnKeeper::start(registrar, vec![server, target], terms.life)?;
-        let store = Some(Store { places, found: Found::Good(catalog) });
-        let keeping = Some(Keeping::Own(keeper));
-        Ok(Self { target: credentials, place, office: Some(office), store, _keeping: keeping })
+        let store = Some(Store { places, found: Found::Good(catalog.clone()) });
+        let (keeping, jobs) = (Some(Keeping::Own(keeper)), catalog);
+        Ok(Self { target: credentials, place, jobs, office: Some(office), store, _keeping: keeping })
     }
 
     /// Opens what there is without a catalog: the identity, for which nobody else counts.
@@ -127,7 +130,7 @@ impl House {
         let credentials = Credentials::read(&place).context("its certificate can't be used")?;
         let target = credentials.with_standing(Arc::new(Nobody));
         let store = Some(Store { places, found: Found::Trouble(trouble) });
-        Ok(Self { target, place, office: None, store, _keeping: None })
+        Ok(Self { target, place, jobs: own_jobs(state)?, office: None, store, _keeping: None })
     }
 
     /// Opens the house of a master target that was joined at another configuration server.
@@ -142,7 +145,8 @@ impl House {
         let controller = controller_of(&place)?;
         let keeper = Keeper::start(controller, credentials.clone(), &place, Some(revocations))?;
         let keeping = Some(Keeping::Joined(keeper));
-        Ok(Self { target: credentials, place, office: None, store: None, _keeping: keeping })
+        let jobs = own_jobs(state)?;
+        Ok(Self { target: credentials, place, jobs, office: None, store: None, _keeping: keeping })
     }
 }
 
@@ -174,6 +178,11 @@ fn open_authority(state: &Path, lived: bool) -> Result<Authority> {
         tracing::info!(ca = %ca.display(), "certificate authority made");
     }
     Authority::open(&ca).context("the certificate authority can't be used")
+}
+
+/// Opens the file of jobs where there is no catalog for them.
+fn own_jobs(state: &Path) -> Result<Arc<dyn Catalog>> {
+    Ok(Arc::new(Sqlite::open(&state.join("jobs.db")).context("the jobs can't be opened")?))
 }
 
 /// Returns the name of this server: the one it has, else the one that is given, else the host's.

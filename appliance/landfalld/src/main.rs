@@ -14,6 +14,9 @@ mod group_point;
 mod groups;
 mod heartbeats;
 mod house;
+mod job_report;
+mod job_run;
+mod jobs;
 mod joining;
 mod keeping;
 mod manage;
@@ -50,6 +53,7 @@ use crate::answers::{Answers, Parts};
 use crate::arguments::{Arguments, Command, Roles, Serve};
 use crate::heartbeats::Heartbeats;
 use crate::house::{House, Store};
+use crate::jobs::Jobs;
 use crate::notary::OwnKey;
 use crate::random::random_bytes;
 use crate::servers::Servers;
@@ -140,8 +144,13 @@ fn run(arguments: &Serve, again: &Again) -> Result<()> {
         }
         (gate, _) => (gate, None),
     };
+    let jobs = Jobs::new(house.jobs.clone(), node.clone());
+    if let Some(servers) = &heartbeats {
+        servers.order_by(&jobs);
+    }
+    jobs.take_up().context("the jobs that were under way can't be taken up")?;
     let (listen, retention) = (told, arguments.retention.clone());
-    let parts = Parts { node, disks, views, listen, retention, servers: heartbeats, records };
+    let parts = Parts { node, disks, views, listen, retention, jobs, servers: heartbeats, records };
     let answers = Arc::new(Answers::new(parts));
     let steward = Steward::start(answers.clone())?;
     let desk = Arc::new(Desk::new(answers.clone()));

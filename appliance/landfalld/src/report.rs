@@ -1,17 +1,13 @@
 //! What the master target knows, in the words of the control interface.
 
-use std::sync::atomic::Ordering;
-
 use control::api::{
-    Consistency, DiskProof, Epoch, Gap, GapKind, GroupMark, History, Job, JobId, JobKind, JobOutcome,
-    JobState, Machine, MachineDisk, Phase, Point, Resync, Rfc3339, Session,
+    Consistency, Epoch, Gap, GapKind, GroupMark, History, Job, JobState, Machine, MachineDisk, Phase, Point,
+    Resync, Rfc3339, Session,
 };
-use control::{ApiError, ErrorReply};
 use retention::Lifecycle;
 use target::replica::{FailureKind, State};
 use units::{DiskIndex, Sequence, Timestamp};
 
-use crate::failure::code_of_replica;
 use crate::keeping;
 
 /// Describes a machine.
@@ -196,76 +192,6 @@ pub(crate) fn named(state: &State, sequence: Sequence) -> Point {
         spoilt: state.spoils(sequence).is_some(),
         group: None,
     }
-}
-
-/// Describes a job.
-pub(crate) fn job(job: &target::Job, machine: Option<&target::Machine>) -> Job {
-    let (done, total) = job.progress.bytes();
-    let ended = job.progress.ended();
-    let when = ended.as_ref().and_then(|_| job.ended.get().copied());
-    let error = ended.as_ref().and_then(|end| end.as_ref().err()).map(|error| {
-        let what = format!("{} of {} to sequence {} failed", kind_name(job.kind), job.machine, job.to);
-        let error = ApiError::new(code_of_replica(error), what).because(target::replica::chain(error));
-        ErrorReply::from(error)
-    });
-    let state = match &ended {
-        None => JobState::Running,
-        Some(Ok(())) => JobState::Done,
-        Some(Err(_)) => JobState::Failed,
-    };
-    Job {
-        id: JobId(job.id),
-        kind: match job.kind {
-            target::JobKind::Failback => JobKind::Failback,
-            target::JobKind::Cancel => JobKind::Cancel,
-            target::JobKind::Verify => JobKind::Verify,
-        },
-        machine: job.machine.clone(),
-        point: machine.map(|machine| named(&machine.shared.lock(), job.to)),
-        state,
-        started: job.started.into(),
-        ended: when.map(Rfc3339),
-        done_bytes: done,
-        total_bytes: total,
-        error,
-        outcome: (state == JobState::Done).then(|| outcome(job, machine, done)),
-    }
-}
-
-fn kind_name(kind: target::JobKind) -> &'static str {
-    match kind {
-        target::JobKind::Failback => "failback",
-        target::JobKind::Cancel => "cancel",
-        target::JobKind::Verify => "verification",
-    }
-}
-
-fn outcome(job: &target::Job, machine: Option<&target::Machine>, done_bytes: u64) -> JobOutcome {
-    match job.kind {
-        target::JobKind::Failback => {
-            let manifest = lock(&job.manifest).clone();
-            JobOutcome::Failback {
-                written_bytes: job.written.load(Ordering::Relaxed),
-                disks: proofs(job, machine),
-                manifest: manifest.clone().and_then(Result::ok),
-                manifest_problem: manifest.and_then(Result::err),
-            }
-        }
-        target::JobKind::Cancel => JobOutcome::Cancel { written_bytes: done_bytes },
-        target::JobKind::Verify => JobOutcome::Verify { disks: proofs(job, machine) },
-    }
-}
-
-/// Compares the roots a job has computed with those the source gave; none, if it has computed none.
-fn proofs(job: &target::Job, machine: Option<&target::Machine>) -> Vec<DiskProof> {
-    let given = machine.and_then(|machine| machine.shared.lock().timeline.get(job.to).cloned());
-    let given = given.map(|point| point.roots).unwrap_or_default();
-    let roots = lock(&job.roots).clone().unwrap_or_default();
-    let proof = |(index, root): (usize, &units::Hash)| {
-        let disk = DiskIndex(u16::try_from(index).expect("a machine has at most 256 disks"));
-        DiskProof::compare(disk, given.get(index).map(|root| (*root).into()), (*root).into())
-    };
-    roots.iter().enumerate().map(proof).collect()
 }
 
 /// Describes how far back a machine's history reaches.

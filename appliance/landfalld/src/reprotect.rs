@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use control::api::{Machine, Reprotect, ReprotectPlan, Reprotected};
 use control::{ApiError, Code};
+use inventory::JobWork;
 use target::{MasterTarget, TargetError};
 
 use crate::answers::{offer, random_id};
 use crate::failure::api_error;
+use crate::jobs::Jobs;
 use crate::report;
 
 /// Plans it and, unless only the plan was asked for, carries it out.
 pub(crate) fn answer(
     node: &Arc<MasterTarget>,
+    jobs: &Arc<Jobs>,
     request: Reprotect,
     describe: impl Fn(&target::Machine) -> Machine,
 ) -> Result<Reprotected, ApiError> {
@@ -26,7 +29,9 @@ pub(crate) fn answer(
         return Ok(Reprotected { plan, machine: None });
     }
     let done = if known {
-        node.reprotect(&request.machine)
+        let over = plan.generation.expect("a committed machine has a generation");
+        jobs.do_now(&request.machine, JobWork::Reprotect { over })?;
+        node.machine(&request.machine)
     } else {
         let offers: Vec<_> = request.disks.iter().map(offer).collect();
         node.add_original(random_id()?, &request.machine, &offers)

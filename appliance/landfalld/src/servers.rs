@@ -15,6 +15,7 @@ use crate::group_point;
 use crate::groups::Groups;
 use crate::heartbeats::Heartbeats;
 use crate::house::Office;
+use crate::jobs::Jobs;
 
 /// Who joined this configuration server.
 pub(crate) struct Servers {
@@ -37,6 +38,12 @@ impl Servers {
         let groups = Groups::new(office.catalog.clone(), node.clone(), orders, heard);
         group_point::make_when_due(&groups)?;
         Ok(Self { registrar: office.registrar.clone(), heartbeats, groups })
+    }
+
+    /// Has jobs give orders to sources from now on.
+    pub(crate) fn order_by(&self, jobs: &Jobs) {
+        // Whoever gave them before has given the same.
+        drop(jobs.orders.set(self.heartbeats.orders.clone()));
     }
 
     /// Makes a join token.

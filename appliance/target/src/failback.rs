@@ -1,28 +1,22 @@
-//! A failback: the point, the proof, the manifest.
-//!
-//! 1. The target disks are brought to the point, durable: the machine may be used from here on.
-//! 2. The root of each disk is computed from every byte of it, unless the operator does without.
-//! 3. What happened is signed, and the manifest is written to the retention volume, durable.
+//! A failback's manifest: what was brought where, and what was proved of it.
 //!
 //! *Invariant:* a manifest holds a target's root only if it was computed from the disk after the rewind. A manifest that can't be
-//! written leaves the machine where it is, and the job says why.
+//! written leaves the machine where it is.
 
 use std::error::Error;
 use std::fmt::Debug;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak, mpsc};
+use std::sync::Arc;
 
 use manifest::{Event, Facts, Sealed, Times, Verdict};
-use retention::{Afterwards, Lifecycle};
+use retention::Lifecycle;
 use units::{Hash, MachineName, Sequence, Timestamp};
 
 use crate::clock::now;
 use crate::error::TargetError;
-use crate::job::{Job, JobKind};
-use crate::machine::{Machine, lock};
+use crate::machine::Machine;
 use crate::node::MasterTarget;
 use crate::operations::wrong_phase;
-use crate::replica::{Progress, ReplicaError, Work, chain, load_manifests, save_manifest};
+use crate::replica::{chain, load_manifests, save_manifest};
 
 /// Signs manifests.
 pub trait Notary: Debug + Send + Sync {
@@ -30,38 +24,45 @@ pub trait Notary: Debug + Send + Sync {
     fn seal(&self, facts: Facts) -> Result<String, Box<dyn Error + Send + Sync>>;
 }
 
-/// Whether the roots of the target disks are computed once they stand at the point.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proof {
-    /// Every disk is read once.
-    Compute,
-    /// The manifest says that nothing was proved.
-    Skip,
+/// What is noted of a failback.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Noted {
+    /// The point the disks stand at.
+    pub at: Sequence,
+    /// When it was begun: of one failback there is one manifest, by this.
+    pub started: Timestamp,
+    /// When the disks stood at the point.
+    pub reached: Timestamp,
+    /// The root of each disk, if they were computed, and when.
+    pub proved: Option<(Vec<Hash>, Timestamp)>,
+    /// Bytes written to the target disks.
+    pub written: u64,
 }
 
 impl MasterTarget {
-    /// Starts the job that brings the disks to a point, holds them there, proves them and writes the manifest.
-    pub fn failback(
-        self: &Arc<Self>,
-        name: &MachineName,
-        to: Sequence,
-        proof: Proof,
-    ) -> Result<Arc<Job>, TargetError> {
-        let machine = self.may_fail_back(name)?;
-        let job = self.jobs.start(JobKind::Failback, name, to, now());
-        let run = Failback { node: Arc::downgrade(self), machine, job: job.clone() };
-        let spawned =
-            std::thread::Builder::new().name("failback".to_owned()).spawn(move || run.carry_out(proof));
-        match spawned {
-            Ok(_) => Ok(job),
-            Err(source) => {
-                job.progress.end(Err(ReplicaError::NoMemory));
-                Err(TargetError::System { what: "a thread", source })
-            }
+    /// Signs and stores the manifest of a failback, unless that was done before; durable on return. Returns its number. Errors: why not.
+    pub fn note_failback(&self, name: &MachineName, noted: &Noted) -> Result<u64, String> {
+        let machine = self.in_service(name).map_err(|error| chain(&error))?;
+        let same = |facts: &Facts| {
+            facts.event == Event::Failback
+                && facts.point.sequence == noted.at
+                && facts.times.started == noted.started
+        };
+        let before = self
+            .manifests(name)
+            .map_err(|error| chain(&error))?
+            .into_iter()
+            .find(|(_, bytes)| Sealed::decode(bytes).is_ok_and(|sealed| same(&sealed.manifest.facts)));
+        if let Some((number, _)) = before {
+            return Ok(number);
         }
+        let (roots, proved) = noted.proved.clone().unzip();
+        let facts = facts(&machine, noted.at, noted.started, roots);
+        let times = Times { reached: Some(noted.reached), proved, signed: now(), ..facts.times };
+        self.seal(&machine, Facts { times, written_bytes: noted.written, ..facts })
     }
 
-    /// Returns a machine that can be brought to a point now. Errors: it is out, elsewhere in its life, or busy.
+    /// Returns a machine that can be brought to a point now. Errors: it is out, or elsewhere in its life.
     pub fn may_fail_back(&self, name: &MachineName) -> Result<Arc<Machine>, TargetError> {
         let machine = self.in_service(name)?;
         let lifecycle = machine.shared.lock().lifecycle.clone();
@@ -71,7 +72,6 @@ impl MasterTarget {
         ) {
             return Err(wrong_phase(name, &lifecycle, "protected or rewound"));
         }
-        self.refuse_if_busy(name)?;
         Ok(machine)
     }
 
@@ -114,61 +114,6 @@ impl MasterTarget {
         let number = saved.map_err(|error| chain(&error))?.map_err(|error| chain(&error))?;
         tracing::info!(machine = %machine.name, number, "manifest written");
         Ok(number)
-    }
-}
-
-/// A failback under way.
-struct Failback {
-    node: Weak<MasterTarget>,
-    machine: Arc<Machine>,
-    job: Arc<Job>,
-}
-
-impl Failback {
-    fn carry_out(&self, proof: Proof) {
-        let result = self.rewind_and_prove(proof);
-        self.job.progress.end(result);
-    }
-
-    fn rewind_and_prove(&self, proof: Proof) -> Result<(), ReplicaError> {
-        let (whole, to) = (&self.job.progress, self.job.to);
-        let lens = self.machine.shared.lock().lens.iter().map(|len| len.0).sum();
-        let rewind = Progress::part_of(whole, 0);
-        let proving = Progress::part_of(whole, if proof == Proof::Compute { lens } else { 0 });
-        let afterwards = Afterwards::Stand;
-        self.machine.shared.give(Work::Rewind { to, afterwards, progress: rewind.clone() });
-        rewind.wait()?;
-        let reached = now();
-        self.job.written.store(rewind.bytes().0, Ordering::Relaxed);
-        let roots = match proof {
-            Proof::Compute => Some(self.roots(proving)?),
-            Proof::Skip => None,
-        };
-        lock(&self.job.roots).clone_from(&roots);
-        *lock(&self.job.manifest) = Some(self.write_manifest(reached, roots));
-        Ok(())
-    }
-
-    /// Computes the root of each disk as it is now.
-    fn roots(&self, progress: Arc<Progress>) -> Result<Vec<Hash>, ReplicaError> {
-        let (told, roots) = mpsc::channel();
-        let then = Box::new(move |roots: Result<_, ReplicaError>| {
-            // Whoever asked may be gone.
-            let _ = told.send(roots);
-        });
-        let to = self.job.to;
-        self.machine.shared.give(Work::Verify { to, progress: progress.clone(), then });
-        progress.wait()?;
-        roots.recv().unwrap_or(Err(ReplicaError::Panicked))
-    }
-
-    fn write_manifest(&self, reached: Timestamp, roots: Option<Vec<Hash>>) -> Result<u64, String> {
-        let node = self.node.upgrade().ok_or("landfalld is stopping")?;
-        let mut facts = facts(&self.machine, self.job.to, self.job.started, roots);
-        let proved = facts.times.proved.map(|_| now());
-        facts.times = Times { reached: Some(reached), proved, signed: now(), ..facts.times };
-        facts.written_bytes = self.job.written.load(Ordering::Relaxed);
-        node.seal(&self.machine, facts)
     }
 }
 

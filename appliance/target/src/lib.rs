@@ -23,14 +23,14 @@ mod error;
 mod failback;
 /// Each generation is given once.
 mod generation;
-/// Long work that operators started.
-mod job;
 /// What operators want kept.
 mod keeping;
 /// One machine, and who speaks for it.
 mod machine;
 /// The server.
 mod node;
+/// Machines that a job works on.
+mod occupied;
 /// What operators ask for.
 mod operations;
 /// Whether a payload can become its extent.
@@ -61,12 +61,12 @@ mod worker;
 pub use admission::{Caller, admit};
 pub use conversation::{Admitted, Conversation, Outgoing, Wake};
 pub use error::TargetError;
-pub use failback::{Notary, Proof};
+pub use failback::{Notary, Noted};
 pub use generation::next_generation;
-pub use job::{Job, JobKind};
 pub use keeping::Forecast;
 pub use machine::{Machine, SessionReport};
 pub use node::{MasterTarget, NodeConfig};
+pub use occupied::Occupied;
 pub use operations::{DiskOffer, Found, PointName};
 pub use presence::DiskSight;
 pub use refusal::SessionEnd;

@@ -18,8 +18,8 @@ use units::{ByteLen, MachineId, MachineName};
 use crate::door::{Door, serve};
 use crate::error::TargetError;
 use crate::failback::Notary;
-use crate::job::Jobs;
 use crate::machine::{Machine, lock};
+use crate::occupied::Occupations;
 use crate::replica::{
     Replica, ReplicaError, ReplicaLimits, ResidentBudget, Setup, Shared, Unrecovered, list_machines,
     relocate, remove_machine, was_never_added,
@@ -75,7 +75,7 @@ pub struct MasterTarget {
     pub(crate) volume: DirVolume,
     pub(crate) config: NodeConfig,
     pub(crate) machines: RwLock<BTreeMap<MachineName, Arc<Machine>>>,
-    pub(crate) jobs: Jobs,
+    pub(crate) occupied: Occupations,
     pub(crate) committer: Thread<CommitOrder>,
     pub(crate) workers: Vec<Thread<WorkOrder>>,
     pools: Vec<PagePool>,
@@ -116,7 +116,7 @@ impl MasterTarget {
             defaults: Mutex::new(superblock.defaults),
             config,
             machines: RwLock::default(),
-            jobs: Jobs::default(),
+            occupied: Occupations::default(),
             committer: committer.map_err(system)?,
             workers,
             pools,

@@ -2,19 +2,19 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 
 use blockdev::{Access, Expect, FilePolicy, Identity, OpenDevice, open_device};
 use retention::{Afterwards, Head, HeadDisk, Lifecycle, Point, RewindPlan};
-use units::{ByteLen, Generation, MachineId, MachineName, Sequence, Timestamp};
+use units::{ByteLen, Generation, Hash, MachineId, MachineName, Sequence, Timestamp};
 use wire::Consistency;
 
 use crate::clock::now;
 use crate::error::TargetError;
 use crate::generation::next_generation;
-use crate::job::{Job, JobKind};
-use crate::machine::{Machine, lock};
+use crate::machine::Machine;
 use crate::node::MasterTarget;
-use crate::replica::{Replica, ReplicaError, State, Work};
+use crate::replica::{Progress, Replica, ReplicaError, State, Work};
 use crate::worker::CommitOrder;
 
 /// Bytes a disk's path and its identity may have, so that a head of 256 disks fits its slot.
@@ -188,51 +188,73 @@ impl MasterTarget {
         self.ask(&machine, |then| Work::Plan { to, then })
     }
 
-    /// Starts the job that brings the disks back to the newest state, so that replication goes on.
-    pub fn cancel(&self, name: &MachineName) -> Result<Arc<Job>, TargetError> {
+    /// Begins to bring the disks to a point, and hold them there; a crash in the middle is taken up at the next start. Errors: the
+    /// machine is out.
+    pub fn rewind(&self, name: &MachineName, to: Sequence) -> Result<Arc<Progress>, TargetError> {
+        let (machine, progress) = (self.in_service(name)?, Arc::<Progress>::default());
+        machine.shared.give(Work::Rewind { to, afterwards: Afterwards::Stand, progress: progress.clone() });
+        Ok(progress)
+    }
+
+    /// Returns a machine whose disks can be brought back to the newest state. Errors: it is out, or stands at no point.
+    pub fn may_go_forward(&self, name: &MachineName) -> Result<Arc<Machine>, TargetError> {
         let machine = self.in_service(name)?;
-        let (lifecycle, newest) = {
-            let state = machine.shared.lock();
-            (state.lifecycle.clone(), state.durable)
-        };
-        if !matches!(lifecycle, Lifecycle::Rewound { .. } | Lifecycle::Rewinding { .. }) {
-            return Err(wrong_phase(name, &lifecycle, "rewinding or rewound"));
+        let lifecycle = machine.shared.lock().lifecycle.clone();
+        match lifecycle {
+            Lifecycle::Rewound { .. } | Lifecycle::Rewinding { .. } => Ok(machine),
+            other => Err(wrong_phase(name, &other, "rewinding or rewound")),
         }
-        self.rewind(&machine, newest, Afterwards::Replicate, JobKind::Cancel)
     }
 
-    fn rewind(
+    /// Begins to bring the disks back to the newest state, so that replication goes on; `None` if it does already. Errors: the machine
+    /// is out, or stands at no point.
+    pub fn forward(&self, name: &MachineName) -> Result<Option<Arc<Progress>>, TargetError> {
+        if self.in_service(name)?.shared.lock().lifecycle == Lifecycle::Protected {
+            return Ok(None);
+        }
+        let machine = self.may_go_forward(name)?;
+        let (to, progress) = (machine.shared.lock().durable, Arc::<Progress>::default());
+        machine.shared.give(Work::Rewind {
+            to,
+            afterwards: Afterwards::Replicate,
+            progress: progress.clone(),
+        });
+        Ok(Some(progress))
+    }
+
+    /// Begins to compute the root of each disk at a sequence; they come once the work has ended well. Errors: the machine is out.
+    pub fn verify(
         &self,
-        machine: &Machine,
+        name: &MachineName,
         to: Sequence,
-        afterwards: Afterwards,
-        kind: JobKind,
-    ) -> Result<Arc<Job>, TargetError> {
-        self.refuse_if_busy(&machine.name)?;
-        let job = self.jobs.start(kind, &machine.name, to, now());
-        machine.shared.give(Work::Rewind { to, afterwards, progress: job.progress.clone() });
-        Ok(job)
+    ) -> Result<(Arc<Progress>, Receiver<Vec<Hash>>), TargetError> {
+        let (machine, progress) = (self.in_service(name)?, Arc::<Progress>::default());
+        let (told, roots) = channel();
+        let then = Box::new(move |found: Result<_, ReplicaError>| {
+            // Whoever asked may be gone.
+            let _ = found.map(|roots| told.send(roots));
+        });
+        machine.shared.give(Work::Verify { to, progress: progress.clone(), then });
+        Ok((progress, roots))
     }
 
-    /// Starts the job that computes the root of each disk at a sequence.
-    pub fn verify(&self, name: &MachineName, to: Sequence) -> Result<Arc<Job>, TargetError> {
+    /// Returns a machine whose point can be accepted, or was. Errors: it is out, or stands at none.
+    pub fn may_commit(&self, name: &MachineName) -> Result<Arc<Machine>, TargetError> {
         let machine = self.in_service(name)?;
-        self.refuse_if_busy(name)?;
-        let job = self.jobs.start(JobKind::Verify, name, to, now());
-        let (result, progress) = (job.clone(), job.progress.clone());
-        let then = Box::new(move |roots: Result<_, ReplicaError>| *lock(&result.roots) = roots.ok());
-        machine.shared.give(Work::Verify { to, progress, then });
-        Ok(job)
+        let lifecycle = machine.shared.lock().lifecycle.clone();
+        match lifecycle {
+            Lifecycle::Rewound { .. } => Ok(machine),
+            other => Err(wrong_phase(name, &other, "rewound")),
+        }
     }
 
-    /// Accepts the point the disks stand at; durable on return. The generation is over.
+    /// Accepts the point the disks stand at; durable on return. The generation is over. One that was accepted before stays so.
     pub fn commit(&self, name: &MachineName) -> Result<Arc<Machine>, TargetError> {
         let machine = self.in_service(name)?;
-        self.refuse_if_busy(name)?;
-        let lifecycle = machine.shared.lock().lifecycle.clone();
-        if !matches!(lifecycle, Lifecycle::Rewound { .. }) {
-            return Err(wrong_phase(name, &lifecycle, "rewound"));
+        if matches!(machine.shared.lock().lifecycle, Lifecycle::Committed { .. }) {
+            return Ok(machine);
         }
+        let machine = self.may_commit(name)?;
         self.ask(&machine, |then| Work::Commit { then })?;
         self.note_commit(&machine);
         Ok(machine)
@@ -241,11 +263,6 @@ impl MasterTarget {
     /// Returns size and free space of the retention volume.
     pub fn usage(&self) -> Result<blockdev::VolumeUsage, TargetError> {
         Ok(blockdev::Volume::usage(&self.volume)?)
-    }
-
-    /// Returns the jobs, newest first.
-    pub fn jobs(&self) -> Vec<Arc<Job>> {
-        self.jobs.all()
     }
 
     pub(crate) fn in_service(&self, name: &MachineName) -> Result<Arc<Machine>, TargetError> {
@@ -257,20 +274,12 @@ impl MasterTarget {
         }
     }
 
-    pub(crate) fn refuse_if_busy(&self, name: &MachineName) -> Result<(), TargetError> {
-        let busy = |job: &Arc<Job>| job.machine == *name && job.progress.ended().is_none();
-        match self.jobs().iter().find(|job| busy(job)) {
-            Some(job) => Err(TargetError::Busy { name: name.clone(), job: job.id }),
-            None => Ok(()),
-        }
-    }
-
     pub(crate) fn ask<T: Send + 'static>(
         &self,
         machine: &Machine,
         work: impl FnOnce(crate::replica::Then<T>) -> Work,
     ) -> Result<T, TargetError> {
-        let (sender, receiver) = std::sync::mpsc::channel();
+        let (sender, receiver) = channel();
         machine.shared.give(work(Box::new(move |result| {
             // Whoever asked may be gone.
             let _ = sender.send(result);

@@ -27,14 +27,13 @@ pub struct ReprotectPlan {
 }
 
 impl MasterTarget {
-    /// Says what a reprotect of a committed machine would give up; changes nothing. Errors: it is not committed, its source is
-    /// connected, a job is under way.
+    /// Says what a reprotect of a committed machine would give up; changes nothing. Errors: it is not committed, or its source is
+    /// connected.
     pub fn reprotect_plan(&self, name: &MachineName) -> Result<ReprotectPlan, TargetError> {
         let machine = self.in_service(name)?;
         if let Some(session) = machine.session().filter(|session| session.connected) {
             return Err(TargetError::Connected { name: name.clone(), peer: session.peer });
         }
-        self.refuse_if_busy(name)?;
         let state = machine.shared.lock();
         if !matches!(state.lifecycle, Lifecycle::Committed { .. }) {
             return Err(wrong_phase(name, &state.lifecycle, "committed"));

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use units::{DiskIndex, MachineName};
+use units::{DiskIndex, Generation, MachineName};
 use utoipa::ToSchema;
 
 use super::{HexHash, Point, Rfc3339};
@@ -23,6 +23,28 @@ pub enum JobKind {
     Cancel,
     /// Computes the roots of the target disks at a recovery point and compares them with the source's.
     Verify,
+    /// Accepts the recovery point a machine stands at.
+    Commit,
+    /// Begins another generation of a committed machine.
+    Reprotect,
+    /// Has the source compare everything anew.
+    Resync,
+    /// Lets history go that the policy wants gone.
+    Expire,
+    /// Reads journal and target disks against their checksums.
+    Scrub,
+}
+
+/// A job that can be asked for by its kind alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JobWish {
+    /// Has the source compare everything anew.
+    Resync,
+    /// Lets history go that the policy wants gone, and waits until it is.
+    Expire,
+    /// Reads journal and target disks against their checksums, from begin to end.
+    Scrub,
 }
 
 /// How a job stands.
@@ -35,6 +57,26 @@ pub enum JobState {
     Done,
     /// Ended otherwise; the job says why.
     Failed,
+    /// Ended by somebody between two steps; what was done before stays.
+    Cancelled,
+}
+
+/// A part of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobStep {
+    /// What is done in it.
+    pub name: String,
+    /// It is done.
+    pub done: bool,
+}
+
+/// Something that happened in a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobLine {
+    /// When.
+    pub time: Rfc3339,
+    /// What.
+    pub what: String,
 }
 
 /// One job.
@@ -58,6 +100,18 @@ pub struct Job {
     pub done_bytes: u64,
     /// Bytes of work in all.
     pub total_bytes: u64,
+    /// Bytes per second since it began, or since landfalld took it up again.
+    #[serde(default)]
+    pub rate: u64,
+    /// Seconds until the end at that rate, when it can be told.
+    #[serde(default)]
+    pub eta_seconds: Option<u64>,
+    /// Its steps, in their order; after a restart of landfalld it goes on with the first that is not done.
+    #[serde(default)]
+    pub steps: Vec<JobStep>,
+    /// What happened, oldest first; left out of lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<JobLine>,
     /// Why it failed.
     pub error: Option<crate::ErrorReply>,
     /// What came of it, once done.
@@ -91,6 +145,27 @@ pub enum JobOutcome {
     Verify {
         /// By disk.
         disks: Vec<DiskProof>,
+    },
+    /// The point was accepted.
+    Commit,
+    /// Another generation began.
+    Reprotect {
+        /// Which.
+        generation: Generation,
+    },
+    /// Everything was compared.
+    Resync,
+    /// What was to go is gone.
+    Expire {
+        /// Bytes of history that went.
+        freed_bytes: u64,
+    },
+    /// Everything was read.
+    Scrub {
+        /// Bytes read.
+        read_bytes: u64,
+        /// Ranges that were found damaged.
+        damaged: u32,
     },
 }
 

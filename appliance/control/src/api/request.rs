@@ -9,9 +9,9 @@ use wire::Role;
 use super::{
     CatalogRebuilt, CatalogReport, DiskEvents, DiskVerdicts, Disks, Expiry, FailbackStarted, Group,
     GroupDeleted, GroupFailbackStarted, GroupPoint, GroupPoints, GroupTo, Groups, Job, JobId, JobStarted,
-    Jobs, JoinTokenMade, Machine, MachineRemoved, Machines, ManifestFile, Manifests, Pins, Points, Policies,
-    PolicyChange, PolicyChanged, RebuildFrom, Reprotected, Retention, Rfc3339, Scrubs, ServerEntry, Servers,
-    Status, View, Views,
+    JobWish, Jobs, JoinTokenMade, Machine, MachineRemoved, Machines, ManifestFile, Manifests, Pins, Points,
+    Policies, PolicyChange, PolicyChanged, RebuildFrom, Reprotected, Retention, Rfc3339, Scrubs, ServerEntry,
+    Servers, Status, View, Views,
 };
 
 /// A kind of request and what answers it.
@@ -228,6 +228,23 @@ requests! {
         /// Which job.
         id: JobId,
     } -> Job;
+    /// Asks for one job with all that happened in it.
+    JobShow {
+        /// Which job.
+        id: JobId,
+    } -> Job;
+    /// Has a job end before its next step; what was done stays. The result is the job as it is now.
+    JobCancel {
+        /// Which job.
+        id: JobId,
+    } -> Job;
+    /// Starts a job of a machine.
+    JobStart {
+        /// Which machine.
+        machine: MachineName,
+        /// What it does.
+        kind: JobWish,
+    } -> JobStarted;
     /// Asks for the manifests of a machine's failbacks.
     ManifestList {
         /// Which machine.

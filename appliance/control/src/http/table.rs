@@ -5,10 +5,10 @@ use super::route::{Route, route};
 use crate::api::{
     Cancel, CatalogRebuild, CatalogShow, Commit, DiskEligible, DiskList, DiskWatch, Failback, GroupAdd,
     GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList, GroupPointMake, GroupRemove,
-    GroupShow, JobList, JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList,
-    ManifestShow, PointList, PointPin, PointUnpin, PointVerify, PointView, PolicySet, PolicyShow, Reprotect,
-    RetentionPlan, RetentionScrub, RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow,
-    ViewClose, ViewList,
+    GroupShow, JobCancel, JobList, JobShow, JobStart, JobWatch, MachineAdd, MachineList, MachineRemove,
+    MachineShow, ManifestList, ManifestShow, PointList, PointPin, PointUnpin, PointVerify, PointView,
+    PolicySet, PolicyShow, Reprotect, RetentionPlan, RetentionScrub, RetentionShow, ServerList, ServerRevoke,
+    ServerToken, StatusShow, ViewClose, ViewList,
 };
 
 /// Every route. What only looks is a `GET`, what takes something away is a `DELETE`, everything else that changes is a `POST`.
@@ -36,6 +36,9 @@ pub const ROUTES: &[Route] = &[
     route::<ViewClose>(Delete, "/views/{#id}"),
     route::<JobList>(Get, "/jobs"),
     route::<JobWatch>(Get, "/jobs/{#id}"),
+    route::<JobShow>(Get, "/jobs/{#id}/log"),
+    route::<JobCancel>(Post, "/jobs/{#id}/cancel"),
+    route::<JobStart>(Post, "/machines/{machine}/jobs"),
     route::<RetentionShow>(Get, "/retention"),
     route::<RetentionPlan>(Get, "/retention/plan"),
     route::<RetentionScrub>(Post, "/retention/scrub"),

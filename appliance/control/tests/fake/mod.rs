@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use landfall_control::api::{
     Cancel, CatalogRebuild, CatalogRebuilt, CatalogReport, Commit, DiskEvents, DiskVerdicts, Disks, Expiry,
-    Failback, FailbackStarted, Job, JobId, JobKind, JobOutcome, JobStarted, JobState, Jobs, JoinTokenMade,
-    Machine, MachineAdd, MachineRemove, MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests,
-    Pins, PointList, PointPin, PointUnpin, PointVerify, PointView, Points, Policies, PolicyChanged,
-    PolicySet, Reprotect, Reprotected, Retention, RetentionScrub, Rfc3339, Scrubs, ServerEntry, ServerRevoke,
-    ServerToken, Servers, Status, View, Views,
+    Failback, FailbackStarted, Job, JobId, JobKind, JobOutcome, JobStart, JobStarted, JobState, Jobs,
+    JoinTokenMade, Machine, MachineAdd, MachineRemove, MachineRemoved, Machines, ManifestFile, ManifestShow,
+    Manifests, Pins, PointList, PointPin, PointUnpin, PointVerify, PointView, Points, Policies,
+    PolicyChanged, PolicySet, Reprotect, Reprotected, Retention, RetentionScrub, Rfc3339, Scrubs,
+    ServerEntry, ServerRevoke, ServerToken, Servers, Status, View, Views,
 };
 use landfall_control::{ApiError, Code, Service};
 use units::{MachineName, Timestamp};
@@ -125,9 +125,21 @@ impl Service for Fake {
             ended: None,
             done_bytes: looks << 20,
             total_bytes: LOOKS << 20,
+            rate: 0,
+            eta_seconds: None,
+            steps: Vec::new(),
+            log: Vec::new(),
             error: None,
             outcome: done.then(outcome),
         })
+    }
+
+    fn job_cancel(&self, _: JobId) -> Result<Job, ApiError> {
+        Err(unknown())
+    }
+
+    fn job_start(&self, _: JobStart) -> Result<JobStarted, ApiError> {
+        Err(unknown())
     }
 
     fn manifest_list(&self, _: &MachineName) -> Result<Manifests, ApiError> {

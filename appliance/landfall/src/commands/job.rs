@@ -111,20 +111,37 @@ pub(super) fn table(jobs: &[Job], now: Timestamp) -> Table {
     table
 }
 
-fn kind(kind: JobKind) -> &'static str {
+/// Returns the kind of a job as it is shown.
+pub(super) fn kind(kind: JobKind) -> &'static str {
     match kind {
         JobKind::Failback => "failback",
         JobKind::Cancel => "cancel",
         JobKind::Verify => "verify",
+        JobKind::Commit => "commit",
+        JobKind::Reprotect => "reprotect",
+        JobKind::Resync => "resync",
+        JobKind::Expire => "expire",
+        JobKind::Scrub => "scrub",
+    }
+}
+
+/// Returns how a job stands, in a word.
+pub(super) fn word(state: JobState) -> &'static str {
+    match state {
+        JobState::Running => "running",
+        JobState::Done => "done",
+        JobState::Failed => "failed",
+        JobState::Cancelled => "cancelled",
     }
 }
 
 fn state(state: JobState) -> Cell {
-    match state {
-        JobState::Running => Cell::toned(Tone::Warn, "running"),
-        JobState::Done => Cell::toned(Tone::Good, "done"),
-        JobState::Failed => Cell::toned(Tone::Bad, "failed"),
-    }
+    let tone = match state {
+        JobState::Running | JobState::Cancelled => Tone::Warn,
+        JobState::Done => Tone::Good,
+        JobState::Failed => Tone::Bad,
+    };
+    Cell::toned(tone, word(state))
 }
 
 /// Says what came of a job that ended.
@@ -158,6 +175,22 @@ fn outcome(job: &Job, paint: Paint) -> String {
             let proofs: String = disks.iter().map(|proof| proof_lines(proof, paint)).collect();
             format!("{name} at {point}\n{proofs}")
         }
+        Some(JobOutcome::Commit) => format!("machine {name} was committed\n"),
+        Some(JobOutcome::Reprotect { generation }) => {
+            format!("generation {generation} of {name} has begun\n")
+        }
+        Some(JobOutcome::Resync) => format!("{name} was compared with its source; it took {took}\n"),
+        Some(JobOutcome::Expire { freed_bytes }) => {
+            format!("{} of the history of {name} went in {took}\n", ByteLen(*freed_bytes))
+        }
+        Some(JobOutcome::Scrub { read_bytes, damaged }) => {
+            let found =
+                if *damaged == 0 { "no damage".to_owned() } else { format!("{damaged} damaged ranges") };
+            format!("{} of {name} were read in {took}: {found}\n", ByteLen(*read_bytes))
+        }
+        None if job.state == JobState::Cancelled => {
+            format!("job {} was ended by somebody; what was done before stays\n", job.id)
+        }
         None => String::new(),
     }
 }
@@ -190,6 +223,7 @@ fn verdict(job: Job) -> Result<Ending, ErrorReply> {
             Err(ApiError::new(Code::RootsDiffer, format!("machine {machine} is not what its source was"))
                 .into())
         }
+        (JobState::Cancelled, _) => Ok(Ending::NotWell),
         (JobState::Running | JobState::Done, _) => Ok(Ending::Done),
     }
 }

@@ -3,11 +3,11 @@
 use control::api::{
     Consistency, Content, ContentOrigin, Damage, Disk, DiskEvent, DiskEventKind, DiskProof, DiskVerdict,
     Eligibility, Epoch, ExpiryStep, FailbackPlan, FailbackTo, Gap, GapKind, Health, HeartbeatState, HexHash,
-    History, Job, JobId, JobKind, JobOutcome, JobState, Keeping, Loss, Machine, MachineAdd, MachineDisk,
-    MachineExpiry, MachineScrub, ManifestEntry, ManifestFile, ManifestSummary, Manifests, Phase, Pin, Pins,
-    PlanDisk, Point, PointList, PointView, Points, Policy, Reason, Reprotect, ReprotectPlan, Reprotected,
-    Resync, Retention, Rfc3339, Scrub, ScrubResult, ScrubState, Scrubs, ServerEntry, ServerHeartbeat,
-    Servers, Session, Status, View, ViewDisk, VolumeUse, WhenFull,
+    History, Job, JobId, JobKind, JobLine, JobOutcome, JobState, JobStep, Keeping, Loss, Machine, MachineAdd,
+    MachineDisk, MachineExpiry, MachineScrub, ManifestEntry, ManifestFile, ManifestSummary, Manifests, Phase,
+    Pin, Pins, PlanDisk, Point, PointList, PointView, Points, Policy, Reason, Reprotect, ReprotectPlan,
+    Reprotected, Resync, Retention, Rfc3339, Scrub, ScrubResult, ScrubState, Scrubs, ServerEntry,
+    ServerHeartbeat, Servers, Session, Status, View, ViewDisk, VolumeUse, WhenFull,
 };
 use control::{ApiError, Code};
 use units::{DiskIndex, EpochNumber, Generation, Hash, MachineName, Sequence, Timestamp};
@@ -349,9 +349,28 @@ pub(super) fn running(id: JobId) -> Job {
         ended: None,
         done_bytes: 4 << 20,
         total_bytes: 12 << 20,
+        rate: 1 << 20,
+        eta_seconds: Some(8),
+        steps: steps(2),
+        log: Vec::new(),
         error: None,
         outcome: None,
     }
+}
+
+fn steps(done: usize) -> Vec<JobStep> {
+    let names = ["preflight", "rewind", "prove", "manifest"].into_iter().enumerate();
+    names.map(|(at, name)| JobStep { name: name.to_owned(), done: at < done }).collect()
+}
+
+pub(super) fn job_log() -> Vec<JobLine> {
+    let line = |time, what: &str| JobLine { time: at(time), what: what.to_owned() };
+    let first = line("2026-11-20T14:03:00Z", "started");
+    vec![
+        first,
+        line("2026-11-20T14:03:02Z", "rewind is done"),
+        line("2026-11-20T14:03:09Z", "taken up again\x07"),
+    ]
 }
 
 /// 3 is a proof without any root, 4 a failback, 5 one that failed, 6 a proof, 7 one that fails, 8 one of nothing, 9 a cancel.
@@ -382,6 +401,9 @@ pub(super) fn ended(id: JobId) -> Job {
         kind,
         state: if failed { JobState::Failed } else { JobState::Done },
         ended: Some(at("2026-11-20T14:03:12Z")),
+        rate: 0,
+        eta_seconds: None,
+        steps: steps(if failed { 1 } else { 4 }),
         done_bytes: if failed { 4 << 20 } else { 12 << 20 },
         error: failed.then(|| error.into()),
         outcome,

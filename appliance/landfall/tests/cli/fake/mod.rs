@@ -11,11 +11,12 @@ use std::thread::JoinHandle;
 
 use control::api::{
     Cancel, CatalogRebuild, CatalogRebuilt, CatalogReport, Commit, DiskEligible, DiskEvents, DiskVerdicts,
-    DiskWatch, Disks, Expiry, Failback, FailbackStarted, FailbackTo, Job, JobId, JobStarted, Jobs,
-    JoinTokenMade, Machine, MachineAdd, MachinePolicy, MachineRemove, MachineRemoved, Machines, ManifestFile,
-    ManifestShow, Manifests, Phase, Pins, PointList, PointPin, PointUnpin, PointVerify, PointView, Points,
-    Policies, Policy, PolicyChanged, PolicySet, Reprotect, Reprotected, Request, Retention, RetentionScrub,
-    Scrubs, ServerEntry, ServerRevoke, ServerToken, Servers, Status, View, Views, WhenFull,
+    DiskWatch, Disks, Expiry, Failback, FailbackStarted, FailbackTo, Job, JobCancel, JobId, JobStart,
+    JobStarted, JobWish, Jobs, JoinTokenMade, Machine, MachineAdd, MachinePolicy, MachineRemove,
+    MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, Phase, Pins, PointList, PointPin,
+    PointUnpin, PointVerify, PointView, Points, Policies, Policy, PolicyChanged, PolicySet, Reprotect,
+    Reprotected, Request, Retention, RetentionScrub, Scrubs, ServerEntry, ServerRevoke, ServerToken, Servers,
+    Status, View, Views, WhenFull,
 };
 use control::{ApiError, Code, Config, Desk, Server, Service, Stop};
 use tempfile::TempDir;
@@ -234,10 +235,30 @@ impl Service for Fake {
         if id.0 > 9 {
             return Err(ApiError::new(Code::JobUnknown, format!("there is no job {id}")));
         }
+        let log = facts::job_log();
         let looks = self.looks.fetch_add(1, Ordering::SeqCst);
         let running =
             Job { done_bytes: looks << 20, total_bytes: self.looks_max << 20, ..facts::running(id) };
-        Ok(if looks < self.looks_max { running } else { facts::ended(id) })
+        Ok(Job { log, ..if looks < self.looks_max { running } else { facts::ended(id) } })
+    }
+
+    fn job_cancel(&self, id: JobId) -> Result<Job, ApiError> {
+        self.note(JobCancel { id });
+        match id.0 {
+            4 => Ok(Job { log: facts::job_log(), ..facts::running(id) }),
+            _ => Err(ApiError::new(Code::JobEnded, format!("job {id} was left as it is"))),
+        }
+    }
+
+    fn job_start(&self, request: JobStart) -> Result<JobStarted, ApiError> {
+        self.note(request.clone());
+        self.machine(&request.machine)?;
+        let job = match request.kind {
+            JobWish::Resync => 7,
+            JobWish::Expire => 8,
+            JobWish::Scrub => 9,
+        };
+        Ok(JobStarted { job: Some(JobId(job)) })
     }
 
     fn manifest_list(&self, machine: &MachineName) -> Result<Manifests, ApiError> {
