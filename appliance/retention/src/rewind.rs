@@ -97,7 +97,7 @@ pub(crate) fn epoch_of(epochs: &[EpochIndex], sequence: Sequence) -> usize {
 
 /// Returns the index of the first epoch whose before-images tell of a sequence: its own, or the next if it is the last of one
 /// that was thinned, whose before-images tell of its start.
-fn undo_from(epochs: &[EpochIndex], sequence: Sequence) -> usize {
+pub(crate) fn undo_from(epochs: &[EpochIndex], sequence: Sequence) -> usize {
     let own = epoch_of(epochs, sequence);
     let ends = epochs.get(own).is_some_and(|epoch| epoch.is_thinned() && epoch.last == sequence);
     if ends { own + 1 } else { own }

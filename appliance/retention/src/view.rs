@@ -14,7 +14,7 @@ use std::ops::Range;
 use units::{ByteLen, ByteOffset, EpochNumber, Sequence};
 use wire::{Encoding, Span};
 
-use crate::rewind::{Search, epoch_of};
+use crate::rewind::{Search, epoch_of, undo_from};
 use crate::{EpochIndex, GranuleSet, IndexEntry, Log, Piece, PlanError, PointRange, plan_rewind};
 
 /// Bytes of memory a run takes at the most: itself and its extent, in a tree whose nodes are at least half full.
@@ -81,7 +81,20 @@ impl ViewMap {
         });
         map.put_all(plan.pieces, false);
         map.put_all(reserve.unwrap_or_default(), true);
+        map.reserve_captured(epochs, range.to);
         Ok(map)
+    }
+
+    /// Takes into reserve what was captured before it was overwritten, which it was not yet: a round that found no room, or a rewind that
+    /// left a thinned epoch, captures what nobody will capture again.
+    fn reserve_captured(&mut self, epochs: &[EpochIndex], to: Sequence) {
+        for epoch in &epochs[undo_from(epochs, to)..] {
+            for entry in epoch.entries.iter().filter(|entry| entry.log == Log::Undo) {
+                for part in self.unnamed(&entry.span()) {
+                    self.put(&part, epoch.epoch, entry, true);
+                }
+            }
+        }
     }
 
     /// Returns the point.

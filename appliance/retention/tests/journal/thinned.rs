@@ -99,3 +99,19 @@ fn a_joined_epoch_holds_the_first_before_image_of_each_granule_and_no_point_betw
     let at = go(&mut journal, 3, 0, None);
     go(&mut journal, at, 3, None);
 }
+
+#[test]
+fn a_view_opened_after_a_rewind_has_what_that_captured_once_it_is_overwritten() {
+    let mut journal = Journal::new();
+    let change = |byte| Change { disk: 1, start: 3, len: 1, fill: Fill::Byte(byte) };
+    journal.receive(&[change(7)]);
+    journal.cut();
+    journal.thin(0);
+    go(&mut journal, 1, 0, None);
+    go(&mut journal, 0, 1, None);
+    journal.views = vec![journal.view(1, 1, 1).expect("the end of a thinned epoch can be had")];
+    journal.receive(&[change(9)]);
+    // Nobody captures it again in this epoch.
+    journal.round(1);
+    crate::views::check(&journal);
+}
