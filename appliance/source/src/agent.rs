@@ -6,14 +6,14 @@ use blockdev::{ActivityStamp, HostEngine, PagePool};
 use heapless::Vec as Bounded;
 use link::Connector;
 use units::{ByteLen, ByteOffset, Generation, Sequence, Timestamp};
-use wire::{DiskShape, Hello, Message, ResendTaken};
+use wire::{DiskShape, Hello, Message};
 
 use crate::backoff;
 use crate::compress::Compressor;
 use crate::config::{Config, Schedule};
 use crate::disks::Activity;
 use crate::error::{Retry, SourceError};
-use crate::leaf::{self, LeafContent};
+use crate::leaf::LeafContent;
 use crate::pace::Pace;
 use crate::parcel::Chunk;
 use crate::progress::{Counters, Event, Point, Report, Stage, progress};
@@ -249,15 +249,13 @@ impl<'a> Agent<'a> {
         }
     }
 
-    /// Takes what the target wants to have again into the next round. The order that makes the answer true: 1. its leaves become
-    /// unknown, so that no round passes over them; 2. the table that says so is durable; 3. the target is told.
+    /// Takes what the target wants to have again into the next round, in the order that [`Stream::take_resends`] asks for.
     fn take_resends(&mut self, session: &Session) -> Result<(), SourceError> {
         let resends = session.take_resends()?;
         if resends.is_empty() {
             return Ok(());
         }
-        let forgotten = resends.iter().map(|resend| (resend.token, self.stream.forget_spans(&resend.spans)));
-        let taken: Vec<_> = forgotten.map(|(token, after)| ResendTaken { token, after }).collect();
+        let taken = self.stream.take_resends(&resends);
         self.save_now()?;
         taken.into_iter().try_for_each(|taken| session.send(Some(0), Message::ResendTaken(taken), None))
     }
@@ -276,22 +274,6 @@ impl<'a> Agent<'a> {
             disks,
             software: heapless::String::try_from(software).unwrap_or_default(),
         })
-    }
-
-    /// Looks at each leaf of a chunk: `Some` is what differs from what the target holds, as far as is known.
-    pub(crate) fn differing(&self, chunk: &Chunk) -> Vec<Option<LeafContent>> {
-        let leaves = self.stream.table().disk(chunk.disk);
-        let zeroes = self.stream.zeroes();
-        let differs = |(at, range): (units::LeafIndex, std::ops::Range<usize>)| {
-            let len = ByteLen(range.len() as u64);
-            let content = leaf::content(&chunk.page[range]);
-            let hash = match content {
-                LeafContent::Zero => zeroes.of(len),
-                LeafContent::Data(hash) => hash,
-            };
-            (leaves.get(at) != Some(hash)).then_some(content)
-        };
-        chunk.leaves().map(differs).collect()
     }
 
     /// Looks at the link when it is time, with some of the data about to be sent.

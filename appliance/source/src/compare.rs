@@ -2,11 +2,9 @@
 
 use std::collections::VecDeque;
 
-use units::{DiskIndex, LeafIndex};
-use wire::{HashQuery, Message};
+use units::{DiskIndex, Hash, LeafIndex};
+use wire::HashQuery;
 
-use crate::error::SourceError;
-use crate::session::Session;
 use crate::stream::Stream;
 
 /// Leaves of one question: 32 MiB of disk.
@@ -20,8 +18,7 @@ const UNKNOWN_DENOMINATOR: u64 = 8;
 pub(crate) struct Compare {
     next: (DiskIndex, u64),
     asked: VecDeque<HashQuery>,
-    /// Leaves the target holds otherwise than it acked.
-    pub(crate) contradictions: u64,
+    contradictions: u64,
 }
 
 impl Compare {
@@ -35,43 +32,33 @@ impl Compare {
         Self::new().next_region(stream).is_some()
     }
 
-    /// Makes sure that the region `leaf` lies in has been asked for if it needs to be, and that the answer is learned. Must be called
-    /// in the order of the scan, before anything of the region is sent. Errors: the session; an answer to another question.
-    pub(crate) fn reach(
-        &mut self,
-        session: &Session,
-        stream: &mut Stream,
-        disk: DiskIndex,
-        leaf: LeafIndex,
-    ) -> Result<(), SourceError> {
-        self.ask_ahead(session, stream)?;
-        while let Some(query) = self.asked.front().copied() {
-            if (query.disk, query.first) > (disk, leaf) {
-                break;
-            }
-            self.asked.pop_front();
-            self.learn(session, stream, query)?;
-            self.ask_ahead(session, stream)?;
+    /// Returns the next question that is to be sent, a little ahead of the scan: before anything of its region is.
+    pub(crate) fn question(&mut self, stream: &Stream) -> Option<HashQuery> {
+        if self.asked.len() >= ASKED_MAX {
+            return None;
         }
-        Ok(())
+        let query = self.next_region(stream)?;
+        self.asked.push_back(query);
+        Some(query)
     }
 
-    fn learn(&mut self, session: &Session, stream: &mut Stream, query: HashQuery) -> Result<(), SourceError> {
-        let hashes = session.hashes(query)?;
+    /// Returns the oldest question whose answer is needed before `leaf` is looked at.
+    pub(crate) fn awaits(&self, disk: DiskIndex, leaf: LeafIndex) -> Option<HashQuery> {
+        self.asked.front().copied().filter(|query| (query.disk, query.first) <= (disk, leaf))
+    }
+
+    /// Learns the answer to the oldest question.
+    pub(crate) fn told(&mut self, stream: &mut Stream, hashes: &[Hash]) {
+        let query = self.asked.pop_front().expect("an answer follows a question");
+        assert_eq!(hashes.len(), query.count as usize, "an answer has a hash for each leaf");
         for (leaf, hash) in (query.first.0..).zip(hashes) {
-            self.contradictions += u64::from(stream.told(query.disk, LeafIndex(leaf), hash));
+            self.contradictions += u64::from(stream.told(query.disk, LeafIndex(leaf), *hash));
         }
-        Ok(())
     }
 
-    fn ask_ahead(&mut self, session: &Session, stream: &Stream) -> Result<(), SourceError> {
-        while self.asked.len() < ASKED_MAX {
-            let Some(query) = self.next_region(stream) else { return Ok(()) };
-            let lane = self.asked.len() % session.lanes();
-            session.send(Some(lane), Message::HashQuery(query), None)?;
-            self.asked.push_back(query);
-        }
-        Ok(())
+    /// Returns how many leaves the target holds otherwise than it acked.
+    pub(crate) fn contradictions(&self) -> u64 {
+        self.contradictions
     }
 
     /// Returns the next region of which too little is known.
@@ -94,15 +81,9 @@ impl Compare {
     }
 }
 
-impl Default for Compare {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use units::{ByteLen, Hash, LEAF_LEN};
+    use units::{ByteLen, LEAF_LEN};
 
     use super::*;
     use crate::table::LeafTable;

@@ -40,6 +40,7 @@ mod state;
 mod still;
 mod stop;
 mod stream;
+mod sweep;
 mod table;
 mod throttle;
 mod unacked;
@@ -72,6 +73,7 @@ pub mod parts {
     pub use crate::parcel::{Chunk, Packer, Parcel};
     pub use crate::resume::{Footing, SeedPlan, seed_plan};
     pub use crate::stream::{PointWords, Stream};
+    pub use crate::sweep::{AwaitedGranules, Sweep};
     pub use crate::table::{DiskLeaves, LeafTable};
     pub use crate::unacked::Run;
 }

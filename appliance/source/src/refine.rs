@@ -18,10 +18,9 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use units::{DiskIndex, GRANULE_LEN, Hash, LeafIndex};
-use wire::{GranuleQuery, Message};
+use wire::GranuleQuery;
 
-use crate::error::SourceError;
-use crate::session::Session;
+use crate::sweep::AwaitedGranules;
 
 /// Leaves of one question.
 const ASK_LEAVES: usize = 64;
@@ -115,39 +114,39 @@ impl Refine {
         self.worth.asks()
     }
 
-    /// Takes a leaf, in the order of the scan, and asks when there are enough. Errors: the session.
-    pub(crate) fn take(&mut self, session: &Session, leaf: Differing) -> Result<(), SourceError> {
-        if self.next.last().is_some_and(|last| last.disk != leaf.disk) {
-            self.ask(session)?;
-        }
+    /// Takes a leaf, in the order of the scan. Returns the question to be sent when there are enough.
+    pub(crate) fn take(&mut self, leaf: Differing) -> Option<GranuleQuery> {
+        let before =
+            if self.next.last().is_some_and(|last| last.disk != leaf.disk) { self.ask() } else { None };
         self.next.push(leaf);
-        if self.next.len() == ASK_LEAVES { self.ask(session) } else { Ok(()) }
+        const { assert!(ASK_LEAVES > 1, "a leaf that comes after a question does not make another") };
+        before.or_else(|| if self.next.len() == ASK_LEAVES { self.ask() } else { None })
     }
 
-    /// Asks about what was taken. Errors: the session.
-    pub(crate) fn ask(&mut self, session: &Session) -> Result<(), SourceError> {
+    /// Returns the question about what was taken, to be sent, if something was.
+    pub(crate) fn ask(&mut self) -> Option<GranuleQuery> {
         let leaves = std::mem::take(&mut self.next);
-        let Some(first) = leaves.first() else { return Ok(()) };
+        let disk = leaves.first()?.disk;
         self.token += 1;
-        let (token, disk) = (self.token, first.disk);
-        let query = GranuleQuery { token, disk, leaves: leaves.iter().map(|leaf| leaf.leaf).collect() };
-        self.asked.push_back((token, leaves));
-        session.send(Some(0), Message::GranuleQuery(Box::new(query)), None)
+        let query =
+            GranuleQuery { token: self.token, disk, leaves: leaves.iter().map(|leaf| leaf.leaf).collect() };
+        self.asked.push_back((self.token, leaves));
+        Some(query)
     }
 
-    /// Returns the oldest leaves whose answer has come, each with the target's hashes; with `all`, or while too many wait, waits for
-    /// it. Errors: the session.
-    pub(crate) fn answered(
-        &mut self,
-        session: &Session,
-        all: bool,
-    ) -> Result<Option<Vec<Refined>>, SourceError> {
-        let wait = all || self.asked.len() > ASKED_MAX;
-        let Some((token, leaves)) = self.asked.front() else { return Ok(None) };
+    /// Returns the oldest question that waits for its answer.
+    pub(crate) fn awaits(&self) -> Option<AwaitedGranules> {
+        let (token, leaves) = self.asked.front()?;
         let count = leaves.iter().map(Differing::granules).sum();
-        let Some(hashes) = session.granules(*token, count, wait)? else { return Ok(None) };
-        let (_, leaves) = self.asked.pop_front().expect("it is the front");
-        let (mut rest, mut sent) = (&hashes[..], 0);
+        Some(AwaitedGranules { token: *token, count, is_urgent: self.asked.len() > ASKED_MAX })
+    }
+
+    /// Returns the leaves of the oldest question, each with its parts that differ from the target's hashes.
+    pub(crate) fn told(&mut self, hashes: &[Hash]) -> Vec<Refined> {
+        let (_, leaves) = self.asked.pop_front().expect("an answer follows a question");
+        let count = leaves.iter().map(Differing::granules).sum();
+        assert_eq!(hashes.len(), count, "an answer has a hash for each granule");
+        let (mut rest, mut sent) = (hashes, 0);
         let mut refined = Vec::with_capacity(leaves.len());
         for leaf in leaves {
             let (theirs, behind) = rest.split_at(leaf.granules());
@@ -157,7 +156,7 @@ impl Refine {
             refined.push((leaf, parts));
         }
         self.worth.learn(count - sent, count);
-        Ok(Some(refined))
+        refined
     }
 }
 

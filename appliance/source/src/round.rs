@@ -3,20 +3,19 @@
 use std::time::Instant;
 
 use units::{ByteLen, ByteOffset};
-use wire::GroupMark;
+use wire::{GroupMark, Message};
 
 use crate::agent::Agent;
-use crate::compare::Compare;
+use crate::compare::REGION_LEAVES;
 use crate::config::Label;
 use crate::error::SourceError;
-use crate::leaf::LeafContent;
 use crate::pace::Pace;
-use crate::parcel::{Chunk, Packer, Parcel};
+use crate::parcel::{Chunk, Parcel};
 use crate::progress::{Counters, Event, Point, Stage};
-use crate::refine::{Differing, Refine};
 use crate::session::Session;
 use crate::still::Still;
 use crate::stream::PointWords;
+use crate::sweep::{AwaitedGranules, Sweep};
 
 impl Agent<'_> {
     /// Scans every disk once, sends what differs, and returns when the recovery point is durable.
@@ -53,73 +52,74 @@ impl Agent<'_> {
         Ok(Point { sequence, generation, time, consistency, roots, counters, took })
     }
 
+    /// Drives a [`Sweep`] over the disks, in the order it asks for.
     fn send_differences(&mut self, session: &Session, pace: &mut Pace) -> Result<(), SourceError> {
         let start = Instant::now();
         self.reader.start(&vec![ByteOffset(0); self.reader.disks().len()])?;
-        let mut compare = Compare::new();
-        if self.stream.resyncs() && Compare::asks(&self.stream) {
+        if Sweep::begins_resync(&self.stream) {
             self.send_resync(session)?;
         }
-        let mut refine = self.stream.resyncs().then(Refine::new);
-        let new_packer = || Packer::new(session.payload_max, self.buffers.clone());
-        // Parts of leaves come later than whole ones: each packer sees its own in order.
-        let (mut packer, mut parts) = (new_packer(), new_packer());
-        let mut full = Vec::new();
+        let mut sweep = Sweep::new(&self.stream, session.payload_max, &self.buffers);
         let mut done = ByteLen::ZERO;
         while let Some(chunk) = self.reader.next()? {
             self.stream.settle(session.durable()?);
-            compare.reach(session, &mut self.stream, chunk.disk, chunk.start.leaf())?;
+            self.compare(session, &mut sweep, &chunk)?;
             let len = ByteLen(chunk.page.len() as u64);
             self.counters.read += len;
             done += len;
-            let mut contents = self.differing(&chunk);
-            if let Some(refine) = &mut refine {
-                take_for_refining(session, refine, &chunk, &mut contents)?;
-                self.pack_refined(session, refine, &mut parts, &mut full, false)?;
+            let mut contents = self.stream.differing(&chunk);
+            for question in sweep.refine(&chunk, &mut contents) {
+                session.send(Some(0), Message::GranuleQuery(Box::new(question)), None)?;
             }
+            self.take_granules(session, &mut sweep, false)?;
             if contents.iter().any(Option::is_some) {
                 self.look_at_link(session, pace, &chunk, &contents);
-                packer.pack(chunk, &contents, &mut self.compressor, &mut full);
             }
-            for parcel in full.drain(..) {
-                self.send_batch(session, parcel)?;
-            }
+            sweep.pack(chunk, &contents, &mut self.compressor);
+            self.send_parcels(session, &mut sweep)?;
             self.tell(Stage::Round, done, start);
         }
-        if let Some(refine) = &mut refine {
-            refine.ask(session)?;
-            self.pack_refined(session, refine, &mut parts, &mut full, true)?;
+        if let Some(question) = sweep.ask_rest() {
+            session.send(Some(0), Message::GranuleQuery(Box::new(question)), None)?;
         }
-        for parcel in full.into_iter().chain(packer.finish()).chain(parts.finish()) {
-            self.send_batch(session, parcel)?;
-        }
-        if compare.contradictions > 0 {
+        self.take_granules(session, &mut sweep, true)?;
+        sweep.finish();
+        self.send_parcels(session, &mut sweep)?;
+        let contradictions = sweep.contradictions();
+        if contradictions > 0 {
             let text = format!(
-                "{} leaves of the target differed from what it had acked; they were sent again: look at `landfall status`",
-                compare.contradictions
+                "{contradictions} leaves of the target differed from what it had acked; they were sent again: look at `landfall status`"
             );
             self.report.event(Event::Warning { text });
         }
         Ok(())
     }
 
-    /// Packs the parts of leaves whose answers have come; with `all`, of every leaf that was asked about.
-    fn pack_refined(
-        &mut self,
-        session: &Session,
-        refine: &mut Refine,
-        packer: &mut Packer,
-        full: &mut Vec<Parcel>,
-        all: bool,
-    ) -> Result<(), SourceError> {
-        while let Some(leaves) = refine.answered(session, all)? {
-            for (leaf, parts) in leaves {
-                let Differing { disk, leaf: at, hash, bytes } = leaf;
-                match parts.is_empty() {
-                    true => drop(self.stream.told(disk, at, hash)),
-                    false => packer.pack_parts((disk, at, hash), &bytes, &parts, &mut self.compressor, full),
-                }
+    /// Asks for the hashes of badly known regions, and waits for those that the chunk needs.
+    fn compare(&mut self, session: &Session, sweep: &mut Sweep, chunk: &Chunk) -> Result<(), SourceError> {
+        loop {
+            while let Some(query) = sweep.question(&self.stream) {
+                let region = usize::try_from(query.first.0 / REGION_LEAVES).unwrap_or(0);
+                let lane = region % session.lanes();
+                session.send(Some(lane), Message::HashQuery(query), None)?;
             }
+            let Some(query) = sweep.awaits(chunk) else { return Ok(()) };
+            sweep.told(&mut self.stream, &session.hashes(query)?);
+        }
+    }
+
+    /// Takes the answers about granules that have come; with `all`, waits for every one.
+    fn take_granules(&mut self, session: &Session, sweep: &mut Sweep, all: bool) -> Result<(), SourceError> {
+        while let Some(AwaitedGranules { token, count, is_urgent }) = sweep.awaits_granules() {
+            let Some(hashes) = session.granules(token, count, all || is_urgent)? else { return Ok(()) };
+            sweep.told_granules(&mut self.stream, &hashes, &mut self.compressor);
+        }
+        Ok(())
+    }
+
+    fn send_parcels(&mut self, session: &Session, sweep: &mut Sweep) -> Result<(), SourceError> {
+        while let Some(parcel) = sweep.parcel() {
+            self.send_batch(session, parcel)?;
         }
         Ok(())
     }
@@ -128,25 +128,6 @@ impl Agent<'_> {
         count(&mut self.counters, &parcel);
         self.send_item(session, parcel)
     }
-}
-
-/// Takes the leaves out of a chunk's contents about whose granules the target is asked first.
-fn take_for_refining(
-    session: &Session,
-    refine: &mut Refine,
-    chunk: &Chunk,
-    contents: &mut [Option<LeafContent>],
-) -> Result<(), SourceError> {
-    for ((leaf, range), content) in chunk.leaves().zip(contents) {
-        if let Some(LeafContent::Data(hash)) = *content
-            && refine.wants()
-        {
-            *content = None;
-            let bytes = chunk.page[range].to_vec();
-            refine.take(session, Differing { disk: chunk.disk, leaf, hash, bytes })?;
-        }
-    }
-    Ok(())
 }
 
 /// Counts a parcel that is sent.

@@ -109,7 +109,7 @@ impl Agent<'_> {
         seeding.done += ByteLen(len);
         seeding.since_sync += len;
         seeding.since_save += len;
-        let mut contents = self.differing(&chunk);
+        let mut contents = self.stream.differing(&chunk);
         for ((leaf, _), content) in chunk.leaves().zip(&mut contents) {
             if plan.zeroes_skipped && *content == Some(LeafContent::Zero) {
                 self.stream.zero_left_out(chunk.disk, leaf);
