@@ -15,6 +15,7 @@ mod volume;
 mod world;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use units::{ByteLen, ByteOffset};
 
@@ -73,13 +74,22 @@ pub enum Fault {
         /// Which of them, from 1.
         nth: u64,
     },
-    /// The `nth` operation of this kind does not end: at its deadline the device is out, and its buffer is not given back. A write may
-    /// be done all the same, in part or as a whole.
+    /// The `nth` operation of this kind does not end: when all others have, and [`DEADLINE`](crate::DEADLINE) has passed, the device is
+    /// out, and its buffer is not given back. A write may be done all the same, at any later moment, or never.
     Hang {
         /// Which kind.
         kind: OperationKind,
         /// Which of them, from 1.
         nth: u64,
+    },
+    /// The `nth` operation of this kind ends so much later than those beside it, and well.
+    Slow {
+        /// Which kind.
+        kind: OperationKind,
+        /// Which of them, from 1.
+        nth: u64,
+        /// How long it takes; less than [`DEADLINE`](crate::DEADLINE).
+        takes: Duration,
     },
     /// The `nth` write reports success and is not done.
     LoseWrite {
@@ -101,7 +111,9 @@ impl Fault {
     /// Counts an operation of `kind`; tells whether this fault is due with it.
     fn counts_down(&mut self, kind: OperationKind) -> bool {
         let (affected, nth) = match self {
-            Self::Fail { kind, nth } | Self::Hang { kind, nth } => (*kind, nth),
+            Self::Fail { kind, nth } | Self::Hang { kind, nth } | Self::Slow { kind, nth, .. } => {
+                (*kind, nth)
+            }
             Self::LoseWrite { nth } | Self::MisdirectWrite { nth, .. } => (OperationKind::Write, nth),
             Self::IgnoreFlush => return false,
         };
@@ -111,6 +123,15 @@ impl Fault {
         assert!(*nth > 0, "operations are counted from 1");
         *nth -= 1;
         *nth == 0
+    }
+
+    /// Returns how long an operation it strikes takes, if it takes any time at all.
+    fn delay(&self) -> Option<Duration> {
+        match self {
+            Self::Hang { .. } => Some(crate::DEADLINE),
+            Self::Slow { takes, .. } => Some(*takes),
+            _ => None,
+        }
     }
 }
 
@@ -202,14 +223,25 @@ impl SimWorld {
 
     /// Plants a fault.
     pub fn plant(&self, fault: Fault) {
-        assert!(!self.has_crashed(), "nothing goes wrong in a world that has stopped");
-        lock(&self.shared).faults.push((false, fault));
+        self.plant_where(false, fault);
     }
 
     /// Plants a fault that strikes files of the volume only, and counts operations on these.
     pub fn plant_on_files(&self, fault: Fault) {
+        self.plant_where(true, fault);
+    }
+
+    fn plant_where(&self, files_only: bool, fault: Fault) {
         assert!(!self.has_crashed(), "nothing goes wrong in a world that has stopped");
-        lock(&self.shared).faults.push((true, fault));
+        if let Fault::Slow { takes, .. } = fault {
+            assert!(takes < crate::DEADLINE, "what is slow ends before its deadline");
+        }
+        lock(&self.shared).faults.push((files_only, fault));
+    }
+
+    /// Returns the time that was spent waiting for slow devices since this was asked last.
+    pub fn take_waited(&self) -> Duration {
+        std::mem::take(&mut lock(&self.shared).waited)
     }
 
     /// Tells whether a planted fault has yet to strike.

@@ -65,6 +65,19 @@ pub struct SimEngine {
 }
 
 impl SimEngine {
+    /// Forgets what was in flight: it ended with the world.
+    fn crashed(&mut self, step: u64) -> EngineError {
+        self.queued = 0;
+        self.slots.abandon();
+        EngineError::Crashed { step }
+    }
+
+    /// Tells whether something in flight is slow or hangs.
+    pub fn holds(&self) -> bool {
+        let world = lock(&self.world);
+        world.queues.get(&self.queue).is_some_and(|queue| queue.iter().any(|queued| queued.held.is_some()))
+    }
+
     /// Makes an engine that has at most `depth` operations in flight. Panics if `depth` is 0.
     pub(super) fn new(world: &Shared, depth: usize) -> Self {
         assert!(depth > 0, "an engine has room for an operation");
@@ -73,21 +86,20 @@ impl SimEngine {
         Self { world, queue, depth, queued: 0, slots: Slots::new(DEVICES_MAX), refused: Vec::new() }
     }
 
-    /// Ends one operation in flight, chosen by the world's seed. Errors: the world crashed.
-    fn end_one(&mut self) -> Result<Completion, u64> {
+    /// Ends one operation in flight, chosen by the world's seed: of those that are slow or hang the shortest, after all others and
+    /// only with `patience`. Errors: the world crashed.
+    fn end_one(&mut self, patience: bool) -> Result<Option<Completion>, u64> {
         let mut world = lock(&self.world);
         world.alive()?;
-        let count = world.queues.get(&self.queue).map_or(0, Vec::len);
-        assert_eq!(count, self.queued, "engine and world agree on what is in flight");
-        let chosen = world.random.index(count);
-        let queued =
-            world.queues.get_mut(&self.queue).expect("the queue has an operation").swap_remove(chosen);
+        world.end_late();
+        let Some(queued) = world.take_next(self.queue, patience) else { return Ok(None) };
         let (slot, kind) = (queued.request.slot, queued.request.operation.kind());
         let performed = world.perform(queued, &self.slots.device(slot).name)?;
         drop(world);
         self.queued -= 1;
         let outcome = self.slots.end(slot, kind, performed.outcome);
-        Ok(Completion { slot, tag: performed.request.tag, operation: performed.request.operation, outcome })
+        let Request { tag, operation, .. } = performed.request;
+        Ok(Some(Completion { slot, tag, operation, outcome }))
     }
 }
 
@@ -151,7 +163,7 @@ impl Engine for SimEngine {
         let completed_before = world.store(id).disk.completed();
         let queue = world.queues.entry(self.queue).or_default();
         assert!(queue.len() < self.depth, "the queue is bounded");
-        queue.push(Queued { id, request, completed_before });
+        queue.push(Queued { id, request, completed_before, held: None });
         self.queued += 1;
         Ok(())
     }
@@ -160,18 +172,15 @@ impl Engine for SimEngine {
         let least = at_least.saturating_sub(self.refused.len()).min(self.queued);
         done.append(&mut self.refused);
         let more = lock(&self.world).random.index(self.queued - least + 1);
-        for _ in 0..least + more {
-            match self.end_one() {
-                Ok(completion) => done.push(completion),
-                Err(step) => {
-                    self.queued = 0;
-                    self.slots.abandon();
-                    return Err(EngineError::Crashed { step });
-                }
+        for nth in 0..least + more {
+            match self.end_one(nth < least) {
+                Ok(completion) => done.extend(completion),
+                Err(step) => return Err(self.crashed(step)),
             }
         }
         assert!(self.in_flight() <= self.depth, "the queue is bounded");
-        lock(&self.world).alive().map_err(|step| EngineError::Crashed { step })
+        let alive = lock(&self.world).alive();
+        alive.map_err(|step| self.crashed(step))
     }
 
     fn in_flight(&self) -> usize {
@@ -182,6 +191,6 @@ impl Engine for SimEngine {
 impl Drop for SimEngine {
     /// Lets everything in flight end, as the kernel does for a ring that is closed.
     fn drop(&mut self) {
-        while self.queued > 0 && self.end_one().is_ok() {}
+        while self.queued > 0 && self.end_one(true).is_ok() {}
     }
 }

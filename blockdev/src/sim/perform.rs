@@ -17,6 +17,43 @@ pub(super) struct Performed {
 }
 
 impl World {
+    /// Takes the operation whose turn it is off a queue. What a fault makes slow stays there until nothing else is left and somebody
+    /// waits for it; then its time has passed.
+    pub(super) fn take_next(&mut self, number: u32, patience: bool) -> Option<Queued> {
+        loop {
+            let queue = self.queues.get(&number)?;
+            let ready: Vec<usize> = (0..queue.len()).filter(|at| queue[*at].held.is_none()).collect();
+            if ready.is_empty() {
+                return self.take_slowest_last(number, patience);
+            }
+            let chosen = ready[self.random.index(ready.len())];
+            let queue = self.queues.get(&number)?;
+            let (id, kind) = (queue[chosen].id, queue[chosen].request.operation.kind());
+            let (is_file, is_gone) = (self.store(id).is_file, self.store(id).is_gone);
+            let fault = if is_gone { None } else { self.due_fault(kind, is_file) };
+            let queued = &mut self.queues.get_mut(&number)?[chosen];
+            queued.held = fault;
+            if fault.is_none_or(|fault| fault.delay().is_none()) {
+                return Some(self.queues.get_mut(&number)?.swap_remove(chosen));
+            }
+        }
+    }
+
+    fn take_slowest_last(&mut self, number: u32, patience: bool) -> Option<Queued> {
+        let queue = self.queues.get_mut(&number).filter(|_| patience)?;
+        let next = (0..queue.len()).min_by_key(|at| queue[*at].delay())?;
+        let queued = queue.swap_remove(next);
+        let passed = queued.delay();
+        self.waited += passed;
+        // Time passes for all of them at once.
+        queue.iter_mut().for_each(|other| {
+            if let Some(Fault::Slow { takes, .. }) = &mut other.held {
+                *takes = takes.saturating_sub(passed);
+            }
+        });
+        Some(queued)
+    }
+
     /// Performs one operation whose turn has come. Errors: the world crashed inside it.
     pub(super) fn perform(&mut self, queued: Queued, device: &Arc<str>) -> Result<Performed, u64> {
         let kind = queued.request.operation.kind();
@@ -30,9 +67,8 @@ impl World {
         } else {
             self.step_with(&queued)?;
         }
-        let Queued { id, mut request, completed_before } = queued;
-        let is_file = self.store(id).is_file;
-        let outcome = match self.due_fault(kind, is_file) {
+        let Queued { id, mut request, completed_before, held } = queued;
+        let outcome = match held.filter(|fault| !matches!(fault, Fault::Slow { .. })) {
             Some(fault) => self.perform_badly(id, &request.operation, fault, device),
             None => {
                 self.perform_well(id, &mut request.operation, completed_before);
@@ -76,6 +112,8 @@ impl World {
     ) -> Result<(), DeviceError> {
         let change = change_of(operation);
         let mut random = Random::new(self.random.next());
+        let may_be_late = matches!(fault, Fault::Hang { .. }).then(|| change.clone()).flatten();
+        self.late.extend(may_be_late.map(|change| (id, change)));
         let disk = self.disk_mut(id);
         match (fault, change) {
             (Fault::LoseWrite { .. }, _) => return Ok(()),
@@ -85,7 +123,7 @@ impl World {
                 disk.change(Change { at: to.0.min(last), ..change });
                 return Ok(());
             }
-            (Fault::Hang { .. }, Some(change)) if random.next().is_multiple_of(2) => disk.change(change),
+            (Fault::Hang { .. }, _) => {}
             (_, Some(change)) => disk.change_in_part(&change, &mut random),
             (Fault::Fail { .. }, None) if operation.kind() == OperationKind::Flush => disk.forget_flushes(),
             (_, None) => {}

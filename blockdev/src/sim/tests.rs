@@ -1,6 +1,7 @@
 //! What a simulated world promises.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use units::{ByteLen, ByteOffset};
 
@@ -176,6 +177,47 @@ fn planted_faults_do_what_they_say() {
     one(&mut engine, write(slot, 512, 512, 3)).unwrap();
     flush(&mut engine, slot).unwrap();
     assert_eq!(world.after_crash(CrashChoice::None).contents("disk")[512], 0);
+}
+
+#[test]
+fn what_is_slow_ends_after_what_is_beside_it_and_well_and_takes_its_time() {
+    let (world, mut engine, slot) = world_with_disk(13);
+    let takes = Duration::from_secs(7);
+    world.plant(Fault::Slow { kind: OperationKind::Write, nth: 1, takes });
+    let requests = (0..4u8)
+        .map(|nth| Request { tag: u64::from(nth), ..write(slot, u64::from(nth) * 512, 512, nth + 1) });
+    requests.for_each(|request| assert!(engine.submit(request).is_ok(), "there is room"));
+    let mut done = Vec::new();
+    engine.wait(3, &mut done).unwrap();
+    assert_eq!((done.len(), engine.in_flight(), engine.holds()), (3, 1, true));
+    assert_eq!(world.take_waited(), Duration::ZERO, "nobody waited for it");
+    engine.wait(1, &mut done).unwrap();
+    assert!(done.iter().all(|each| each.outcome.is_ok()));
+    assert_eq!((world.take_waited(), world.take_waited()), (takes, Duration::ZERO));
+    assert_eq!([0, 512, 1024, 1536].map(|at| world.contents("disk")[at]), [1, 2, 3, 4]);
+}
+
+#[test]
+fn what_hangs_puts_its_device_out_and_may_be_done_at_any_later_moment() {
+    let mut moments = BTreeSet::new();
+    for seed in 0..40 {
+        let (world, mut engine, slot) = world_with_disk(seed);
+        let other = engine.attach(world.add_disk("other", DISK_LEN)).unwrap();
+        world.plant(Fault::Hang { kind: OperationKind::Write, nth: 1 });
+        let outcome = one(&mut engine, write(slot, 0, 512, 1));
+        assert!(matches!(outcome, Err(DeviceError::TimedOut { .. })), "{outcome:?}");
+        assert_eq!(world.take_waited(), crate::DEADLINE);
+        assert!(matches!(flush(&mut engine, slot), Err(DeviceError::FailedStop { .. })));
+        let late = (0..20).find(|_| {
+            one(&mut engine, write(other, 0, 512, 2)).expect("the other goes on");
+            world.contents("disk")[0] == 1
+        });
+        moments.insert(late);
+        let found =
+            [CrashChoice::None, CrashChoice::All].map(|choice| world.after_crash(choice).contents("disk")[0]);
+        assert_eq!(found, [0, 1], "until then a crash decides");
+    }
+    assert!(moments.len() > 5, "{moments:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use units::ByteLen;
 
@@ -37,6 +38,15 @@ pub(super) struct Queued {
     pub(super) request: Request,
     /// How many changes of the disk were complete when this was submitted.
     pub(super) completed_before: u64,
+    /// The fault that keeps it from ending with the others.
+    pub(super) held: Option<Fault>,
+}
+
+impl Queued {
+    /// Returns how long it is held up.
+    pub(super) fn delay(&self) -> Duration {
+        self.held.and_then(|fault| fault.delay()).unwrap_or_default()
+    }
 }
 
 /// A change of a name or a size that a crash cut through: either it happened or it did not.
@@ -61,6 +71,10 @@ pub(super) struct World {
     pub(super) steps: u64,
     pub(super) crash_at: Option<u64>,
     pub(super) crashed: Option<u64>,
+    /// Writes that hang: each may be done at any moment.
+    pub(super) late: Vec<(DiskId, Change)>,
+    /// Time spent waiting for what is slow or hangs.
+    pub(super) waited: Duration,
     /// The changes that were under way when the world stopped.
     pub(super) cut: Vec<(DiskId, Change)>,
     pub(super) undecided: Vec<Undecided>,
@@ -83,6 +97,8 @@ impl World {
             steps: 0,
             crash_at: None,
             crashed: None,
+            late: Vec::new(),
+            waited: Duration::ZERO,
             cut: Vec::new(),
             undecided: Vec::new(),
             faults: Vec::new(),
@@ -151,14 +167,29 @@ impl World {
         assert!(self.crashed.is_none(), "a world stops once");
         self.crashed = Some(self.steps + 1);
         self.cut = self.under_way();
+        self.late.clear();
         self.queues.clear();
         assert!(self.alive().is_err(), "a crashed world stays so");
+    }
+
+    /// Lets a write that hangs be done after all, now and then.
+    pub(super) fn end_late(&mut self) {
+        const ONE_IN: usize = 6;
+        if self.late.is_empty() || self.random.index(ONE_IN) > 0 {
+            return;
+        }
+        let chosen = self.random.index(self.late.len());
+        let (id, change) = self.late.swap_remove(chosen);
+        if let Some(store) = self.stores.get_mut(&id).filter(|store| !store.is_gone) {
+            store.disk.change(change);
+        }
     }
 
     /// Returns the changes under way, in a seeded order: any of them may have reached its disk.
     fn under_way(&mut self) -> Vec<(DiskId, Change)> {
         let queued = self.queues.values().flatten();
         let mut changes = self.cut.clone();
+        changes.extend(self.late.iter().cloned());
         changes.extend(queued.filter_map(|one| Some((one.id, change_of(&one.request.operation)?))));
         for last in (1..changes.len()).rev() {
             let other = self.random.index(last + 1);
