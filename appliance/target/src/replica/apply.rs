@@ -161,10 +161,14 @@ impl<V> Applier<V> {
         let (everything_applied, written) = (state.received == state.written, state.written);
         // Until what was written before a crash is written again nobody knows which of two states a granule is in.
         let known = state.recovered <= written;
-        state.work.pop_front_if(|work| match work {
+        let can_be_done = |work: &Work| match work {
             Work::View { to, .. } => *to <= written && known,
             work => everything_applied || !work.needs_everything_applied(),
-        })
+        };
+        let waits = state.work.front().is_some_and(|work| !can_be_done(work));
+        // What makes room must not wait behind what waits for it.
+        let next = if waits { state.work.iter().position(Work::waits_for_nothing)? } else { 0 };
+        state.work.remove(next)
     }
 
     fn continue_run<E: Engine>(&mut self, engine: &mut E) -> Result<(), ReplicaError>

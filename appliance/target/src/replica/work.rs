@@ -16,7 +16,7 @@ use super::view::LiveView;
 /// Receives the result of a work, once, on the applier's thread; must not block.
 pub type Then<T> = Box<dyn FnOnce(Result<T, ReplicaError>) + Send>;
 
-/// One thing to do. Works are done in the order they were given.
+/// One thing to do. Works are done in the order they were given; but policies and pins don't wait behind what waits for the applier.
 pub enum Work {
     /// Begin to fill the disks: remember their sizes. Durable when `then` is called.
     Begin {
@@ -164,6 +164,14 @@ impl Work {
                 | Self::Rewind { .. }
                 | Self::Plan { .. }
                 | Self::Verify { .. }
+        )
+    }
+
+    /// Tells whether it concerns what is kept alone, and can be done before what was asked for earlier.
+    pub(crate) fn waits_for_nothing(&self) -> bool {
+        matches!(
+            self,
+            Self::SetPolicy { .. } | Self::Pin { .. } | Self::Unpin { .. } | Self::PlanExpiry { .. }
         )
     }
 
