@@ -79,8 +79,9 @@ pub(crate) struct Serve {
     /// Size of redo at which an epoch ends
     #[arg(long, value_name = "SIZE", default_value = "512MiB")]
     epoch_size: ByteLen,
-    /// Most bytes of redo of one machine that wait to be applied before its source is held back
-    #[arg(long, value_name = "SIZE", default_value = "256MiB")]
+    /// Most bytes of redo of one machine that wait to be applied before its source is held back; more makes the next start after a crash
+    /// take longer
+    #[arg(long, value_name = "SIZE", default_value = "112MiB")]
     lag: ByteLen,
     /// Memory that received data may keep until it is applied, over all machines; and a third as much for lists of what changed
     #[arg(long, value_name = "SIZE", default_value = "48MiB")]

@@ -35,7 +35,7 @@ pub struct Applier<V> {
     pub(crate) run: Option<Run>,
     pub(crate) decoder: ExtentDecoder,
     pub(crate) encoder: ExtentEncoder,
-    /// Payload bytes written since the last checkpoint.
+    /// Bytes of redo written since the last checkpoint.
     pub(crate) unflushed: u64,
     pub(crate) last_round: Timestamp,
     /// When what waits now was first seen to wait.

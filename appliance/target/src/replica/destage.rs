@@ -341,7 +341,7 @@ impl<V> Applier<V> {
             assert_eq!(state.written.next(), item.sequence, "items are written in the order of sequences");
             state.written = item.sequence;
             state.lag = ByteLen(state.lag.0 - item.lag().0);
-            self.unflushed += item.payload_len as u64 + 1;
+            self.unflushed += item.lag().0;
         }
         drop(state);
         self.last_round = now;

@@ -241,6 +241,7 @@ impl<V: Volume> Applier<V> {
         let mut state = self.shared.lock();
         (state.received, state.durable, state.recovered) = (found.last, found.last, found.last);
         state.lag = state.queue.iter().map(Queued::lag).sum();
+        state.replays = state.lag;
         state.start = Some(AppendStart { position, exists });
         state.closed = state.stays_closed(&state.lifecycle);
     }

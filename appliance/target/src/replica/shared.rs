@@ -61,13 +61,10 @@ pub(crate) struct Queued {
     pub(crate) resident: Option<Arc<Resident>>,
 }
 
-/// What an item without payload counts in the lag: it takes memory and time all the same.
-const ITEM_LAG: u64 = 512;
-
 impl Queued {
-    /// Returns what the item counts in the lag.
+    /// Returns what the item counts in the lag: its whole record, which is read again after a crash. Never nothing.
     pub(crate) fn lag(&self) -> ByteLen {
-        ByteLen(self.payload_len as u64 + ITEM_LAG)
+        self.place.end.since(self.place.at)
     }
 }
 
@@ -145,8 +142,10 @@ pub struct State {
     pub applied: Sequence,
     /// The last item that a recovery found: up to here the target disks may hold what was written before it.
     pub recovered: Sequence,
-    /// Bytes of payload durable but not written, and a little for each item.
+    /// Bytes of redo durable but not written.
     pub lag: ByteLen,
+    /// Bytes of redo that the last recovery found durable but not checkpointed, to be written again.
+    pub replays: ByteLen,
     /// The epochs, oldest first.
     pub epochs: VecDeque<EpochInfo>,
     /// The recovery points.
@@ -357,6 +356,7 @@ impl State {
             applied: head.applied,
             recovered: head.applied,
             lag: ByteLen::ZERO,
+            replays: ByteLen::ZERO,
             epochs: Default::default(),
             timeline: Timeline::default(),
             moments: Moments::default(),
