@@ -227,7 +227,11 @@ impl Appender {
             assert_eq!(item.sequence, state.durable.next(), "the redo log holds every sequence, in order");
             state.durable = item.sequence;
             if let Body::Marker(marker) = &item.body {
-                state.timeline.push(Point::from(marker.as_ref()));
+                let newest = state.timeline.points().next_back().map(|point| point.time);
+                let before = newest.is_some_and(|newest| marker.time < newest);
+                if !before || !self.limits.plants(Planted::PointsByClock) {
+                    state.timeline.push(Point::from(marker.as_ref()));
+                }
                 state.resends.vouched(marker.sequence, marker.consistency);
             }
             if let Some(moment) = Moment::of(&item.body) {

@@ -146,7 +146,8 @@ impl<V> Applier<V> {
                 return Ok(step);
             }
         }
-        if self.unflushed > 0 && now.since(self.last_round) >= QUIET {
+        let is_quiet = now.since(self.last_round) >= QUIET && !self.limits.plants(Planted::CheckpointNever);
+        if self.unflushed > 0 && is_quiet {
             self.checkpoint(engine)?;
             return Ok(Step::Worked);
         }

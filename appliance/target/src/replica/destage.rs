@@ -61,7 +61,7 @@ impl<V> Applier<V> {
             }
             ready = self.advance(engine, ready, next, now)?;
         }
-        if self.unflushed >= self.limits.checkpoint_len.0 {
+        if self.unflushed >= self.limits.checkpoint_len.0 && !self.limits.plants(Planted::CheckpointNever) {
             self.checkpoint(engine)?;
         }
         Ok(Step::Worked)
@@ -129,19 +129,26 @@ impl<V> Applier<V> {
 
     fn plan_items(&self, items: &[Item]) -> RoundPlan {
         let captured = &self.open.as_ref().expect("a round belongs to the open epoch").captured;
-        let mut extents: Vec<&[Extent]> = items.iter().map(Item::extents).collect();
-        let reversed = self.limits.plants(Planted::OldestWins);
-        if reversed {
-            extents.reverse();
-        }
+        let order = self.order(items);
+        let extents: Vec<&[Extent]> = order.iter().map(|at| items[*at].extents()).collect();
         let mut plan = plan_round(&extents, captured, self.disks.len());
-        if reversed {
-            plan.writes.iter_mut().for_each(|write| write.batch = items.len() - 1 - write.batch);
-        }
+        plan.writes.iter_mut().for_each(|write| write.batch = order[write.batch]);
         if self.limits.plants(Planted::NoBeforeImage) {
             plan.capture.clear();
         }
         plan
+    }
+
+    /// Returns which item comes after which: that of their sequences, in which they are.
+    fn order(&self, items: &[Item]) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..items.len()).collect();
+        if self.limits.plants(Planted::OldestWins) {
+            order.reverse();
+        }
+        if self.limits.plants(Planted::ClockOrders) {
+            order.sort_by_key(|at| items[*at].queued().place.received);
+        }
+        order
     }
 
     /// Returns what is done to make before-images smaller: whoever is behind saves its time, whoever is not saves space.

@@ -124,6 +124,9 @@ impl<V> Applier<V> {
         let (policy, mut holds) = (policy.unwrap_or(state.policy()), holds(&state));
         drop(state);
         holds.extend(self.view_holds());
+        if self.limits.plants(Planted::PinUnheld) {
+            holds.retain(|hold| hold.holder != Holder::Pin);
+        }
         let idle = self.aging.idle(newest, now);
         let (sealed, holds) = (&sealed, &holds);
         let joins = !self.apart.lacks_room();

@@ -60,7 +60,7 @@ impl<V> Applier<V> {
 
     /// Begins another generation on the disks as they are; durable on return. The history before it is over: its files are
     /// left-overs now, which recovery removes. Errors: the head can't be written, and then either it or the new one stands.
-    pub(crate) fn begin_generation<E: Engine>(
+    pub fn begin_generation<E: Engine>(
         &mut self,
         engine: &mut E,
         generation: Generation,

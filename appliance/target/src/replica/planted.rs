@@ -49,6 +49,18 @@ pub enum Planted {
     ResumeUnsettled,
     /// A session goes on with a seed before what an earlier one has seeded is settled.
     SeedUnsettled,
+    /// No checkpoint is made while an epoch lasts.
+    CheckpointNever,
+    /// Of two writes to a granule in one round the one with the later time wins.
+    ClockOrders,
+    /// A recovery point counts only if its time is after that of the one before.
+    PointsByClock,
+    /// A view does not learn of what is captured in epochs after the one it was opened in.
+    CaptureUntold,
+    /// A pin keeps nothing.
+    PinUnheld,
+    /// A rewind leaves a thinned epoch without keeping what that wrote last.
+    ThinnedUnsaved,
 }
 
 /// Mistakes of sessions are made where a machine's state is looked at.

@@ -8,6 +8,7 @@ use super::apply::Applier;
 use super::error::ReplicaError;
 use super::log_reader::LogReader;
 use super::paths;
+use super::planted::Planted;
 use super::recover::Found;
 use super::round::portions;
 
@@ -99,7 +100,7 @@ impl<V> Applier<V> {
         indexes: &[EpochIndex],
         to: Sequence,
     ) -> Result<bool, ReplicaError> {
-        if !indexes.iter().any(EpochIndex::is_thinned) {
+        if !indexes.iter().any(EpochIndex::is_thinned) || self.limits.plants(Planted::ThinnedUnsaved) {
             return Ok(false);
         }
         let written = self.shared.lock().written;

@@ -16,6 +16,7 @@ use wire::Span;
 
 use super::apply::{Applier, Run};
 use super::error::{FailureKind, ReplicaError};
+use super::planted::Planted;
 use super::work::Then;
 
 /// Runs a view's map may have: at the most about 1.4 GiB of memory.
@@ -227,7 +228,9 @@ impl<V> Applier<V> {
 
     /// Tells every view what a round is about to overwrite; what it captured is durable.
     pub(crate) fn tell_views(&self, plan: &RoundPlan, captured: &[(EpochNumber, IndexEntry)]) {
-        self.each_view().for_each(|view| view.overwrite(plan, captured));
+        let deaf = self.limits.plants(Planted::CaptureUntold);
+        let hears = |view: &Arc<LiveView>| !deaf || captured.iter().all(|(epoch, _)| *epoch <= view.from());
+        self.each_view().filter(hears).for_each(|view| view.overwrite(plan, captured));
     }
 
     /// Tells every view that the disks are about to be brought from where they are to `to`.
