@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use retention::Body;
 use target::replica::{
     Appender, FailureKind, NotTaken, Progress, Received, ReplicaError, Step, Work, commit_all,
 };
@@ -14,6 +16,7 @@ use super::oracle::Image;
 use super::rig::{ApplyHalf, CommitHalf, Crashed, POOL, Rig};
 use super::seen::Sight;
 use super::witness::WitnessVolume;
+use super::{check, judge, keeping};
 
 impl Rig {
     /// Sends one item. Returns why it was not taken.
@@ -32,9 +35,18 @@ impl Rig {
         let sequence = received + 1;
         let Item { body, payload, image } = make(&mut self.material, sequence, self.now, oracle.newest());
         let item = Received { sequence: Sequence(sequence), time: self.now, body, payload };
+        let marker = match &item.body {
+            Body::Marker(marker) => Some((sequence, marker.consistency)),
+            _ => None,
+        };
         let taken = self.shared[machine].take(item);
         match taken {
-            Ok(()) => self.oracles[machine].images.push(image),
+            Ok(()) => {
+                let oracle = &mut self.oracles[machine];
+                oracle.images.push(image);
+                oracle.markers.extend(marker);
+                oracle.past.see(Duration::from_micros(self.now.0), Sequence(sequence));
+            }
             Err(_) => self.sights.add(Sight::RefusedWhileClosed),
         }
         self.note(u64::from(taken.is_ok()));
@@ -51,6 +63,7 @@ impl Rig {
             self.sights.add(Sight::TwoMachinesInOneRound);
         }
         commit_once(&self.commit, &self.volume, self.wall());
+        self.pass_waited();
         self.alive()?;
         self.ack();
         self.check_failures();
@@ -69,6 +82,16 @@ impl Rig {
         }
     }
 
+    /// What slow devices took has passed.
+    pub(crate) fn pass_waited(&mut self) {
+        let waited = self.world.take_waited();
+        if !waited.is_zero() {
+            let hangs = waited >= blockdev::DEADLINE;
+            self.sights.add(if hangs { Sight::DeviceHung } else { Sight::DeviceSlow });
+            self.quiet(waited);
+        }
+    }
+
     /// Does one step of one machine's applier.
     pub(crate) fn step(&mut self, machine: usize) -> Result<Step, Crashed> {
         let before = {
@@ -76,6 +99,7 @@ impl Rig {
             (state.full.is_some(), state.base, state.written)
         };
         let step = step_once(&self.apply, machine, self.now);
+        self.pass_waited();
         self.alive()?;
         {
             let state = self.shared[machine].lock();
@@ -91,6 +115,12 @@ impl Rig {
         }
         self.ack();
         self.check_failures();
+        if self.shared[machine].lock().failure.is_none() {
+            judge::i2_listed(machine, &self.shared[machine].lock(), &self.oracles[machine]);
+            keeping::held(self, machine);
+            keeping::good_before_resync(self, machine);
+            keeping::paused_or_kept(self, machine);
+        }
         Ok(step)
     }
 
@@ -151,11 +181,27 @@ impl Rig {
     }
 
     pub(crate) fn check_failures(&mut self) {
+        if self.shape.retries_hangs {
+            self.retry_hangs();
+        }
         for (machine, shared) in self.shared.iter().enumerate() {
             if let Some((kind, what)) = &shared.lock().failure
                 && !self.may_fail
             {
                 panic!("containment: machine {machine} is out ({kind:?}) though nothing was broken: {what}");
+            }
+        }
+    }
+}
+
+/// Mistakes are made here.
+impl Rig {
+    fn retry_hangs(&mut self) {
+        for machine in 0..self.shared.len() {
+            let failure = self.shared[machine].lock().failure.clone();
+            let hangs = failure.is_some_and(|(_, what)| what.contains("has not ended within"));
+            if hangs && self.open_anew(machine).is_ok() {
+                check::found(self, machine);
             }
         }
     }

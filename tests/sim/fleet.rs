@@ -14,7 +14,6 @@ pub(crate) mod operator;
 pub(crate) mod source;
 pub(crate) mod working;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,13 +21,14 @@ use ::source::Compression;
 use blockdev::PagePool;
 use retention::Lifecycle;
 use target::Machine;
-use units::{Generation, Sequence};
+use units::Generation;
 
 use self::clock::Clock;
 use self::faults::Faults;
 use self::guest::Guest;
 use self::network::Network;
 use self::source::{Around, Source};
+use super::keeping::Past;
 use super::oracle::Stance;
 use super::random::Random;
 use super::rig::{Crashed, Rig, Shape};
@@ -52,7 +52,7 @@ pub(crate) struct Fleet {
     /// Payload bytes each connection may have under way.
     pub window: u64,
     /// By machine: what was durable when.
-    pub durable: Vec<VecDeque<(Duration, Sequence)>>,
+    pub durable: Vec<Past>,
     /// Generations that are over.
     pub ghosts: Vec<(usize, Generation)>,
     pub crashes: u64,
@@ -102,7 +102,7 @@ impl Fleet {
         let window = random.pick(&[64 << 10, 96 << 10, 256 << 10]);
         let faults = Faults::some(&mut random);
         let (machines, network, ghosts) = (Vec::new(), Network::default(), Vec::new());
-        let durable = vec![VecDeque::new(); shape.machines.len()];
+        let durable = vec![Past::default(); shape.machines.len()];
         let mut fleet = Self {
             rig,
             machines,
@@ -135,6 +135,8 @@ impl Fleet {
                 Ok(())
             }
             75..83 => self.on_rig(Rig::commit),
+            // Where the disks are slow a lot waits for them.
+            83..94 if self.faults.lags && !self.random.one_in(12) => Ok(()),
             83..94 => self.on_rig(|rig| rig.step(machine).map(|_| ())),
             94..97 => {
                 self.guests[machine].write(&mut self.random);
@@ -167,7 +169,10 @@ impl Fleet {
         let result = run(&mut self.rig);
         self.clock.pass(self.rig.now.since(now));
         self.rig.note_world();
-        (0..self.sources.len()).for_each(|machine| self.look_back(machine));
+        (0..self.sources.len()).for_each(|machine| {
+            self.look_back(machine);
+            self.look_for_repairs(machine, false);
+        });
         result
     }
 
@@ -178,18 +183,13 @@ impl Fleet {
             (state.base, state.durable)
         };
         let now = self.clock.elapsed;
-        let past = &mut self.durable[machine];
-        if past.back().is_none_or(|(_, last)| *last != durable) {
-            past.push_back((now, durable));
-        }
+        self.durable[machine].see(now, durable);
         let window = self.rig.shape.limits.retention.window();
         let Some(begins) = now.checked_sub(window) else { return };
         let begins = begins + Duration::from_secs(3600) * self.clock.jumps;
-        while past.get(1).is_some_and(|(at, _)| *at <= begins) {
-            past.pop_front();
-        }
-        if self.rig.shape.capacity.is_none() {
-            judge::i3_kept(machine, base, past.front().map_or(Sequence(0), |(_, durable)| *durable));
+        let then = self.durable[machine].at(begins);
+        if !self.rig.is_tight() {
+            judge::i3_kept(machine, base, then);
         }
     }
 
@@ -203,7 +203,7 @@ impl Fleet {
     /// Lets a source do something to what is around it.
     fn with_source(&mut self, machine: usize, run: impl FnOnce(&mut Source, &mut Around<'_>)) {
         let received = self.rig.shared[machine].lock().received;
-        let Self { rig, network, random, clock, guests, sources, .. } = self;
+        let Self { rig, network, random, clock, guests, sources, faults, .. } = self;
         let mut around = Around {
             network,
             oracle: &mut rig.oracles[machine],
@@ -212,7 +212,8 @@ impl Fleet {
             guest: &guests[machine],
             received,
             elapsed: clock.elapsed,
-            wall: clock.wall,
+            wall: clock.wall.saturating_add_signed(sources[machine].ahead),
+            is_set: faults.jumps,
         };
         run(&mut sources[machine], &mut around);
     }
@@ -223,7 +224,7 @@ impl Fleet {
         let oracle = &mut self.rig.oracles[machine];
         match (oracle.stance, lifecycle) {
             (Stance::Registered, Lifecycle::Seeding { .. }) => oracle.stance = Stance::Seeding,
-            (Stance::Seeding, Lifecycle::Protected) => oracle.stance = Stance::Following,
+            (Stance::Seeding | Stance::Original, Lifecycle::Protected) => oracle.stance = Stance::Following,
             _ => return,
         }
         oracle.wanted = None;
@@ -240,6 +241,7 @@ impl Fleet {
         self.rig.may_fail = false;
         self.clock.pass(self.rig.now.since(before));
         self.open_house();
+        (0..self.sources.len()).for_each(|machine| self.look_for_repairs(machine, true));
         self.rig.note_world();
     }
 
@@ -291,6 +293,10 @@ impl Fleet {
     fn compare(&mut self) {
         for machine in 0..self.sources.len() {
             self.on_rig(|rig| rig.settle(machine)).expect("nothing stops the world any more");
+            assert!(
+                !self.rig.oracles[machine].is_rotten(),
+                "I5: what rotted of machine {machine} is sent again"
+            );
             let newest = self.rig.shared[machine].lock().durable.0;
             let image = self.rig.oracles[machine].image(newest).clone();
             assert!(*image == self.guests[machine].disks, "I2: machine {machine} is not the protected one");

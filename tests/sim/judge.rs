@@ -2,6 +2,7 @@
 
 use target::replica::State;
 use units::Sequence;
+use wire::Consistency;
 
 use super::oracle::Oracle;
 
@@ -12,6 +13,22 @@ pub(crate) fn i1_ack(machine: usize, upto: Sequence, state: &State, oracle: &mut
     let sent = oracle.sent();
     assert!(upto.0 <= sent, "I1: machine {machine} was acked up to {upto}, it sent {sent}");
     oracle.acked = oracle.acked.max(upto.0);
+}
+
+/// Every recovery point that is durable is listed, unless it is given up; in the order of sequences, and with times that never go
+/// back, however clocks were set.
+pub(crate) fn i2_listed(machine: usize, state: &State, oracle: &Oracle) {
+    let listed: Vec<_> = state.timeline.points().map(|point| (point.sequence, point.time)).collect();
+    let ordered = listed.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1);
+    assert!(ordered, "I2: the points of machine {machine} are out of order: {listed:?}");
+    for (sequence, consistency) in &oracle.markers {
+        let sequence = Sequence(*sequence);
+        let there =
+            sequence > state.base && sequence <= state.durable && state.thinned_at(sequence).is_none();
+        let is_listed = listed.binary_search_by_key(&sequence, |(listed, _)| *listed).is_ok();
+        let wanted = there && *consistency > Consistency::Resync;
+        assert!(!wanted || is_listed, "I2: point {sequence} of machine {machine} is durable and not listed");
+    }
 }
 
 /// What policy keeps is there, however clocks were set: the history reaches back to what was durable when the window began.

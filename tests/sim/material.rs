@@ -90,11 +90,17 @@ impl Material {
     }
 
     /// Makes a marker; it changes nothing.
-    pub(crate) fn marker(&mut self, sequence: u64, time: Timestamp, image: &Image) -> Item {
+    pub(crate) fn marker(
+        &mut self,
+        sequence: u64,
+        time: Timestamp,
+        image: &Image,
+        consistency: Consistency,
+    ) -> Item {
         let marker = Marker {
             sequence: Sequence(sequence),
             time,
-            consistency: Consistency::Crash,
+            consistency,
             label: heapless::String::new(),
             roots: heapless::Vec::from_slice(&roots_of(image)).unwrap(),
             group: None,

@@ -7,10 +7,12 @@
 //! | part | what it tries |
 //! |---|---|
 //! | [`explore`] | every short sequence of operations, cut at every step, in every way a crash can leave |
-//! | [`swarm`] | long random runs of one target: operations, crashes, failing devices |
+//! | [`swarm`] | long random runs of one target: operations, crashes, devices that fail, hang or are slow |
 //! | [`fleet`] | installations: sources, network, clocks, one target for two to four machines |
 //! | [`views`] | views while everything else goes on |
-//! | [`faults`], [`hotplug`] | each operation failing once; disks that vanish or are others |
+//! | [`keeping`] | pins, policies and resyncs: what must be there, and what may go |
+//! | [`bounded`] | long epochs, crashed: little is replayed |
+//! | [`faults`], [`hotplug`] | each operation failing or hanging once; disks that vanish or are others |
 //! | [`rot`], [`lies`] | bits that flip, blocks in the wrong place; writes that were reported and never done, or went astray |
 //! | [`wrap`] | a small volume that wraps thousands of times |
 //! | [`planted`] | mistakes made on purpose, each found by the check it breaks |
@@ -20,17 +22,18 @@
 //! | invariant | checked by | the planted mistake that it finds |
 //! |---|---|---|
 //! | I1 ack = durable | `check::found`, `judge::i1_ack` | AckBeforeFlush, AckOfReceived, AckOfAnother, SeedUnsettled, RemovedBeforeHead |
-//! | I2 order | `check::disks_are` after a recovery | OldestWins, TornGroupKept, RewindUnrecorded, CheckpointUnflushed |
-//! | I3 exact point | `check::history`, `judge::i3_kept`, the roots of each recovery point | NoBeforeImage, UndoNotFlushed |
-//! | I4 no silent lie | `rot`, `lies`, `views` | PlaceUnchecked, ViewsToldLate |
+//! | I2 order | `check::disks_are` after a recovery, `judge::i2_listed` | OldestWins, ClockOrders, PointsByClock, TornGroupKept, RewindUnrecorded, CheckpointUnflushed |
+//! | I3 exact point | `check::history`, `keeping`, `judge::i3_kept`, the roots of each recovery point | NoBeforeImage, UndoNotFlushed, PinUnheld, ThinnedUnsaved |
+//! | I4 no silent lie | `rot`, `lies`, `views` | PlaceUnchecked, ViewsToldLate, CaptureUntold |
 //! | I5 tail ≠ rot | `rot` | DamageIsTail |
 //! | I6 containment | `check::disks_are` (what lies behind a disk), `hotplug` | DiskMade |
 //! | I7 once | `check::once`, `judge::i7_nothing_on_its_way` | DuplicateTaken, ResumeUnsettled |
 //! | I8 bounded | `judge::i8_bounded` | CreditUnchecked |
-//! | I9 bounded recovery | `check::found` | none |
+//! | I9 bounded recovery | `check::found`, `bounded` | CheckpointNever |
 //! | I11 fencing | `judge::i11_fencing` | GenerationUnchecked |
-//! | I12 fail-stop | `faults::stays_out` | FlushRetried |
+//! | I12 fail-stop | `faults::stays_out`, `swarm` | FlushRetried, HangRetried |
 
+pub(crate) mod bounded;
 pub(crate) mod check;
 pub(crate) mod drive;
 pub(crate) mod explore;
@@ -38,6 +41,7 @@ pub(crate) mod faults;
 pub(crate) mod fleet;
 pub(crate) mod hotplug;
 pub(crate) mod judge;
+pub(crate) mod keeping;
 pub(crate) mod lies;
 pub(crate) mod material;
 pub(crate) mod ops;

@@ -7,12 +7,13 @@ use blockdev::SimWorld;
 use retention::Afterwards;
 use target::replica::{FailureKind, Progress, Work};
 use units::{ByteLen, Sequence};
+use wire::Consistency;
 
-use super::check;
 use super::oracle::Stance;
 use super::rig::{Crashed, Rig};
 use super::seeding;
 use super::seen::Sight;
+use super::{check, keeping, views};
 
 /// One operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,20 @@ pub(crate) enum Op {
     WeaveProof,
     /// Questions: the plan of a rewind, roots, hashes, what changed.
     Ask,
+    /// Many recovery points one after the other, committed as one group.
+    Points,
+    /// A resync begins: what follows is good only at the next recovery point.
+    Resync,
+    /// A view of a point is opened,
+    View,
+    /// and the oldest is closed.
+    Unview,
+    /// A point is pinned,
+    Pin,
+    /// and the oldest pin is let go.
+    Unpin,
+    /// The machine is given another policy.
+    Policy,
     /// The disks begin to be filled.
     Begin,
     /// Some of the disks is filled.
@@ -68,11 +83,35 @@ impl Op {
             Self::Group => {
                 send(rig, machine, 1);
                 // Refused or not: what follows must fit either.
-                let _ = rig
-                    .take(machine, |material, sequence, time, image| material.marker(sequence, time, image));
+                let _ = rig.take(machine, |material, sequence, time, image| {
+                    material.marker(sequence, time, image, Consistency::Crash)
+                });
                 send(rig, machine, 1);
                 rig.commit()
             }
+            Self::Points => {
+                for _ in 0..20 {
+                    let _ = rig.take(machine, |material, sequence, time, image| {
+                        material.marker(sequence, time, image, Consistency::Crash)
+                    });
+                }
+                rig.commit()
+            }
+            Self::Resync => {
+                let _ = rig.take(machine, |material, sequence, time, image| {
+                    material.marker(sequence, time, image, Consistency::Resync)
+                });
+                send(rig, machine, 1);
+                rig.commit()
+            }
+            Self::View => views::open(rig, machine),
+            Self::Unview => {
+                rig.views.close_one();
+                Ok(())
+            }
+            Self::Pin => keeping::pin(rig, machine),
+            Self::Unpin => keeping::unpin(rig, machine),
+            Self::Policy => keeping::policy(rig, machine),
             Self::Step => rig.step(machine).map(|_| ()),
             Self::Settle => rig.settle(machine),
             Self::Rotate => {
@@ -225,7 +264,8 @@ pub(crate) fn restart_in(rig: &mut Rig, world: SimWorld) -> Result<(), Crashed> 
     let seed = rig.material.random.next();
     let stopped = match Rig::recover(world, &rig.shape, &rig.oracles, seed, rig.now) {
         Ok(next) => {
-            let (sights, images) = (std::mem::take(&mut rig.sights), std::mem::take(&mut rig.images));
+            let (mut sights, images) = (std::mem::take(&mut rig.sights), std::mem::take(&mut rig.images));
+            rig.views.sights().for_each(|sight| sights.add(sight));
             let (trace, wall_ahead) = (rig.trace, rig.wall_ahead);
             *rig = next;
             (rig.sights, rig.images, rig.trace) = (sights, images, trace);

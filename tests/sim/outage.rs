@@ -5,8 +5,14 @@ use blockdev::CrashChoice;
 use super::check;
 use super::ops::restart_in;
 use super::random::Random;
-use super::rig::Rig;
+use super::rig::{Crashed, Rig};
 use super::seen::Sight;
+use super::views;
+
+/// Opens a view of each machine, while what was durable is still being applied.
+fn open_views(rig: &mut Rig) -> Result<(), Crashed> {
+    (0..rig.shape.machines.len()).try_for_each(|machine| views::open(rig, machine))
+}
 
 /// Ends the world, perhaps during the recovery too, and checks everything. Returns how often it ended.
 pub(crate) fn crash(rig: &mut Rig, random: &mut Random) -> u64 {
@@ -37,8 +43,11 @@ pub(crate) fn crash(rig: &mut Rig, random: &mut Random) -> u64 {
             println!("crash: {choice:?}, again at {:?} after {}", rig.cut_at, rig.steps());
         }
         let machines = rig.shape.machines.len();
+        let looks = rig.shape.views && random.one_in(2);
         let result = restart_in(rig, world)
-            .and_then(|()| (0..machines).try_for_each(|machine| check::everything(rig, machine, thorough)));
+            .and_then(|()| if looks { open_views(rig) } else { Ok(()) })
+            .and_then(|()| (0..machines).try_for_each(|machine| check::everything(rig, machine, thorough)))
+            .and_then(|()| views::look(rig));
         if result.is_ok() {
             // What is left of the plan to crash must not hit anything but operations.
             rig.world.crash_at(u64::MAX);

@@ -54,6 +54,9 @@ pub(crate) const SEEDS: u64 = 600;
 /// and of an installation.
 pub(crate) const FLEETS: u64 = 400;
 
+/// Long runs that are crashed.
+pub(crate) const LONG_RUNS: u64 = 40;
+
 /// Epochs that come and go on a small volume.
 pub(crate) const EPOCHS: u64 = 4000;
 

@@ -8,7 +8,7 @@ use target::replica::Planted;
 
 use super::explore::{Effort, Shard, Start, explore};
 use super::rig::Shape;
-use super::{faults, fleet, hotplug, plan, rot, shapes, swarm, views};
+use super::{bounded, faults, fleet, hotplug, plan, rot, shapes, swarm, views};
 
 /// A mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,11 +17,13 @@ pub(crate) enum Mistake {
     Of(Planted),
     /// In how target disks are opened: one that is not there is made.
     DiskMade,
+    /// In what follows when a device hangs: the machine is opened anew at once, while the operation is still under way.
+    HangRetried,
 }
 
 /// Every mistake that can be planted, with what one of must begin the message of the check that finds it: the invariant, or
 /// an assertion of the product's own.
-pub(crate) const ALL: [(Mistake, &[&str]); 20] = [
+pub(crate) const ALL: [(Mistake, &[&str]); 27] = [
     (Mistake::Of(Planted::AckBeforeFlush), &["I1:"]),
     (Mistake::Of(Planted::NoBeforeImage), &["I2:", "I3:", "containment:"]),
     (Mistake::Of(Planted::UndoNotFlushed), &["I2:", "I3:"]),
@@ -41,7 +43,14 @@ pub(crate) const ALL: [(Mistake, &[&str]); 20] = [
     (Mistake::Of(Planted::CreditUnchecked), &["I8:"]),
     (Mistake::Of(Planted::ResumeUnsettled), &["I7:"]),
     (Mistake::Of(Planted::SeedUnsettled), &["I1:", "I3:"]),
+    (Mistake::Of(Planted::CheckpointNever), &["I9:"]),
+    (Mistake::Of(Planted::ClockOrders), &["I2:"]),
+    (Mistake::Of(Planted::PointsByClock), &["I2:"]),
+    (Mistake::Of(Planted::CaptureUntold), &["I4:"]),
+    (Mistake::Of(Planted::PinUnheld), &["I3:", "what is pinned stays"]),
+    (Mistake::Of(Planted::ThinnedUnsaved), &["I2:", "I3:"]),
     (Mistake::DiskMade, &["I6:"]),
+    (Mistake::HangRetried, &["I1:", "I2:", "I3:", "I12:"]),
 ];
 
 impl Mistake {
@@ -49,24 +58,29 @@ impl Mistake {
         match self {
             Self::Of(planted) => shape.limits.planted = Some(planted),
             Self::DiskMade => shape.creates_disks = true,
+            Self::HangRetried => shape.retries_hangs = true,
         }
     }
 
     /// Returns the part of the tests that is to find it, unless any may.
     fn part(self) -> Option<&'static str> {
         use Planted::{
-            AckOfAnother, AckOfReceived, CreditUnchecked, DamageIsTail, FlushRetried, GenerationUnchecked,
-            PlaceUnchecked, ResumeUnsettled, SeedUnsettled, ViewsToldLate,
+            AckOfAnother, AckOfReceived, CaptureUntold, CheckpointNever, ClockOrders, CreditUnchecked,
+            DamageIsTail, FlushRetried, GenerationUnchecked, PinUnheld, PlaceUnchecked, PointsByClock,
+            ResumeUnsettled, SeedUnsettled, ThinnedUnsaved, ViewsToldLate,
         };
         match self {
             Self::DiskMade => Some("vanishing disks"),
+            Self::HangRetried => Some("random runs"),
             Self::Of(ViewsToldLate) => Some("views"),
+            Self::Of(CheckpointNever) => Some("long runs"),
+            Self::Of(CaptureUntold | PinUnheld | ThinnedUnsaved) => Some("random runs"),
             Self::Of(DamageIsTail) => Some("flipped bits"),
             Self::Of(PlaceUnchecked) => Some("misplaced blocks"),
             Self::Of(FlushRetried) => Some("failing devices"),
             Self::Of(
-                AckOfAnother | AckOfReceived | CreditUnchecked | GenerationUnchecked | ResumeUnsettled
-                | SeedUnsettled,
+                AckOfAnother | AckOfReceived | ClockOrders | CreditUnchecked | GenerationUnchecked
+                | PointsByClock | ResumeUnsettled | SeedUnsettled,
             ) => Some("installations"),
             Self::Of(_) => None,
         }
@@ -110,7 +124,8 @@ pub(crate) fn caught_by(mistake: Mistake, wanted: &[&str]) -> Option<(&'static s
     let whole = Shard { number: 0, of: 1 };
     let two = with(mistake, shapes::two());
     let adjust = |shape: &mut Shape| mistake.plant(shape);
-    let parts: [Part<'_>; 8] = [
+    let lasting = with(mistake, shapes::lasting());
+    let parts: [Part<'_>; 9] = [
         (
             "exhaustive",
             Box::new(|| drop(explore(&Start::new(1, &shape, &plan::PREFIX), &plan::ALPHABET, effort, whole))),
@@ -120,6 +135,7 @@ pub(crate) fn caught_by(mistake: Mistake, wanted: &[&str]) -> Option<(&'static s
         ("failing devices", Box::new(|| _ = faults::fail_each(&two, OperationKind::Flush))),
         ("vanishing disks", Box::new(|| hotplug::pull_out(&two))),
         ("views", Box::new(|| (0..plan::VIEW_SEEDS).for_each(|seed| _ = views::run(seed, adjust)))),
+        ("long runs", Box::new(|| _ = bounded::crash_long_runs(&lasting, plan::LONG_RUNS))),
         ("random runs", Box::new(|| (0..plan::SEEDS).for_each(|seed| drop(swarm::run(seed, 1, adjust))))),
         ("installations", Box::new(|| run_installations(adjust, wanted))),
     ];

@@ -18,6 +18,7 @@ use super::material::Material;
 use super::oracle::{Oracle, Stance};
 use super::random::fold;
 use super::seen::{Sights, sight_of};
+use super::views::Views;
 use super::witness::{Cuts, WitnessEngine, WitnessVolume};
 
 /// The world stopped: nothing more can be done in it.
@@ -36,8 +37,16 @@ pub(crate) struct Shape {
     pub resident: ByteLen,
     pub capacity: Option<ByteLen>,
     pub depth: usize,
+    /// Bytes of redo that one item takes, at the most.
+    pub record_len_max: u64,
+    /// Views are opened right after a recovery.
+    pub views: bool,
+    /// The clock is set now and then: nothing is known of when something was.
+    pub clock_is_set: bool,
     /// A mistake: a target disk that is not there is made.
     pub creates_disks: bool,
+    /// A mistake: what hangs is opened anew and gone on with at once, as if the operation had failed and were over.
+    pub retries_hangs: bool,
 }
 
 thread_local! {
@@ -76,6 +85,8 @@ pub(crate) struct Rig {
     pub trace: u64,
     /// A machine may fail: a fault was planted.
     pub may_fail: bool,
+    /// The views that are open.
+    pub views: Views,
     /// The next rewind is asked for while a group is being committed.
     pub weaves_next: bool,
     /// Changes the worlds before this one have seen, and the change to stop inside, counted over all of them.
@@ -180,6 +191,7 @@ impl Rig {
             images: HashSet::new(),
             trace: seed,
             may_fail: false,
+            views: Views::default(),
             weaves_next: false,
             past: 0,
             cut_at: None,
@@ -219,6 +231,25 @@ impl Rig {
         disks.map(|disk| self.world.open_disk(&disk_name(machine, disk))).collect()
     }
 
+    /// Lets go of a machine's devices and recovers it in the same world.
+    pub(crate) fn open_anew(&mut self, machine: usize) -> Result<(), Crashed> {
+        let setup = self.setup();
+        let (world, creates) = (self.world.clone(), self.shape.creates_disks);
+        let open = |disk: &HeadDisk| open_target(&world, disk, creates);
+        let (mut apply, mut commit) = (self.apply.borrow_mut(), self.commit.borrow_mut());
+        let (apply, commit) = (&mut *apply, &mut *commit);
+        if let Some(applier) = apply.appliers[machine].take() {
+            applier.close(&mut apply.engine);
+        }
+        commit.appenders[machine].close(&mut commit.engine);
+        let replica =
+            Replica::recover(&mut apply.engine, setup, machine_id(machine), open).map_err(|_| Crashed)?;
+        self.shared[machine] = replica.applier.shared().clone();
+        commit.appenders[machine] = replica.appender;
+        apply.appliers[machine] = Some(replica.applier);
+        Ok(())
+    }
+
     fn add(&mut self, replica: Replica<WitnessVolume>) {
         self.shared.push(replica.applier.shared().clone());
         self.commit.borrow_mut().appenders.push(replica.appender);
@@ -248,6 +279,12 @@ impl Rig {
             sights.for_each(|sight| self.sights.add(sight));
         }
         Err(Crashed)
+    }
+
+    /// Tells whether history may have to go for want of room.
+    pub(crate) fn is_tight(&self) -> bool {
+        let limits = self.shape.limits.retention.budget < ByteLen::gib(1);
+        self.shape.capacity.is_some() || limits || self.oracles.iter().any(|oracle| oracle.wishes.is_tight)
     }
 
     pub(crate) fn lifecycle(&self, machine: usize) -> Lifecycle {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use retention::Policy;
+use retention::{Policy, WhenFull};
 use target::replica::ReplicaLimits;
 use units::ByteLen;
 
@@ -34,7 +34,11 @@ pub(crate) fn tiny() -> Shape {
         resident: ByteLen::mib(1),
         capacity: None,
         depth: 4,
+        record_len_max: 56 << 10,
+        views: false,
+        clock_is_set: false,
         creates_disks: false,
+        retries_hangs: false,
     }
 }
 
@@ -45,11 +49,27 @@ pub(crate) fn two() -> Shape {
     shape
 }
 
+/// One machine whose epochs last, and that replays little for all that.
+pub(crate) fn lasting() -> Shape {
+    let mut shape = tiny();
+    shape.limits.epoch_len = ByteLen::mib(64);
+    shape.limits.epoch_age = Duration::from_secs(1_000_000);
+    shape.limits.lag_len = ByteLen::kib(32);
+    shape
+}
+
 /// Leaves so little room that epochs have to go all the time.
 pub(crate) fn cramped(shape: &mut Shape) {
     shape.limits.log_chunk = ByteLen::kib(16);
     shape.limits.epoch_len = ByteLen::kib(16);
     shape.capacity = Some(ByteLen::kib(1024 + 160));
+}
+
+/// A policy by seed: mostly the one with the most to lose.
+fn policy(random: &mut Random) -> Policy {
+    let when_full = random.pick(&[WhenFull::Shrink, WhenFull::Shrink, WhenFull::Thin, WhenFull::Pause]);
+    let budget = random.pick(&[ByteLen::gib(1), ByteLen::gib(1), ByteLen::gib(1), ByteLen::kib(200)]);
+    Policy { when_full, budget, ..tiny_limits().retention }
 }
 
 /// A shape by seed.
@@ -66,6 +86,7 @@ pub(crate) fn random(random: &mut Random) -> Shape {
         round_len: ByteLen::kib(random.pick(&[4, 12, 64, 256])),
         checkpoint_len: ByteLen::kib(random.pick(&[4, 24, 128])),
         lag_len: ByteLen::kib(random.pick(&[16, 64, 256])),
+        retention: policy(random),
         ..tiny_limits()
     };
     let resident = if random.one_in(3) { ByteLen::ZERO } else { ByteLen::mib(1) };
@@ -77,7 +98,11 @@ pub(crate) fn random(random: &mut Random) -> Shape {
         resident,
         capacity,
         depth: random.between(1, 8) as usize,
+        record_len_max: 56 << 10,
+        views: false,
+        clock_is_set: false,
         creates_disks: false,
+        retries_hangs: false,
     }
 }
 
@@ -87,6 +112,8 @@ pub(crate) fn installation(random: &mut Random) -> Shape {
     let disk = |random: &mut Random| random.pick(&[64 << 10, 72 << 10, 133 << 10, 320 << 10 | 512, 512]);
     let machine = |random: &mut Random| (0..random.between(1, 2)).map(|_| disk(random)).collect();
     shape.machines = (0..random.between(2, 4)).map(|_| machine(random)).collect();
+    shape.clock_is_set = true;
+    shape.record_len_max = 272 << 10;
     // Frames of whole leaves: the volume is small for them too.
     shape.limits.group_len = ByteLen::kib(random.pick(&[64, 256]));
     shape.limits.lag_len = ByteLen::kib(random.pick(&[128, 512]));

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::Duration;
 
 use target::replica::{Received, Step};
 use units::Sequence;
@@ -66,7 +67,11 @@ impl Rig {
         self.apply.borrow_mut().engine.between = Some(Rc::new(between));
         step_once(&self.apply, machine, self.now);
         self.apply.borrow_mut().engine.between = None;
-        self.oracles[machine].images.extend(taken.borrow().iter().cloned());
+        self.pass_waited();
+        let received = self.shared[machine].lock().received;
+        let oracle = &mut self.oracles[machine];
+        oracle.images.extend(taken.borrow().iter().cloned());
+        oracle.past.see(Duration::from_micros(now.0), received);
         if self.woven.get() > 0 {
             self.sights.add(Sight::CommittedInsideAStep);
         }

@@ -18,6 +18,9 @@ pub(crate) type Cuts = Rc<RefCell<BTreeSet<(Act, Part)>>>;
 /// Called before each wait of an engine: the other half of a replica runs there, as its own thread would.
 pub(crate) type Between = Rc<dyn Fn()>;
 
+/// How often the other half has its turn while this one waits for something slow.
+const SLOW_TURNS: u64 = 4;
+
 /// See the module.
 pub(crate) struct WitnessEngine {
     inner: SimEngine,
@@ -83,11 +86,18 @@ impl Engine for WitnessEngine {
 
     fn wait(&mut self, at_least: usize, done: &mut Vec<Completion>) -> Result<(), EngineError> {
         // What unwinds after a check failed waits too, and nothing is to be checked inside of that.
-        if let Some(between) = self.between.clone().filter(|_| !std::thread::panicking()) {
-            between();
-        }
+        let between = self.between.clone().filter(|_| !std::thread::panicking());
         let before = done.len();
-        let result = self.inner.wait(at_least, done);
+        let mut result = Ok(());
+        if let Some(between) = between {
+            between();
+            result = self.inner.wait(0, done);
+            // Whoever waits for something slow gives the others time.
+            let times = if result.is_ok() && self.inner.holds() { SLOW_TURNS } else { 0 };
+            (0..times).for_each(|_| between());
+        }
+        let more = at_least.saturating_sub(done.len() - before);
+        let result = result.and_then(|()| self.inner.wait(more, done));
         for completion in &done[before..] {
             let note = (completion.slot, completion.tag, completion.operation.kind());
             let at = self.under_way.iter().position(|each| *each == note);

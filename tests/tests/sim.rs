@@ -11,7 +11,7 @@ use sim::explore::{Effort, Found, Shard, Start, explore, told};
 use sim::lies::Lie;
 use sim::runs::Kind;
 use sim::seen::Sight;
-use sim::{faults, hotplug, lies, plan, rot, runs, shapes, views, wrap};
+use sim::{bounded, faults, hotplug, lies, plan, rot, runs, shapes, views, wrap};
 
 /// Runs the shards on two threads, and puts together what they found.
 fn explore_all(effort: Effort, start: impl Fn() -> Start + Sync) -> Found {
@@ -105,6 +105,13 @@ fn writes_that_were_lost_or_went_astray_are_never_served() {
 fn a_small_volume_wraps_thousands_of_times() {
     let batches = wrap::wrap(&shapes::tiny(), plan::EPOCHS);
     println!("{} epochs in {batches} batches", plan::EPOCHS);
+}
+
+#[test]
+fn a_crash_replays_no_more_than_the_limits_allow() {
+    let most = bounded::crash_long_runs(&shapes::lasting(), plan::LONG_RUNS);
+    println!("{most} bytes of redo were replayed at the most");
+    assert!(most > 0, "something is replayed");
 }
 
 #[test]

@@ -3,12 +3,19 @@
 use std::time::Duration;
 
 use blockdev::{Fault, OperationKind};
+use retention::Lifecycle;
+use units::{ByteLen, ByteOffset, DiskIndex, GRANULE_LEN};
+use wire::{Consistency, Span};
 
 use super::Fleet;
 use super::line::End;
+use crate::sim::oracle::{Rot, Stance};
 use crate::sim::random::Random;
-use crate::sim::rig::Crashed;
+use crate::sim::rig::{Crashed, disk_name};
 use crate::sim::seen::Sight;
+
+/// What devices can fail at.
+const KINDS: [OperationKind; 3] = [OperationKind::Write, OperationKind::Flush, OperationKind::Read];
 
 /// The faults a seed has.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,9 +23,13 @@ pub(crate) struct Faults {
     cuts: bool,
     half_open: bool,
     twice: bool,
-    jumps: bool,
+    pub jumps: bool,
     outages: bool,
     devices: bool,
+    slow: bool,
+    pub lags: bool,
+    rots: bool,
+    doubts: bool,
     restarts: bool,
     pauses: bool,
     ghosts: bool,
@@ -35,6 +46,10 @@ impl Faults {
             jumps: one(),
             outages: one(),
             devices: one(),
+            slow: one(),
+            lags: one(),
+            rots: one(),
+            doubts: one(),
             restarts: one(),
             pauses: one(),
             ghosts: one(),
@@ -45,7 +60,7 @@ impl Faults {
 impl Fleet {
     /// Something goes wrong, if this seed has it.
     pub(crate) fn fault(&mut self, machine: usize) -> Result<(), Crashed> {
-        match self.random.below(9) {
+        match self.random.below(12) {
             0 if self.faults.cuts => self.cut_line(),
             1 if self.faults.half_open => self.half_open(),
             2 | 3 if self.faults.twice => self.send_twice(),
@@ -54,6 +69,9 @@ impl Fleet {
             6 if self.faults.devices && self.random.one_in(3) => self.break_device(),
             7 if self.faults.restarts => self.restart_source(machine),
             8 if self.faults.pauses => self.clock.pass(Duration::from_secs(self.random.between(10, 40))),
+            9 if self.faults.slow => self.slow_device(),
+            10 if self.faults.rots && self.random.one_in(4) => self.rot(machine),
+            11 if self.faults.doubts => self.doubt(machine),
             _ if self.faults.ghosts => self.ghost_calls(),
             _ => {}
         }
@@ -97,8 +115,73 @@ impl Fleet {
     }
 
     fn break_device(&mut self) {
-        let kind = self.random.pick(&[OperationKind::Write, OperationKind::Flush, OperationKind::Read]);
-        self.rig.world.plant(Fault::Fail { kind, nth: self.random.between(1, 20) });
+        let (kind, nth) = (self.random.pick(&KINDS), self.random.between(1, 20));
+        let hangs = self.random.one_in(2);
+        self.rig.world.plant(if hangs { Fault::Hang { kind, nth } } else { Fault::Fail { kind, nth } });
         self.rig.may_fail = true;
+    }
+
+    /// A granule of a target disk rots, and a scrub finds it: the source is asked for it again.
+    fn rot(&mut self, machine: usize) {
+        let is_at_work = self.rig.oracles[machine].stance == Stance::Following
+            && self.rig.lifecycle(machine) == Lifecycle::Protected
+            && !self.rig.world.has_crashed();
+        if !is_at_work || self.rig.oracles[machine].rot.len() >= 3 {
+            return;
+        }
+        let span = self.some_granule(machine);
+        let (disk, start) = (usize::from(span.disk.0), span.start.0 as usize);
+        let at = ByteOffset(span.start.0 + self.random.below(span.len.0));
+        self.rig.world.flip_bit(&disk_name(machine, disk), at, self.random.below(8) as u8);
+        // What a view reads of it is another test's.
+        self.rig.views.close_of(machine);
+        self.rig.oracles[machine].rot.push(Rot { disk, start, good_from: None });
+        self.rig.shared[machine].request_resend(&[span]);
+        self.rig.sights.add(Sight::TargetRotted);
+    }
+
+    /// A scrub doubts a part of a disk that is as it should be.
+    fn doubt(&mut self, machine: usize) {
+        if self.rig.lifecycle(machine) == Lifecycle::Protected {
+            let span = self.some_granule(machine);
+            self.rig.shared[machine].request_resend(&[span]);
+        }
+    }
+
+    fn some_granule(&mut self, machine: usize) -> Span {
+        let lens = &self.rig.shape.machines[machine];
+        let disk = self.random.below(lens.len() as u64);
+        let len = lens[disk as usize];
+        let start = self.random.below(len.div_ceil(GRANULE_LEN)) * GRANULE_LEN;
+        Span {
+            disk: DiskIndex(disk as u16),
+            start: ByteOffset(start),
+            len: ByteLen(GRANULE_LEN.min(len - start)),
+        }
+    }
+
+    /// Notes what the source has sent again; and asks for the rest once more when the target has forgotten what it asked for.
+    pub(crate) fn look_for_repairs(&mut self, machine: usize, has_forgotten: bool) {
+        let state = self.rig.shared[machine].lock();
+        let pending: Vec<Span> = state.resends.pending().copied().collect();
+        let good = state.timeline.latest(Consistency::Crash).map(|point| point.sequence.0);
+        drop(state);
+        for rot in self.rig.oracles[machine].rot.iter_mut().filter(|rot| rot.good_from.is_none()) {
+            let len = self.rig.shape.machines[machine][rot.disk] - rot.start as u64;
+            let (disk, start) = (DiskIndex(rot.disk as u16), ByteOffset(rot.start as u64));
+            let span = Span { disk, start, len: ByteLen(GRANULE_LEN.min(len)) };
+            if has_forgotten {
+                self.rig.shared[machine].request_resend(&[span]);
+            } else if !pending.contains(&span) {
+                rot.good_from = Some(good.expect("a consistent point vouches for what was sent again"));
+                self.rig.sights.add(Sight::RotRepaired);
+            }
+        }
+    }
+
+    fn slow_device(&mut self) {
+        let (kind, nth) = (self.random.pick(&KINDS), self.random.between(1, 20));
+        let takes = Duration::from_millis(self.random.between(100, 30_000));
+        self.rig.world.plant(Fault::Slow { kind, nth, takes });
     }
 }

@@ -9,14 +9,29 @@ use wire::{Hello, Message};
 use super::Fleet;
 use super::line::End;
 use super::source::Source;
+use crate::sim::keeping::Past;
 use crate::sim::ops::{self, Op};
 use crate::sim::oracle::{Oracle, Stance};
-use crate::sim::rig::{Crashed, machine_id};
+use crate::sim::rig::{ApplyHalf, Crashed, Rig, disk_name, machine_id};
 use crate::sim::seen::Sight;
+use crate::sim::views;
 use crate::sim::witness::WitnessVolume;
 
-const OPS: [Op; 8] =
-    [Op::Settle, Op::Back(0), Op::Back(2), Op::Back(4), Op::Forward, Op::Forward, Op::Expire, Op::Ask];
+const OPS: [Op; 13] = [
+    Op::Settle,
+    Op::Back(0),
+    Op::Back(2),
+    Op::Back(4),
+    Op::Forward,
+    Op::Forward,
+    Op::Expire,
+    Op::Ask,
+    Op::View,
+    Op::View,
+    Op::Unview,
+    Op::Pin,
+    Op::Unpin,
+];
 
 impl Fleet {
     /// An operator asks for something.
@@ -26,7 +41,7 @@ impl Fleet {
             return Ok(());
         }
         match self.rig.oracles[machine].stance {
-            Stance::Registered => {
+            Stance::Registered | Stance::Original => {
                 self.resync_if_fenced(machine);
                 Ok(())
             }
@@ -35,7 +50,7 @@ impl Fleet {
             Stance::At(_) if self.random.one_in(6) => self.on_rig(|rig| Op::Accept.perform(rig, machine)),
             Stance::At(_) | Stance::Following => {
                 let op = self.random.pick(&OPS);
-                self.on_rig(|rig| op.perform(rig, machine))
+                self.on_rig(|rig| op.perform(rig, machine).and_then(|()| views::look(rig)))
             }
         }
     }
@@ -58,12 +73,13 @@ impl Fleet {
                     .expect("nothing stops the world any more");
             }
             Stance::Given(_) => self.reprotect(machine).expect("nothing stops the world any more"),
-            Stance::Registered | Stance::Seeding | Stance::Following => {}
+            Stance::Registered | Stance::Original | Stance::Seeding | Stance::Following => {}
         }
         self.resync_if_fenced(machine);
     }
 
-    /// Removes a machine that was handed over and adds it anew, in a generation of its own.
+    /// Protects a machine that was handed over in a generation of its own: on blank disks, as far as anybody knows, or on its own ones,
+    /// whose content becomes the first point.
     pub(crate) fn reprotect(&mut self, machine: usize) -> Result<(), Crashed> {
         // A cut in here is another test's: half a machine is nobody's.
         self.rig.world.crash_at(u64::MAX);
@@ -74,34 +90,56 @@ impl Fleet {
         });
         let newest = self.machines.iter().map(|machine| machine.generation).max().unwrap_or(Generation(0));
         self.ghosts.push((machine, self.machines[machine].generation));
-        {
-            let mut apply = self.rig.apply.borrow_mut();
-            let apply = &mut *apply;
-            let applier = apply.appliers[machine].take().expect("the machine is there");
-            applier.close(&mut apply.engine);
-            let mut commit = self.rig.commit.borrow_mut();
-            let commit = &mut *commit;
-            commit.appenders[machine].close(&mut commit.engine);
-        }
         let generation = next_generation(&self.rig.volume, newest).map_err(|_| Crashed)?;
         assert!(generation > newest, "I11: generation {generation} is given after {newest}");
+        let lens = self.rig.shape.machines[machine].clone();
+        let contents = |rig: &Rig, disk: usize| {
+            rig.world.contents(&disk_name(machine, disk))[..lens[disk] as usize].to_vec()
+        };
+        let found: Vec<_> = (0..lens.len()).map(|disk| contents(&self.rig, disk)).collect();
+        self.rig.views.close_of(machine);
+        self.durable[machine] = Past::default();
+        if self.random.one_in(2) && self.begin_generation(machine, generation) {
+            self.rig.oracles[machine] = Oracle::original(found, &lens);
+            self.machines[machine] = self.machine(machine);
+            self.rig.sights.add(Sight::ReprotectedOnOriginals);
+            return Ok(());
+        }
+        self.let_go(machine);
         // A device that fails in here leaves half a machine, which is removed like a whole one.
         let replica = (0..64).find_map(|_| self.make_anew(machine, generation).ok());
         let replica = replica.expect("not every device fails");
         self.rig.shared[machine] = replica.applier.shared().clone();
         self.rig.commit.borrow_mut().appenders[machine] = replica.appender;
         self.rig.apply.borrow_mut().appliers[machine] = Some(replica.applier);
-        let lens = self.rig.shape.machines[machine].clone();
-        let mut oracle = Oracle::new(&lens);
-        for (disk, len) in lens.iter().enumerate() {
-            let found = self.rig.world.contents(&crate::sim::rig::disk_name(machine, disk));
-            oracle.seeded[disk].copy_from_slice(&found[..*len as usize]);
-        }
-        self.rig.oracles[machine] = oracle;
+        self.rig.oracles[machine] = Oracle { seeded: found, ..Oracle::new(&lens) };
         self.machines[machine] = self.machine(machine);
-        self.durable[machine].clear();
         self.rig.sights.add(Sight::Reprotected);
         Ok(())
+    }
+
+    /// Closes everything that a machine has open.
+    fn let_go(&mut self, machine: usize) {
+        let mut apply = self.rig.apply.borrow_mut();
+        let apply = &mut *apply;
+        if let Some(applier) = apply.appliers[machine].take() {
+            applier.close(&mut apply.engine);
+        }
+        let mut commit = self.rig.commit.borrow_mut();
+        let commit = &mut *commit;
+        commit.appenders[machine].close(&mut commit.engine);
+    }
+
+    /// Begins another generation on a machine's disks as they are, in the order of `MasterTarget::reprotect`. Returns whether it was
+    /// begun: a device may fail meanwhile.
+    fn begin_generation(&mut self, machine: usize, generation: Generation) -> bool {
+        let begun = {
+            let mut apply = self.rig.apply.borrow_mut();
+            let ApplyHalf { engine, appliers } = &mut *apply;
+            let applier = appliers[machine].as_mut().expect("the machine is there");
+            applier.begin_generation(engine, generation, self.rig.now).is_ok()
+        };
+        begun && self.rig.open_anew(machine).is_ok()
     }
 
     fn make_anew(

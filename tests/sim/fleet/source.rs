@@ -1,16 +1,15 @@
-//! A source: the leaf table, the stream, the packer and the exchange are the product's own; what drives them here
-//! follows FORMAT.md 1.6 one small step at a time, where the agent has threads that wait.
+//! A source: the leaf table, the stream, the sweep over the disks, the packer and the exchange are the product's own; what drives
+//! them here follows FORMAT.md 1.6 one small step at a time, where the agent has threads that wait.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use source::parts::{
-    ChangedAnswer, Chunk, Compressor, Exchange, Footing, Heard, LeafTable, Next, Outgoing, Packer, Parcel,
-    SeedPlan, Stream, decode, encode, seed_plan,
+    ChangedAnswer, Compressor, Exchange, Footing, Heard, LeafTable, Next, Outgoing, Packer, Parcel, SeedPlan,
+    Stream, decode, encode, seed_plan,
 };
 use source::{Compression, SourceError, Stop};
-use units::{ByteLen, ByteOffset, LeafIndex, Sequence, Timestamp};
-use wire::{DiskShape, HashQuery, Hello, Identity, Message, RefusalCode, Role, Welcome};
+use units::{ByteLen, ByteOffset, Sequence, Timestamp};
+use wire::{DiskShape, Hello, Identity, Message, RefusalCode, Role, Welcome};
 
 use super::guest::Guest;
 use super::line::{Arrived, PING_AFTER, SILENCE};
@@ -31,6 +30,8 @@ pub(crate) struct Around<'a> {
     pub received: Sequence,
     pub elapsed: Duration,
     pub wall: u64,
+    /// Clocks are set here.
+    pub is_set: bool,
 }
 
 impl Around<'_> {
@@ -60,7 +61,9 @@ pub(crate) struct Source {
     /// Why the last session ended.
     pub ended: String,
     calls_at: Duration,
+    /// The last time its clock told, and how far that is ahead of the target's.
     clock: u64,
+    pub ahead: i64,
 }
 
 /// An open session, or one that is being opened.
@@ -120,6 +123,7 @@ impl Source {
             ended: String::new(),
             calls_at: Duration::ZERO,
             clock: 0,
+            ahead: 0,
         }
     }
 
@@ -223,8 +227,10 @@ impl Source {
         let session =
             Session { id, lanes, lines, credits, welcome: None, exchange: None, task: Task::Greeting };
         self.session = Some(session);
-        if around.oracle.stance == Stance::Registered {
-            around.oracle.wanted = Some(Stance::Seeding);
+        match around.oracle.stance {
+            Stance::Registered => around.oracle.wanted = Some(Stance::Seeding),
+            Stance::Original => around.oracle.wanted = Some(Stance::Following),
+            _ => {}
         }
         self.call(around);
     }
@@ -306,21 +312,23 @@ impl Source {
         around.tell(|| format!("source {}: {welcome:?}, {plan:?}, {changed:?}", self.machine));
         self.stream.adopt(&welcome, changed);
         let ends: Vec<_> = around.guest.disks.iter().map(|disk| ByteOffset(disk.len() as u64)).collect();
-        let task = match plan {
+        let left = match plan {
             Some(plan) => {
                 self.stream.forget_unseeded(&plan.from);
                 self.watermarks.clone_from(&plan.from);
-                if self.watermarks == ends { self.compare(around) } else { self.begin_seed(plan, around) }
+                (self.watermarks != ends).then_some(plan)
             }
             None => {
                 self.watermarks = ends;
-                self.compare(around)
+                None
             }
         };
-        self.session.as_mut().expect("there is a session").task = task;
+        let session = self.session.as_mut().expect("there is a session");
+        session.put(Some(0), Message::Ping, None);
+        session.task = Task::HearingOut(left);
     }
 
-    fn begin_seed(&mut self, plan: SeedPlan, around: &mut Around<'_>) -> Task {
+    pub(crate) fn begin_seed(&mut self, plan: SeedPlan, around: &mut Around<'_>) -> Task {
         if plan.from.iter().any(|from| from.0 > 0) {
             around.sights.add(Sight::SeedResumed);
         }
@@ -329,40 +337,9 @@ impl Source {
         Task::seed(plan, self.packer(), &around.guest.disks)
     }
 
-    /// Asks for the hashes of the disks of which something is unknown; or does not, and sends it again.
-    fn compare(&mut self, around: &mut Around<'_>) -> Task {
-        let mut asked = VecDeque::new();
-        for (disk, leaves) in (0..).zip(self.stream.table().disks()) {
-            let count = leaves.len().leaves();
-            if leaves.unknown(LeafIndex(0), count) > 0 && around.random.one_in(2) {
-                let (disk, first) = (units::DiskIndex(disk), LeafIndex(0));
-                asked.push_back(HashQuery { disk, first, count: count as u32 });
-            }
-        }
-        let session = self.session.as_ref().expect("there is a session");
-        for query in &asked {
-            let lane = around.random.below(u64::from(session.lanes)) as usize;
-            session.put(Some(lane), Message::HashQuery(*query), None);
-        }
-        if !asked.is_empty() {
-            around.sights.add(Sight::ComparedByHashes);
-        }
-        Task::Comparing(asked)
-    }
-
     pub(crate) fn packer(&self) -> Packer {
         let payload_max = self.session.as_ref().map_or(0, Session::payload_max);
         Packer::new(payload_max, super::buffers())
-    }
-
-    /// Returns what differs of a run of leaves from what the target holds, as far as is known.
-    pub(crate) fn differing(&self, chunk: &Chunk) -> Vec<Option<source::parts::LeafContent>> {
-        let leaves = self.stream.table().disk(chunk.disk);
-        let differs = |(at, range): (LeafIndex, std::ops::Range<usize>)| {
-            let bytes = &chunk.page[range];
-            (leaves.get(at) != Some(blake3::hash(bytes).into())).then(|| source::parts::content(bytes))
-        };
-        chunk.leaves().map(differs).collect()
     }
 
     /// Returns the time by the source's own clock, which never gives the same twice nor goes back while it runs.
@@ -422,6 +399,11 @@ impl Source {
         };
         self.stream = Stream::new(table);
         self.clock = 0;
+        if around.is_set {
+            // Until somebody tells it, it has the time of its own battery.
+            let off = around.random.pick(&[1_000, 60_000_000, 400 * 86_400_000_000]);
+            self.ahead = if around.random.one_in(2) { off } else { -off };
+        }
     }
 }
 

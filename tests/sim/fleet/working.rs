@@ -1,4 +1,4 @@
-//! What a source does in an open session: adopt, seed, compare, scan, make a recovery point, rest.
+//! What a source does in an open session: adopt, seed, make a round, make a recovery point, rest.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use blockdev::PageBuf;
 use source::SourceError;
-use source::parts::{ChangedAnswer, Chunk, Heard, LeafContent, Packer, Parcel, PointWords, SeedPlan};
+use source::parts::{
+    AwaitedGranules, ChangedAnswer, Chunk, Heard, LeafContent, Packer, Parcel, PointWords, SeedPlan, Sweep,
+};
 use units::{ByteOffset, DiskIndex, LEAF_LEN, LeafIndex};
-use wire::{Consistency, HashQuery, Message, Seed, SeedSync};
+use wire::{Consistency, GranuleQuery, Message, Seed, SeedSync};
 
 use super::line::End;
-use super::source::{Around, Source};
+use super::source::{Around, Session, Source};
 use crate::sim::material::{apply_extents, roots_of};
 use crate::sim::oracle::Stance;
 use crate::sim::seen::Sight;
@@ -25,9 +27,10 @@ pub(crate) enum Task {
     /// The target was asked what changed.
     Asking,
     Adopting(ChangedAnswer),
-    Comparing(VecDeque<HashQuery>),
-    Seeding(Seeding),
-    Scanning(Scan),
+    /// Everything that the target says right after its welcome is heard first.
+    HearingOut(Option<SeedPlan>),
+    Seeding(Box<Seeding>),
+    Scanning(Box<Scan>),
     /// A recovery point is on its way.
     Pointing,
     Resting {
@@ -39,6 +42,8 @@ pub(crate) enum Task {
 pub(crate) struct Seeding {
     plan: SeedPlan,
     pass: Pass,
+    packer: Packer,
+    full: VecDeque<Parcel>,
     syncing: Option<Syncing>,
 }
 
@@ -50,27 +55,36 @@ struct Syncing {
     last: Option<u64>,
 }
 
-/// Where a round stands.
+/// Where a round stands: what it asks and sends is the product's own.
 pub(crate) struct Scan {
+    sweep: Sweep,
     pass: Pass,
+    /// Read, and not looked at yet.
+    chunk: Option<Chunk>,
+    /// How much of it is done.
+    stage: Stage,
     /// Writes of the machine when the round began.
     before: u64,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// A resync is announced before anything else.
+    Announcing,
+    Reading,
+    /// Everything was read: answers are waited for.
+    Asking,
+    Over,
+}
+
 /// A way over all disks.
+#[derive(Default)]
 struct Pass {
     disk: usize,
     at: u64,
-    packer: Packer,
-    full: VecDeque<Parcel>,
-    is_over: bool,
 }
 
 impl Pass {
-    fn new(packer: Packer) -> Self {
-        Self { disk: 0, at: 0, packer, full: VecDeque::new(), is_over: false }
-    }
-
     /// Reads on; `None` at the end of the last disk.
     fn read(&mut self, disks: &[Vec<u8>]) -> Option<Chunk> {
         let content = disks.get(self.disk)?;
@@ -95,9 +109,8 @@ fn begin_on(plan: &SeedPlan, disks: &[Vec<u8>], disk: usize) -> u64 {
 
 impl Task {
     pub(crate) fn seed(plan: SeedPlan, packer: Packer, disks: &[Vec<u8>]) -> Self {
-        let mut pass = Pass::new(packer);
-        pass.at = begin_on(&plan, disks, 0);
-        Self::Seeding(Seeding { plan, pass, syncing: None })
+        let pass = Pass { disk: 0, at: begin_on(&plan, disks, 0) };
+        Self::Seeding(Box::new(Seeding { plan, pass, packer, full: VecDeque::new(), syncing: None }))
     }
 }
 
@@ -108,7 +121,7 @@ impl Source {
             None => "calls again soon",
             Some(Task::Greeting) => "waits for a welcome",
             Some(Task::Asking | Task::Adopting(_)) => "waits for what changed",
-            Some(Task::Comparing(_)) => "waits for hashes",
+            Some(Task::HearingOut(_)) => "hears the target out",
             Some(Task::Seeding(_)) => "seeds",
             Some(Task::Scanning(_)) => "scans",
             Some(Task::Pointing) => "waits for the ack of a recovery point",
@@ -133,18 +146,28 @@ impl Source {
                 self.adopt(&answer, around);
                 return Ok(());
             }
-            Task::Comparing(asked) => self.comparing(asked, around)?,
+            Task::HearingOut(plan) => match (self.heard(|heard| heard.ponged.then_some(()))?, plan) {
+                (None, plan) => Task::HearingOut(plan),
+                (Some(()), Some(plan)) => self.begin_seed(plan, around),
+                (Some(()), None) => self.begin_scan(around)?,
+            },
             Task::Seeding(seeding) => self.seeding(seeding, around)?,
             Task::Scanning(scan) => {
                 self.stream.settle(durable.expect("what was heard is there"));
-                self.scanning(scan, around)
+                self.scanning(scan, around)?
             }
             Task::Pointing => {
                 self.stream.settle(durable.expect("what was heard is there"));
                 self.pointing(around)
             }
-            Task::Resting { until } if around.elapsed >= until => self.begin_scan(around),
-            waiting @ (Task::Resting { .. } | Task::Greeting) => waiting,
+            Task::Resting { until } => {
+                let is_asked = self.heard(|heard| Some(!heard.resends.is_empty()))? == Some(true);
+                match around.elapsed >= until || is_asked {
+                    true => self.begin_scan(around)?,
+                    false => Task::Resting { until },
+                }
+            }
+            Task::Greeting => Task::Greeting,
         };
         self.session.as_mut().expect("there is a session").task = next;
         Ok(())
@@ -154,57 +177,116 @@ impl Source {
         self.session.as_ref().expect("there is a session").heard(ready)
     }
 
-    fn comparing(
-        &mut self,
-        mut asked: VecDeque<HashQuery>,
-        around: &Around<'_>,
-    ) -> Result<Task, SourceError> {
-        let Some(query) = asked.front().copied() else { return Ok(self.begin_scan(around)) };
-        if let Some(hashes) = self.heard(|heard| heard.hashes_of(query.disk, query.first))? {
-            asked.pop_front();
-            for (leaf, hash) in (query.first.0..).zip(hashes) {
-                let contradicts = self.stream.told(query.disk, LeafIndex(leaf), hash);
-                assert!(!contradicts, "I2: the target holds another leaf {leaf} of {query:?} than was acked");
-            }
+    /// Takes what the target wants to have again, and begins a round.
+    fn begin_scan(&mut self, around: &mut Around<'_>) -> Result<Task, SourceError> {
+        let resends = self.heard(|heard| Some(std::mem::take(&mut heard.resends)))?.unwrap_or_default();
+        if !resends.is_empty() {
+            let taken = self.stream.take_resends(&resends);
+            self.save();
+            around.sights.add(Sight::AskedToSendAgain);
+            around.tell(|| format!("source {}: sends again {resends:?}", self.machine));
+            taken.into_iter().for_each(|taken| self.put(Some(0), Message::ResendTaken(taken)));
         }
-        Ok(Task::Comparing(asked))
+        let begins = Sweep::begins_resync(&self.stream);
+        let (pass, before) = (Pass::default(), around.guest.writes);
+        let payload_max = self.session.as_ref().map_or(0, Session::payload_max);
+        let sweep = Sweep::new(&self.stream, payload_max, &super::buffers());
+        let stage = if begins { Stage::Announcing } else { Stage::Reading };
+        Ok(Task::Scanning(Box::new(Scan { sweep, pass, chunk: None, stage, before })))
     }
 
-    fn begin_scan(&self, around: &Around<'_>) -> Task {
-        Task::Scanning(Scan { pass: Pass::new(self.packer()), before: around.guest.writes })
+    fn put(&self, lane: Option<usize>, message: Message) {
+        self.session.as_ref().expect("there is a session").put(lane, message, None);
     }
 
-    fn scanning(&mut self, mut scan: Scan, around: &mut Around<'_>) -> Task {
+    fn scanning(&mut self, mut scan: Box<Scan>, around: &mut Around<'_>) -> Result<Task, SourceError> {
         let session = self.session.as_ref().expect("there is a session");
         if !session.has_room() || self.stream.is_full() {
-            return Task::Scanning(scan);
+            return Ok(Task::Scanning(scan));
         }
-        if let Some(parcel) = scan.pass.full.pop_front() {
+        if scan.stage == Stage::Announcing {
+            self.send_resync(around);
+            scan.stage = Stage::Reading;
+        } else if let Some(parcel) = scan.sweep.parcel() {
             self.send_batch(parcel, around);
-            return Task::Scanning(scan);
+        } else if scan.stage == Stage::Over {
+            return Ok(self.send_point(scan.before, around));
+        } else if let Some(query) = scan.sweep.question(&self.stream) {
+            let lane = around.random.below(u64::from(session.lanes)) as usize;
+            around.sights.add(Sight::ComparedByHashes);
+            self.put(Some(lane), Message::HashQuery(query));
+        } else {
+            self.sweep(&mut scan, around)?;
         }
-        if scan.pass.is_over {
-            return self.send_point(scan.before, around);
-        }
-        match scan.pass.read(&around.guest.disks) {
-            Some(chunk) => {
-                let contents = self.differing(&chunk);
-                self.pack(&mut scan.pass, chunk, &contents);
-            }
-            None => {
-                scan.pass.full.extend(scan.pass.packer.finish());
-                scan.pass.is_over = true;
-            }
-        }
-        Task::Scanning(scan)
+        Ok(Task::Scanning(scan))
     }
 
-    fn pack(&mut self, pass: &mut Pass, chunk: Chunk, contents: &[Option<LeafContent>]) {
-        if contents.iter().any(Option::is_some) {
-            let mut full = Vec::new();
-            pass.packer.pack(chunk, contents, &mut self.compressor, &mut full);
-            pass.full.extend(full);
+    /// Reads on, looks at what was read, or takes an answer.
+    fn sweep(&mut self, scan: &mut Scan, around: &mut Around<'_>) -> Result<(), SourceError> {
+        if scan.stage == Stage::Reading && scan.chunk.is_none() {
+            scan.chunk = scan.pass.read(&around.guest.disks);
+            if scan.chunk.is_none() {
+                scan.stage = Stage::Asking;
+                scan.sweep.ask_rest().into_iter().for_each(|question| self.ask_granules(question, around));
+            }
+            return Ok(());
         }
+        if let Some(query) = scan.chunk.as_ref().and_then(|chunk| scan.sweep.awaits(chunk)) {
+            if let Some(hashes) = self.heard(|heard| heard.hashes_of(query.disk, query.first))? {
+                scan.sweep.told(&mut self.stream, &hashes);
+                let lawful = scan.sweep.contradictions() == 0 || around.oracle.is_rotten();
+                assert!(lawful, "I2: the target holds other leaves of {query:?} than were acked");
+            }
+            return Ok(());
+        }
+        let waits = scan.sweep.awaits_granules();
+        if let Some(AwaitedGranules { token, count, is_urgent }) = waits
+            && (is_urgent || scan.chunk.is_none() || around.random.one_in(2))
+        {
+            let answer = self.heard(|heard| {
+                let at = heard.granules.iter().position(|(answered, _)| *answered == token)?;
+                Some(heard.granules.swap_remove(at).1)
+            })?;
+            if let Some(hashes) = answer {
+                assert_eq!(hashes.len(), count, "I4: an answer about granules is as long as its question");
+                scan.sweep.told_granules(&mut self.stream, &hashes, &mut self.compressor);
+                around.sights.add(Sight::RefinedByGranules);
+            }
+            return Ok(());
+        }
+        match scan.chunk.take() {
+            Some(chunk) => {
+                let mut contents = self.stream.differing(&chunk);
+                let questions = scan.sweep.refine(&chunk, &mut contents);
+                questions.into_iter().for_each(|question| self.ask_granules(question, around));
+                scan.sweep.pack(chunk, &contents, &mut self.compressor);
+            }
+            None => {
+                scan.sweep.finish();
+                scan.stage = Stage::Over;
+            }
+        }
+        Ok(())
+    }
+
+    fn ask_granules(&self, question: GranuleQuery, around: &Around<'_>) {
+        around.tell(|| format!("source {}: asks about granules of {:?}", self.machine, question.leaves));
+        self.put(Some(0), Message::GranuleQuery(Box::new(question)));
+    }
+
+    fn send_resync(&mut self, around: &mut Around<'_>) {
+        let time = self.now(around.wall);
+        let message = self.stream.next_resync(time);
+        let Message::Marker(marker) = &message else { unreachable!("a marker was made") };
+        around.tell(|| format!("source {}: resync begins at {}", self.machine, marker.sequence));
+        around.sights.add(Sight::ResyncBegan);
+        if self.can_arrive(around) {
+            self.before_item(marker.sequence.0, around);
+            let image = around.oracle.newest().clone();
+            around.oracle.images.push(image);
+            around.oracle.markers.push((marker.sequence.0, marker.consistency));
+        }
+        self.put(None, message);
     }
 
     fn send_batch(&mut self, parcel: Parcel, around: &mut Around<'_>) {
@@ -264,8 +346,9 @@ impl Source {
             );
             around.sights.add(if is_quiet { Sight::QuietPoint } else { Sight::FuzzyPoint });
             around.oracle.images.push(image);
+            around.oracle.markers.push((sequence.0, consistency));
         }
-        self.session.as_ref().expect("there is a session").put(None, message, None);
+        self.put(None, message);
         Task::Pointing
     }
 
@@ -289,27 +372,27 @@ impl Source {
         Task::Resting { until: around.elapsed + Duration::from_millis(around.random.below(2000)) }
     }
 
-    fn seeding(&mut self, mut seeding: Seeding, around: &mut Around<'_>) -> Result<Task, SourceError> {
+    fn seeding(&mut self, mut seeding: Box<Seeding>, around: &mut Around<'_>) -> Result<Task, SourceError> {
         if let Some(syncing) = seeding.syncing.take() {
             seeding.syncing = self.sync(syncing, around)?;
             return Ok(Task::Seeding(seeding));
         }
-        if !self.session.as_ref().is_some_and(super::source::Session::has_room) {
+        if !self.session.as_ref().is_some_and(Session::has_room) {
             return Ok(Task::Seeding(seeding));
         }
-        if let Some(parcel) = seeding.pass.full.pop_front() {
+        if let Some(parcel) = seeding.full.pop_front() {
             self.send_seed(parcel, around);
             return Ok(Task::Seeding(seeding));
         }
         let Some(len) = around.guest.disks.get(seeding.pass.disk).map(|disk| disk.len() as u64) else {
             self.save();
-            return Ok(Task::Comparing(VecDeque::new()));
+            return self.begin_scan(around);
         };
         let at_end = seeding.pass.at >= len;
         let (disk, held) = (seeding.pass.disk, self.watermarks[seeding.pass.disk]);
         if (at_end || around.random.one_in(3)) && held.0 < seeding.pass.at {
-            match seeding.pass.packer.finish() {
-                Some(parcel) => seeding.pass.full.push_back(parcel),
+            match seeding.packer.finish() {
+                Some(parcel) => seeding.full.push_back(parcel),
                 None => seeding.syncing = Some(self.begin_sync(disk, ByteOffset(seeding.pass.at))),
             }
         } else if at_end {
@@ -322,14 +405,18 @@ impl Source {
     }
 
     fn seed_chunk(&mut self, seeding: &mut Seeding, chunk: Chunk) {
-        let mut contents = self.differing(&chunk);
+        let mut contents = self.stream.differing(&chunk);
         for ((leaf, _), content) in chunk.leaves().zip(&mut contents) {
             if seeding.plan.zeroes_skipped && *content == Some(LeafContent::Zero) {
                 self.stream.zero_left_out(chunk.disk, leaf);
                 *content = None;
             }
         }
-        self.pack(&mut seeding.pass, chunk, &contents);
+        if contents.iter().any(Option::is_some) {
+            let mut full = Vec::new();
+            seeding.packer.pack(chunk, &contents, &mut self.compressor, &mut full);
+            seeding.full.extend(full);
+        }
     }
 
     fn send_seed(&mut self, parcel: Parcel, around: &mut Around<'_>) {
