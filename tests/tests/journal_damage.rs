@@ -3,9 +3,10 @@
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use control::api::{JobOutcome, Phase, Verdict};
+use control::api::{JobOutcome, Phase, Scrubs, Verdict};
 use landfall_tests::disk::Kind;
 use landfall_tests::material::Noise;
 use landfall_tests::rig::{Member, Rig, newest};
@@ -77,6 +78,17 @@ impl Scene {
         taken
     }
 
+    /// What was met stays on record until a whole scrub has not found it again.
+    fn scrub_clean(&mut self) -> Result<()> {
+        self.rig.appliance.start()?;
+        let _: Scrubs =
+            self.rig.appliance.landfall(["retention", "scrub", "damaged", "--now", "--rate", "0"])?;
+        self.rig
+            .appliance
+            .wait_until("damaged", Duration::from_secs(60), |machine| machine.damage.is_empty())?;
+        self.rig.appliance.kill().map(drop)
+    }
+
     fn ask_all(&self) -> Result<Taken> {
         let machine = self.rig.appliance.machine("damaged")?;
         if let Some(problem) = machine.problem {
@@ -99,7 +111,8 @@ impl Scene {
                 Ok(None) => bail!("no proof of {point}"),
                 Err(error) => {
                     let told = format!("{error:#}");
-                    let code = ["LF-1305", "LF-1107"].iter().any(|code| told.contains(code));
+                    // Once it was met it is on record, and the points it spoils are refused.
+                    let code = ["LF-1305", "LF-1107", "LF-1330"].iter().any(|code| told.contains(code));
                     ensure!(code, "point {point}: {told}");
                     names_place(&told)?;
                     taken = Taken::PointRefused;
@@ -113,6 +126,7 @@ impl Scene {
 /// Checks that a message says which file is damaged and where, or which sequence is missing.
 fn names_place(told: &str) -> Result<()> {
     let file = ["/redo", "/undo", "/index", "/head"].iter().any(|file| told.contains(file));
+    let file = file || told.contains("log of epoch");
     ensure!((file && told.contains(" at ")) || told.contains("found sequence"), "it names no place: {told}");
     Ok(())
 }
@@ -179,6 +193,9 @@ fn a_flipped_byte_in_any_file_is_put_right_or_refused_and_never_believed() -> Re
             } else {
                 flip(&path, at)?;
             }
+            if taken == Taken::PointRefused {
+                scene.scrub_clean().with_context(|| what.clone())?;
+            }
         }
     }
     for each in [Taken::Exact, Taken::PointRefused] {
@@ -203,7 +220,15 @@ fn a_rewind_that_meets_damage_says_where_and_another_point_can_still_be_had() ->
     let first = scene.points[0].to_string();
     match scene.rig.appliance.job(["failback", "damaged", "--to", &first, "--yes"]) {
         Ok(_) => scene.member.is_as_kept("round-0").context("what was flipped was not needed")?,
-        Err(error) => names_place(&format!("{error:#}"))?,
+        Err(error) => {
+            names_place(&format!("{error:#}"))?;
+            // It is on record at once, not only when a scrub comes by, and survives a kill.
+            let noted = scene.rig.appliance.machine("damaged")?.damage;
+            ensure!(noted.iter().any(|damage| damage.place.contains("epoch")), "{noted:?}");
+            scene.rig.appliance.kill()?;
+            scene.rig.appliance.start()?;
+            ensure!(scene.rig.appliance.machine("damaged")?.damage == noted, "{noted:?}");
+        }
     }
     scene.rig.appliance.job(["failback", "damaged", "--to", &scene.points[3].to_string(), "--yes"])?;
     scene.member.is_as_kept("round-3")?;

@@ -229,15 +229,28 @@ fn scrubbing_keeps_its_pace_can_be_paused_and_remembers_over_a_restart() -> Resu
     thread::sleep(Duration::from_millis(1500));
     let scrub = scene.rig.appliance.machine(NAME)?.scrub.context("a scrub")?;
     ensure!(scrub.rate <= 3 * MIB / 2, "it keeps to its rate: {scrub:?}");
+    let further = |machine: &Machine| machine.scrub.as_ref().is_some_and(|scrub| scrub.done_bytes > 4 * MIB);
+    scene.rig.appliance.wait_until(NAME, WAIT, further)?;
     let scrubs: Scrubs = scene.rig.appliance.landfall(["retention", "scrub", NAME, "--pause"])?;
     ensure!(scrubs.machines[0].scrub.state == ScrubState::Paused, "{scrubs:?}");
+    let cut = scene.rig.appliance.status()?.time;
     scene.rig.appliance.kill()?;
     scene.rig.appliance.start()?;
     let paused =
         |machine: &Machine| machine.scrub.as_ref().is_some_and(|scrub| scrub.state == ScrubState::Paused);
     scene.rig.appliance.wait_until(NAME, WAIT, paused)?;
     let _: Scrubs = scene.rig.appliance.landfall(["retention", "scrub", NAME, "--resume"])?;
+    // The pass that was cut goes on where it was: what it has read is not read again.
+    let done = |machine: &Machine| machine.scrub.as_ref().is_some_and(|scrub| scrub.last.is_some());
+    let machine = scene.rig.appliance.wait_until(NAME, WAIT, done)?;
+    let resumed = machine.scrub.and_then(|scrub| scrub.last).context("a result")?;
     let before = scene.scrub()?.scrub.and_then(|scrub| scrub.last).context("a result")?;
+    println!("{resumed:?}, in one go {before:?}");
+    ensure!(resumed.started.0 < cut.0 && resumed.finished.0 > cut.0, "{resumed:?}, cut {cut:?}");
+    ensure!(
+        resumed.found == 0 && resumed.read_bytes < before.read_bytes + 2 * MIB,
+        "{resumed:?}, {before:?}"
+    );
     scene.rig.appliance.kill()?;
     scene.rig.appliance.start()?;
     let known =

@@ -45,7 +45,9 @@ pub(crate) fn scrub(scrub: &target::Scrub, now: Timestamp) -> Scrub {
     let (done, total) = (scrub.pace.done.load(Ordering::Relaxed), scrub.pace.total.load(Ordering::Relaxed));
     let elapsed = scrub.elapsed();
     let millis = elapsed.map_or(0, |elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
-    let rate = done.saturating_mul(1000).checked_div(millis).unwrap_or(0);
+    // What was read before the pass was cut took other time.
+    let here = done.saturating_sub(scrub.pace.before.load(Ordering::Relaxed));
+    let rate = here.saturating_mul(1000).checked_div(millis).unwrap_or(0);
     let rate_max = Some(scrub.pace.rate.load(Ordering::Relaxed)).filter(|rate| *rate > 0);
     Scrub {
         state: match (elapsed, paused) {

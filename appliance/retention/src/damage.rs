@@ -83,9 +83,9 @@ pub fn oldest_point(epochs: &[EpochIndex]) -> Sequence {
 pub fn spoilt_by_undo(epochs: &[EpochIndex], at: usize, entry: &IndexEntry) -> Option<Spoilt> {
     assert_eq!(entry.log, Log::Undo, "an extent of an undo log");
     let disk = entry.span().disk;
-    // Up to the first write of each granule in this epoch,
+    // Up to the first write of each granule in this epoch, or to its start if its redo, and all points inside, are gone:
     let mut rest = set_of(&entry.span());
-    let mut last = None;
+    let mut last = epochs[at].is_thinned().then_some(Sequence(epochs[at].first.0 - 1));
     for write in redo_by_sequence(&epochs[at]) {
         if take(&mut rest, &write.span(), disk) {
             last = Some(Sequence(write.sequence.0 - 1));
@@ -95,6 +95,13 @@ pub fn spoilt_by_undo(epochs: &[EpochIndex], at: usize, entry: &IndexEntry) -> O
     let mut rest = set_of(&entry.span());
     let mut first = None;
     for earlier in epochs[..at].iter().rev() {
+        if earlier.is_thinned() {
+            for written in earlier.entries.iter().filter(|written| earlier.wrote_last(written)) {
+                if take(&mut rest, &written.span(), disk) {
+                    first = Some(earlier.last);
+                }
+            }
+        }
         for write in redo(earlier) {
             if take(&mut rest, &write.span(), disk) {
                 first = Some(earlier.last.next());

@@ -93,7 +93,7 @@ pub use record::{
 pub use resync::Resync;
 pub use rewind::{Piece, PointRange, RewindPlan, plan_rewind, unsaved};
 pub use round::{RoundPlan, Write, plan_round};
-pub use scrub::{LeafTable, ScrubPass, ScrubRecord};
+pub use scrub::{LeafTable, ScrubAt, ScrubPass, ScrubRecord};
 pub use sizing::{EPOCH_AGE, LOG_CHUNK, Sizing, WHOLE, Workload};
 pub use small_file::{COPIES, SmallFile};
 pub use superblock::Superblock;

@@ -1,9 +1,12 @@
 //! The small file that says when a machine was scrubbed, and with what result.
 
 use serde::{Deserialize, Serialize};
-use units::{Generation, MachineId, Sequence, Timestamp};
+use units::{EpochNumber, Generation, MachineId, Sequence, Timestamp};
 
-use crate::{DecodeError, SmallFile};
+use crate::{DecodeError, SmallFile, envelope};
+
+/// No place where a pass goes on.
+const NOTHING_MORE: [u8; 1] = [0];
 
 /// What is remembered of a machine's scrubs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +23,21 @@ pub struct ScrubRecord {
     pub leaves: Option<LeafTable>,
     /// An operator has told it to wait.
     pub paused: bool,
+    /// How far the pass under way, or cut off, is: what it found before is noted.
+    pub at: Option<ScrubAt>,
+}
+
+/// Where a pass goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScrubAt {
+    /// The generation it is about.
+    pub generation: Generation,
+    /// Every epoch before this one was read.
+    pub epoch: EpochNumber,
+    /// The table that is being written, once the journal was read.
+    pub table: Option<LeafTable>,
+    /// Pages of it that are durable.
+    pub pages: u64,
 }
 
 /// One pass over a machine's journal and disks.
@@ -52,8 +70,8 @@ pub struct LeafTable {
 
 impl SmallFile for ScrubRecord {
     const MAGIC: [u8; 4] = *b"LFSC";
-    /// 1: the first.
-    const VERSION: u16 = 1;
+    /// 2: `at` at the end. 1: the first, without it; read as a record whose pass begins anew.
+    const VERSION: u16 = 2;
     const LEN_MAX: usize = 4 << 10;
 
     fn revision(&self) -> u64 {
@@ -64,7 +82,7 @@ impl SmallFile for ScrubRecord {
         self.revision = revision;
     }
 
-    fn decode_older(version: u16, _: &[u8]) -> Result<Self, DecodeError> {
-        unreachable!("version {version} is none before the first")
+    fn decode_older(_: u16, body: &[u8]) -> Result<Self, DecodeError> {
+        envelope::whole(&[body, &NOTHING_MORE].concat())
     }
 }

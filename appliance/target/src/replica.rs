@@ -44,6 +44,7 @@ pub use append::{Appender, commit_all};
 pub use apply::{Applier, Step};
 pub use budget::ResidentBudget;
 pub use damage::DamageChange;
+pub(crate) use damage::{add_damage, is_same as is_same_damage};
 pub use error::{FailureKind, ReplicaError};
 pub use limits::ReplicaLimits;
 pub(crate) use manifest_file::{load_manifests, save_manifest};
@@ -54,7 +55,7 @@ pub use recover::{Replica, Setup, Unrecovered, list_machines, remove_machine, wa
 pub use relocate::{read_head, relocate};
 pub use resend::Resends;
 pub use scrub::ScrubPace;
-pub(crate) use scrub::{Bench, DiskPass, Findings, Paced, ask};
+pub(crate) use scrub::{Bench, DiskPass, Findings, Paced, Progressed, ask};
 pub use seed::SeedWork;
 pub use shared::{Bell, Compared, EpochInfo, NotTaken, Received, Shared, Shrunk, State, Watcher, chain};
 pub(crate) use slot_file::SlotFile;

@@ -5,6 +5,9 @@
 //! 3. The source is asked for what is in doubt on the target disks.
 //! 4. The scrub record says that the pass is done, durable.
 //!
+//! After each epoch and each page of leaf hashes steps 2 and 3 are taken for what was found so far, and then the record says how far
+//! the pass is, durable: one that is cut by a stop, a kill or a pause goes on there.
+//!
 //! Between passes, damage of target disks ends with the first consistent point behind the source's answer, and what has left
 //! the history is forgotten.
 
@@ -14,15 +17,16 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use blockdev::{Access, DirVolume, HostEngine, OpenDevice, PagePool};
-use retention::{Damage, DamagedPlace, Lifecycle, Point, ScrubPass, ScrubRecord};
-use units::{ByteOffset, DiskIndex, Sequence, Timestamp};
+use retention::{Damage, DamagedPlace, LeafTable, Lifecycle, Point, ScrubAt, ScrubPass, ScrubRecord};
+use units::{ByteOffset, DiskIndex, EpochNumber, Sequence, Timestamp};
 use wire::Consistency;
 
 use crate::clock::now;
 use crate::machine::{Machine, lock};
 use crate::node::{MasterTarget, open_disk};
 use crate::replica::{
-    Bench, DiskPass, Findings, Paced, ReplicaError, ScrubPace, SlotFile, ViewReader, Work, ask, chain,
+    Bench, DiskPass, Findings, Paced, Progressed, ReplicaError, ScrubPace, SlotFile, ViewReader, Work,
+    add_damage, ask, chain, is_same_damage,
 };
 
 /// Operations the engine of a pass keeps in flight.
@@ -120,6 +124,10 @@ impl MasterTarget {
             let mut file = bench.record(machine)?;
             file.update(&mut bench.engine, |record| record.paused = paused)?;
             *lock(&machine.scrub.record) = Some(file.record().clone());
+            if !paused {
+                // What was cut goes on at once.
+                *lock(&machine.scrub.since) = None;
+            }
         }
         machine.scrub.wanted.fetch_or(wish.now, Ordering::Relaxed);
         Ok(())
@@ -162,8 +170,8 @@ impl Workplace {
             Err(ReplicaError::Damaged { .. }) => blockdev::Volume::remove(&self.volume, &path)?,
             other => return other,
         }
-        let (revision, begun, last, leaves, paused) = (0, None, None, None, false);
-        let record = ScrubRecord { revision, machine: machine.id, begun, last, leaves, paused };
+        let (revision, begun, last, leaves, paused, at) = (0, None, None, None, false, None);
+        let record = ScrubRecord { revision, machine: machine.id, begun, last, leaves, paused, at };
         SlotFile::create(&mut self.engine, &self.volume, &path, record)
     }
 }
@@ -185,6 +193,10 @@ fn is_due(node: &MasterTarget, machine: &Machine, begun: Instant) -> bool {
         return true;
     }
     let rested = lock(&scrub.since).is_none_or(|since| since.elapsed() >= AGAIN_AFTER);
+    if record.begun.is_some() {
+        // It was cut, and goes on.
+        return rested;
+    }
     let age = record.last.map(|last| now().since(last.until));
     rested && age.map_or(begun.elapsed() >= FIRST_AFTER, |age| age >= node.config.scrub_every)
 }
@@ -193,9 +205,6 @@ fn is_due(node: &MasterTarget, machine: &Machine, begun: Instant) -> bool {
 fn scrub(node: &Arc<MasterTarget>, machine: &Arc<Machine>) {
     let scrub = &machine.scrub;
     scrub.wanted.store(false, Ordering::Relaxed);
-    for counter in [&scrub.pace.done, &scrub.pace.total] {
-        counter.store(0, Ordering::Relaxed);
-    }
     *lock(&scrub.since) = Some(Instant::now());
     scrub.running.store(true, Ordering::SeqCst);
     let result = pass(node, machine);
@@ -211,36 +220,123 @@ fn scrub(node: &Arc<MasterTarget>, machine: &Arc<Machine>) {
 fn pass(node: &Arc<MasterTarget>, machine: &Arc<Machine>) -> Result<(), ReplicaError> {
     let mut place = Workplace::new(node)?;
     let mut file = place.record(machine)?;
-    let started = now();
-    let pass = ScrubPass { started, until: started, ..ScrubPass::default() };
-    file.update(&mut place.engine, |record| record.begun = Some(pass))?;
+    let generation = machine.shared.lock().generation;
+    let cut = file.record().at.filter(|at| at.generation == generation);
+    let (begun, at) = match file.record().begun.zip(cut) {
+        Some(cut) => cut,
+        None => {
+            let (started, epoch) = (now(), EpochNumber(0));
+            let begun = ScrubPass { started, until: started, ..ScrubPass::default() };
+            (begun, ScrubAt { generation, epoch, table: None, pages: 0 })
+        }
+    };
+    let is_whole = at.epoch == EpochNumber(0);
+    if !is_whole {
+        tracing::info!(machine = %machine.name, epoch = %at.epoch, pages = at.pages, "a scrub that was cut goes on");
+    }
+    machine.scrub.pace.done.store(begun.done, Ordering::Relaxed);
+    machine.scrub.pace.before.store(begun.done, Ordering::Relaxed);
+    machine.scrub.pace.total.store(begun.done, Ordering::Relaxed);
+    file.update(&mut place.engine, |record| (record.begun, record.at) = (Some(begun), Some(at)))?;
     *lock(&machine.scrub.record) = Some(file.record().clone());
+    let record = file.record().clone();
+    let mut marking = Marking { machine, file, all: Vec::new(), count: begun.found };
     let paced = Paced::new(&machine.scrub.pace);
     let mut found = Findings::default();
-    place.bench(machine, &paced, started).scrub_journal(&mut found)?;
-    let disks = if found.blind { None } else { disk_pass(node, machine, &place, file.record())? };
+    let mut mark =
+        |engine: &mut HostEngine, found: &mut Findings, progressed| marking.mark(engine, found, progressed);
+    place.bench(machine, &paced, begun.started).scrub_journal(at.epoch, &mut found, &mut mark)?;
+    let disks = if found.blind { None } else { disk_pass(node, machine, &place, &record, at)? };
     let leaves = match disks {
-        Some(disks) => place.bench(machine, &paced, started).scrub_disks(disks, &mut found)?,
-        None => file.record().leaves,
+        Some(disks) => {
+            place.bench(machine, &paced, begun.started).scrub_disks(disks, &mut found, &mut mark)?
+        }
+        None => record.leaves,
     };
-    let count = u32::try_from(found.damage.len()).unwrap_or(u32::MAX).saturating_add(found.mended);
-    let (damage, resend) = (std::mem::take(&mut found.damage), std::mem::take(&mut found.resend));
-    report(machine, &damage);
-    let change = Box::new(move |known: &mut Vec<Damage>| add(known, damage));
-    ask(&machine.shared, |then| Work::NoteDamage { change, then })?;
-    if !resend.is_empty() {
-        lock(&machine.scrub.asked).extend(resend.iter().map(|span| (span.disk.0, span.start.0)));
-        machine.shared.request_resend(&resend);
+    marking.note(&mut found)?;
+    marking.end(&mut place.engine, leaves, found.proved, is_whole)
+}
+
+/// Notes what a pass finds, and how far it is.
+struct Marking<'m> {
+    machine: &'m Arc<Machine>,
+    file: SlotFile<ScrubRecord>,
+    /// All damage of this part of the pass.
+    all: Vec<Damage>,
+    /// What the pass has found, in all parts: damaged places, and indexes that were made again.
+    count: u32,
+}
+
+impl Marking<'_> {
+    /// 1. What was found is noted, durable, and asked for. 2. How far the pass is, durable.
+    fn mark(
+        &mut self,
+        engine: &mut HostEngine,
+        found: &mut Findings,
+        progressed: Progressed,
+    ) -> Result<(), ReplicaError> {
+        self.note(found)?;
+        let done = self.machine.scrub.pace.done.load(Ordering::Relaxed);
+        self.file.update(engine, |record| {
+            if let Some((begun, at)) = record.begun.as_mut().zip(record.at.as_mut()) {
+                (begun.until, begun.done, begun.found) = (now(), done, self.count);
+                match progressed {
+                    Progressed::Journal(epoch) => at.epoch = epoch,
+                    Progressed::Disks(table, pages) => (at.table, at.pages) = (Some(table), pages),
+                }
+            }
+        })?;
+        *lock(&self.machine.scrub.record) = Some(self.file.record().clone());
+        Ok(())
     }
-    let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-    let (done, total) = (load(&machine.scrub.pace.done), load(&machine.scrub.pace.total));
-    let last = ScrubPass { started, until: now(), done, total, found: count, proved: found.proved };
-    file.update(&mut place.engine, |record| {
-        (record.begun, record.last, record.leaves) = (None, Some(last), leaves);
-    })?;
-    *lock(&machine.scrub.record) = Some(file.record().clone());
-    tracing::info!(machine = %machine.name, done, found = count, proved = found.proved, "scrub finished");
-    Ok(())
+
+    /// Notes what was found, durable on return, and asks the source for what is in doubt.
+    fn note(&mut self, found: &mut Findings) -> Result<(), ReplicaError> {
+        let (damage, resend) = (std::mem::take(&mut found.damage), std::mem::take(&mut found.resend));
+        let more = damage.len() + std::mem::take(&mut found.mended) as usize;
+        self.count = self.count.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
+        if !damage.is_empty() {
+            report(self.machine, &damage);
+            self.all.extend_from_slice(&damage);
+            let change = Box::new(move |known: &mut Vec<Damage>| {
+                damage.into_iter().for_each(|damage| add_damage(known, damage));
+            });
+            ask(&self.machine.shared, |then| Work::NoteDamage { change, then })?;
+        }
+        if !resend.is_empty() {
+            lock(&self.machine.scrub.asked).extend(resend.iter().map(|span| (span.disk.0, span.start.0)));
+            self.machine.shared.request_resend(&resend);
+        }
+        Ok(())
+    }
+
+    /// Ends the pass. What a whole one has not found again of the journal's damage was a reading that went wrong.
+    fn end(
+        mut self,
+        engine: &mut HostEngine,
+        leaves: Option<LeafTable>,
+        proved: bool,
+        is_whole: bool,
+    ) -> Result<(), ReplicaError> {
+        let (machine, all) = (self.machine, std::mem::take(&mut self.all));
+        let change = Box::new(move |known: &mut Vec<Damage>| {
+            let stays = |each: &Damage| {
+                each.place == DamagedPlace::Target || all.iter().any(|other| is_same_damage(each, other))
+            };
+            known.retain(|each| !is_whole || stays(each));
+        });
+        ask(&machine.shared, |then| Work::NoteDamage { change, then })?;
+        let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let (done, total) = (load(&machine.scrub.pace.done), load(&machine.scrub.pace.total));
+        let begun = self.file.record().begun.unwrap_or_default();
+        let last = ScrubPass { until: now(), done, total, found: self.count, proved, ..begun };
+        self.file.update(engine, |record| {
+            (record.begun, record.at, record.last, record.leaves) = (None, None, Some(last), leaves);
+        })?;
+        *lock(&machine.scrub.record) = Some(self.file.record().clone());
+        tracing::info!(machine = %machine.name, done, found = last.found, proved, "scrub finished");
+        Ok(())
+    }
 }
 
 /// Opens what the disks are read through; `None` while there is no point to compare them with.
@@ -249,12 +345,16 @@ fn disk_pass(
     machine: &Machine,
     place: &Workplace,
     record: &ScrubRecord,
+    at: ScrubAt,
 ) -> Result<Option<DiskPass<HostEngine, DirVolume>>, ReplicaError> {
-    let (point, lens, base, generation) = {
+    let (point, begun, lens, base, generation) = {
         let state = machine.shared.lock();
-        (newest(&state), state.lens.clone(), state.base, state.generation)
+        let begun = at.table.and_then(|table| state.timeline.get(table.sequence).cloned());
+        (newest(&state), begun, state.lens.clone(), state.base, state.generation)
     };
-    let Some(point) = point else { return Ok(None) };
+    // A table that was begun is of a point: that is gone on with, while it can be had.
+    let pages = if begun.is_some() { at.pages } else { 0 };
+    let Some(point) = begun.or(point) else { return Ok(None) };
     let open = |sequence: Sequence| -> Result<_, ReplicaError> {
         let view = ask(&machine.shared, |then| Work::View { to: sequence, then })?;
         let engine = node.config.engine_setting().open(QUEUE_DEPTH)?;
@@ -262,34 +362,22 @@ fn disk_pass(
         let disks = disks.collect::<Result<Vec<OpenDevice>, _>>()?;
         ViewReader::new(view, engine, place.volume.clone(), PagePool::new(BUFFERS, 256 << 10), disks)
     };
-    let usable = |table: &retention::LeafTable| table.generation == generation && table.sequence >= base;
+    let usable = |table: &LeafTable| table.generation == generation && table.sequence >= base;
     let then = match record.leaves.filter(usable) {
         Some(table) => Some((table, open(table.sequence)?)),
         None => None,
     };
-    Ok(Some(DiskPass { then, now: open(point.sequence)?, point, lens, generation }))
+    // It was begun beside the table of then: without that it would be written over.
+    let beside =
+        at.table.is_none_or(|begun| then.as_ref().map_or(0, |(table, _)| 1 - table.file) == begun.file);
+    let pages = if beside { pages } else { 0 };
+    Ok(Some(DiskPass { then, now: open(point.sequence)?, point, lens, generation, pages }))
 }
 
 /// Returns the newest point that has roots, or else the newest.
 fn newest(state: &crate::replica::State) -> Option<Point> {
     let points = || state.timeline.points().rev();
     points().find(|point| !point.roots.is_empty()).or_else(|| points().next()).cloned()
-}
-
-/// Adds what was found to what is known. All of the journal was read: what is not found there again was a reading that went wrong.
-fn add(known: &mut Vec<Damage>, found: Vec<Damage>) {
-    let same = |each: &Damage, other: &Damage| {
-        let of =
-            |damage: &Damage| (damage.place, damage.disk, damage.start, damage.len, damage.last.is_none());
-        of(each) == of(other)
-    };
-    known.retain(|each| each.place == DamagedPlace::Target || found.iter().any(|other| same(each, other)));
-    for damage in found {
-        match known.iter_mut().find(|each| same(each, &damage)) {
-            Some(each) => *each = Damage { found: each.found, ..damage },
-            None => known.push(damage),
-        }
-    }
 }
 
 fn report(machine: &Machine, damage: &[Damage]) {

@@ -1,9 +1,11 @@
 //! What scrubbing keeps: its bytes, and what is refused.
 
-use retention::{DecodeError, LeafPage, LeafTable, PAGE_LEN, ScrubPass, ScrubRecord, SmallFile as _};
-use units::{DiskIndex, Hash, LeafIndex, Sequence, Timestamp};
+use retention::{
+    DecodeError, LeafPage, LeafTable, PAGE_LEN, ScrubAt, ScrubPass, ScrubRecord, SmallFile as _,
+};
+use units::{DiskIndex, EpochNumber, Hash, LeafIndex, Sequence, Timestamp};
 
-use crate::specimen::{GENERATION, MACHINE, TIME, assert_golden, each_bit_flip};
+use crate::specimen::{GENERATION, MACHINE, TIME, assert_golden, each_bit_flip, unhex};
 
 fn page() -> LeafPage {
     let (disk, first, hashes) = (DiskIndex(2), LeafIndex(2048), vec![Hash([1; 32]), Hash([0xfe; 32])]);
@@ -28,6 +30,12 @@ fn record() -> ScrubRecord {
         last: Some(last),
         leaves: Some(table),
         paused: true,
+        at: Some(ScrubAt {
+            generation: GENERATION,
+            epoch: EpochNumber(17),
+            table: Some(LeafTable { file: 0, sequence: Sequence(900), ..table }),
+            pages: 300,
+        }),
     }
 }
 
@@ -41,6 +49,12 @@ fn pages_and_records_have_the_bytes_of_the_format_and_survive_being_written() {
     let bytes = record().encode();
     assert_golden("scrub-record", &bytes, include_str!("golden/scrub-record.hex"));
     assert_eq!(ScrubRecord::decode(&bytes), Ok(record()));
+}
+
+#[test]
+fn a_record_of_the_first_version_is_one_whose_pass_begins_anew() {
+    let older = unhex(include_str!("golden/scrub-record-1.hex"));
+    assert_eq!(ScrubRecord::decode(&older), Ok(ScrubRecord { at: None, ..record() }));
 }
 
 #[test]

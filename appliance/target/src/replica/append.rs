@@ -200,8 +200,9 @@ impl Appender {
         let state = self.shared.lock();
         let newest = state.timeline.points().next_back().map(|point| point.sequence);
         let at_point = newest == Some(state.durable);
+        let wanted = state.ends == Some(log.position().epoch) && log.position().end.0 > 0;
         drop(state);
-        self.is_past(log, now, 2) || (at_point && self.is_due(log, now))
+        wanted || self.is_past(log, now, 2) || (at_point && self.is_due(log, now))
     }
 
     fn is_due(&self, log: &LogWriter, now: Timestamp) -> bool {

@@ -45,6 +45,8 @@ pub struct Applier<V> {
     /// The views that are open, and perhaps some that were closed.
     pub(crate) views: Vec<Weak<LiveView>>,
     pub(crate) aging: Aging,
+    /// When the last step began.
+    pub(crate) stepped: Timestamp,
     /// Two thinned epochs are becoming one.
     pub(crate) joining: Option<Joining>,
     /// What joining has failed for, until other history goes.
@@ -121,6 +123,8 @@ impl<V> Applier<V> {
         if self.shared.lock().failure.is_some() {
             return Ok(Step::Idle);
         }
+        self.stepped = now;
+        self.note_met_by_views(engine)?;
         if self.run.is_some() {
             return self.continue_run(engine).map(|()| Step::Worked);
         }
@@ -141,7 +145,11 @@ impl<V> Applier<V> {
             return Ok(Step::Worked);
         }
         if self.head.head().lifecycle == Lifecycle::Protected {
-            let step = self.destage(engine, now)?;
+            let destaged = self.destage(engine, now);
+            if let Err(error) = &destaged {
+                self.note_undestaged(engine, error);
+            }
+            let step = destaged?;
             if step != Step::Idle {
                 return Ok(step);
             }

@@ -7,20 +7,27 @@
 //! | header or body of a record in a sealed epoch | nothing is lost: the index says the same; noted until the epoch leaves |
 //! | index of a sealed epoch | made again from the logs |
 //! | index and a record of one epoch | the machine is out at its next start: which points were written can't be told |
-//! | header or body of a record in the open epoch | the machine is out when the epoch ends or at its next start |
-//! | redo that was not applied | the machine is out: the source has to send anew |
+//! | header or body of a record in the open epoch | as in a sealed one once the epoch has ended, which it does with the next item, if its index is in memory; the machine is out at a start before |
+//! | redo that was not applied | noted, and the machine is out: the source has to send anew |
 //! | a target disk | the points that need it are refused; the source is asked for the range again, and points after that are good |
 //! | head, scrub record | of four copies one is enough |
 //! | table of leaf hashes | the next pass makes a new one, and compares with the source's roots alone |
 //!
+//! Whoever meets damage first has it noted: a scrub, a rewind, a proof, a view, destaging.
+//!
 //! *Invariant:* damage is durable in the head before anyone is told; it is forgotten only when nothing it spoilt can be asked for.
 
-use blockdev::Engine;
-use retention::{DAMAGE_MAX, Damage};
-use units::{EpochNumber, Sequence};
+use blockdev::{Engine, Volume};
+use retention::{
+    DAMAGE_MAX, Damage, DamagedPlace, EpochIndex, IndexEntry, Log, Piece, is_newest, oldest_point,
+    spoilt_by_redo, spoilt_by_undo,
+};
+use units::{ByteLen, ByteOffset, DiskIndex, EpochNumber, Sequence, Timestamp};
+use wire::Span;
 
 use super::apply::Applier;
 use super::error::ReplicaError;
+use super::fetch::log_path;
 use super::shared::State;
 
 /// Changes what is known to be damaged.
@@ -45,6 +52,125 @@ impl<V> Applier<V> {
         self.shared.lock().damage = damage;
         self.shared.changed();
         Ok(())
+    }
+}
+
+/// Says which points an extent of a log spoils whose payload is not what it should be; and what the source must send again for its
+/// sake. `at` is where its epoch lies in `indexes`.
+pub(crate) fn judge_extent(
+    indexes: &[EpochIndex],
+    at: usize,
+    entry: &IndexEntry,
+    found: Timestamp,
+) -> (Damage, Option<Span>) {
+    let spoilt = match entry.log {
+        Log::Redo => spoilt_by_redo(indexes, at, entry),
+        Log::Undo => spoilt_by_undo(indexes, at, entry),
+    };
+    let (mut first, last) = match spoilt {
+        Some(spoilt) => (spoilt.first, spoilt.last),
+        None => (entry.sequence, Sequence(entry.sequence.0 - 1)),
+    };
+    let (span, mut resend) = (entry.span(), None);
+    if entry.log == Log::Redo && is_newest(indexes, at, entry) {
+        // The only good copy is on the target disk: going back would overwrite it, and nothing could bring it
+        // forward again. So no point before it is given until the source has sent it once more.
+        first = oldest_point(indexes);
+        resend = Some(span);
+    }
+    let place = damaged_place(entry.log, indexes[at].epoch, entry.payload_at);
+    let (disk, start, len, last) = (span.disk, span.start, span.len, Some(last));
+    (Damage { disk, start, len, place, first, last, found }, resend)
+}
+
+/// Returns the place of something in a log.
+pub(crate) fn damaged_place(log: Log, epoch: EpochNumber, position: ByteOffset) -> DamagedPlace {
+    match log {
+        Log::Redo => DamagedPlace::Redo { epoch, position },
+        Log::Undo => DamagedPlace::Undo { epoch, position },
+    }
+}
+
+/// Adds damage to what is known; what is known already stays as it was found, but for what it spoils.
+pub(crate) fn add_damage(known: &mut Vec<Damage>, found: Damage) {
+    match known.iter_mut().find(|each| is_same(each, &found)) {
+        Some(each) => *each = Damage { found: each.found, ..found },
+        None => known.push(found),
+    }
+}
+
+/// Tells whether two are about the same bytes.
+pub(crate) fn is_same(one: &Damage, other: &Damage) -> bool {
+    let of = |damage: &Damage| (damage.place, damage.disk, damage.start, damage.len, damage.last.is_none());
+    of(one) == of(other)
+}
+
+impl<V: Volume> Applier<V> {
+    /// Notes damage that was met in an extent of a log; durable on return. Errors: it could not be noted.
+    pub(crate) fn note_extent<E: Engine<Device = V::Device>>(
+        &mut self,
+        engine: &mut E,
+        epoch: EpochNumber,
+        entry: &IndexEntry,
+    ) -> Result<(), ReplicaError> {
+        let place = damaged_place(entry.log, epoch, entry.payload_at);
+        if self.head.head().damage.iter().any(|known| known.place == place) {
+            return Ok(());
+        }
+        let indexes = self.indexes(engine)?;
+        let Some(at) = indexes.iter().position(|index| index.epoch == epoch) else { return Ok(()) };
+        let (damage, resend) = judge_extent(&indexes, at, entry, self.stepped);
+        tracing::error!(place = ?damage.place, disk = %damage.disk, start = %damage.start, len = %damage.len, "damage met");
+        self.change_damage(engine, Box::new(move |known| add_damage(known, damage)))?;
+        if let Some(span) = resend {
+            self.shared.request_resend(&[span]);
+        }
+        Ok(())
+    }
+
+    /// Notes the damage that a plan has met, if the error is that. What can't be noted now is found by the next scrub.
+    pub(crate) fn note_met<E: Engine<Device = V::Device>>(
+        &mut self,
+        engine: &mut E,
+        pieces: &[Piece],
+        error: &ReplicaError,
+    ) {
+        let ReplicaError::Damaged { file, at, .. } = error else { return };
+        let machine = self.machine();
+        let is = |piece: &&Piece| {
+            piece.entry.payload_at == *at && log_path(machine, piece.epoch, piece.entry.log) == *file
+        };
+        let Some(piece) = pieces.iter().find(is) else { return };
+        if let Err(error) = self.note_extent(engine, piece.epoch, &piece.entry) {
+            tracing::warn!(%error, "damage was met, and could not be noted");
+        }
+    }
+
+    /// Notes the damage that views have met since the last look.
+    pub(crate) fn note_met_by_views<E: Engine<Device = V::Device>>(
+        &mut self,
+        engine: &mut E,
+    ) -> Result<(), ReplicaError> {
+        let met: Vec<_> = self.each_view().flat_map(|view| view.take_met()).collect();
+        met.iter().try_for_each(|(epoch, entry)| self.note_extent(engine, *epoch, entry))
+    }
+
+    /// Notes that an item can't be destaged: its redo is damaged, and it is on no disk yet. The machine is out with it.
+    pub(crate) fn note_undestaged<E: Engine<Device = V::Device>>(
+        &mut self,
+        engine: &mut E,
+        error: &ReplicaError,
+    ) {
+        let (ReplicaError::Damaged { file, at, .. }, Some(open)) = (error, &self.open) else { return };
+        if *file != log_path(self.machine(), open.epoch, Log::Redo) {
+            return;
+        }
+        let (place, first) = (damaged_place(Log::Redo, open.epoch, *at), self.shared.lock().written.next());
+        let (disk, start, len, found) = (DiskIndex(0), ByteOffset(0), ByteLen::ZERO, self.stepped);
+        let damage = Damage { disk, start, len, place, first, last: None, found };
+        if let Err(error) = self.change_damage(engine, Box::new(move |known| add_damage(known, damage))) {
+            tracing::warn!(%error, "damage was met, and could not be noted");
+        }
     }
 }
 
@@ -80,7 +206,7 @@ fn join_until(damage: &mut Vec<Damage>, most: usize) {
         };
         let end = (other.start.0 + other.len.0).max(last.start.0 + last.len.0);
         other.start = other.start.min(last.start);
-        other.len = units::ByteLen(end - other.start.0);
+        other.len = ByteLen(end - other.start.0);
         other.first = other.first.min(last.first);
         other.last = other.last.max(last.last);
     }

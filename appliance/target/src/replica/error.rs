@@ -94,6 +94,13 @@ pub enum FailureKind {
 }
 
 impl ReplicaError {
+    /// Tells whether something could not be read where it lies, and the device may be well otherwise.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        use blockdev::OperationKind::Read;
+        let Self::Device(error) = self else { return false };
+        matches!(error, DeviceError::Failed { kind: Read, .. } | DeviceError::Short { kind: Read, .. })
+    }
+
     /// Says what the failure means for the machine.
     pub fn kind(&self) -> FailureKind {
         match self {

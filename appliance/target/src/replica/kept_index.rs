@@ -35,6 +35,11 @@ impl KeptIndex {
         self.knows_undo
     }
 
+    /// Tells whether it holds everything.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.knows_undo && self.index.is_some()
+    }
+
     /// Says that every record the undo log holds was added.
     pub(crate) fn learn_undo(&mut self) {
         self.knows_undo = true;

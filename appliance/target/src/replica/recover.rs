@@ -172,6 +172,7 @@ impl<V: Volume> Replica<V> {
             stalled: false,
             views: Vec::new(),
             aging: Aging::default(),
+            stepped: Timestamp(0),
             joining: None,
             apart: Apart::default(),
         };

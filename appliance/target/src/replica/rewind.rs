@@ -183,6 +183,9 @@ impl<V> Applier<V> {
             return Ok(Some(run));
         }
         run.logs.close(engine);
+        if let Err(error) = &result {
+            self.note_met(engine, &run.plan.pieces, error);
+        }
         let result = result.and_then(|()| self.end_rewind(engine));
         run.progress.end(result.clone());
         match result {

@@ -5,6 +5,9 @@
 //! 2. The target disks, through two views: at the point of the last pass every leaf must still have the hash it had then, wherever
 //!    its content is by now, on the disk or as a before-image; at the newest point the roots must be those the source gave.
 //!
+//! What can't be read is damaged like what does not check. Of every epoch, and of every so many leaves, that were read it tells whoever
+//! began it, so that a pass that is cut goes on there.
+//!
 //! It works on an engine of its own and asks the applier only for views, and to note what it found. What it reads is paced.
 //! *Invariant:* what the table of leaf hashes says of a leaf was on the disk when the source's root vouched for it, or has been
 //! written since as the journal tells.
@@ -15,8 +18,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use blockdev::{Engine, PagePool, Volume};
-use retention::Damage;
-use units::{ByteLen, MachineId, Timestamp};
+use retention::{Damage, LeafTable};
+use units::{ByteLen, EpochNumber, MachineId, Timestamp};
 
 use super::error::ReplicaError;
 use super::shared::Shared;
@@ -43,13 +46,27 @@ pub(crate) struct Findings {
     pub(crate) proved: bool,
 }
 
+/// How far a pass is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progressed {
+    /// Every epoch before this one was read.
+    Journal(EpochNumber),
+    /// This table is being written; so many pages of it are durable.
+    Disks(LeafTable, u64),
+}
+
+/// Is told how far a pass is, and what it has found up to there.
+pub(crate) type Mark<'m, E> = dyn FnMut(&mut E, &mut Findings, Progressed) -> Result<(), ReplicaError> + 'm;
+
 /// How fast may be read, how far it is, and whether to go on. Shared with whoever watches.
 #[derive(Debug, Default)]
 pub struct ScrubPace {
     /// Bytes a second; 0 for no limit.
     pub rate: AtomicU64,
-    /// Bytes read.
+    /// Bytes read, in all parts of the pass.
     pub done: AtomicU64,
+    /// Bytes that were read before it was cut the last time.
+    pub before: AtomicU64,
     /// Bytes to read.
     pub total: AtomicU64,
     /// The pass is to end.

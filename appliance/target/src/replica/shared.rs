@@ -180,6 +180,8 @@ pub struct State {
     pub sights: BTreeMap<usize, String>,
     /// How far the resync under way is, in the session that goes on with it.
     pub compared: Option<Compared>,
+    /// The epoch that ends with the next item: some of its logs can't be read, and its index must get out of memory.
+    pub(crate) ends: Option<EpochNumber>,
     /// No item is taken: a failback or its like has been asked for.
     pub(crate) closed: bool,
     pub(crate) inbox: VecDeque<Received>,
@@ -374,6 +376,7 @@ impl State {
             resends: Resends::default(),
             sights: BTreeMap::new(),
             compared: None,
+            ends: None,
             closed: false,
             inbox: Default::default(),
             queue: Default::default(),

@@ -90,6 +90,9 @@ impl<V> Applier<V> {
             return Ok(Some(run));
         }
         run.logs.close(engine);
+        if let Err(error) = &result {
+            self.note_met(engine, &run.plan.pieces, error);
+        }
         let roots = std::mem::take(&mut run.roots);
         // The roots first: whoever sees the end must find them.
         (run.then)(result.clone().map(|()| roots));

@@ -7,7 +7,7 @@
 //!
 //! *Invariant:* a view shows its point or an error, never anything else. What can't be kept for it ends it first.
 
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 
 use blockdev::{Engine, Volume};
 use retention::{EpochIndex, Hold, Holder, IndexEntry, Lifecycle, Place, PointRange, RoundPlan, ViewMap};
@@ -21,6 +21,8 @@ use super::work::Then;
 
 /// Runs a view's map may have: at the most about 1.4 GiB of memory.
 const RUNS_MAX: usize = 8 << 20;
+/// Damaged extents a view tells of at a time.
+const MET_MAX: usize = 64;
 const _: () = assert!(RUNS_MAX * retention::RUN_LEN <= 3 << 29);
 
 /// The state of a machine's disks at one point. Dropping the last reference closes it.
@@ -30,6 +32,8 @@ pub struct LiveView {
     lens: Vec<ByteLen>,
     map: RwLock<Known>,
     ended: OnceLock<String>,
+    /// Extents that readers have found damaged, until the applier has noted them.
+    met: Mutex<Vec<(EpochNumber, IndexEntry)>>,
 }
 
 /// A map, and the states the disks may have held since the view was opened.
@@ -105,6 +109,19 @@ impl LiveView {
             None => Ok(parts),
             Some(why) => Err(ReplicaError::ViewEnded { why: why.clone() }),
         }
+    }
+
+    /// Says that an extent of a log is damaged. Of too many some are forgotten: they are met again.
+    pub(crate) fn meet(&self, epoch: EpochNumber, entry: &IndexEntry) {
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        if met.len() < MET_MAX {
+            met.push((epoch, entry.clone()));
+        }
+    }
+
+    /// Returns the damaged extents that were met, and forgets them.
+    pub(crate) fn take_met(&self) -> Vec<(EpochNumber, IndexEntry)> {
+        std::mem::take(&mut *self.met.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn end(&self, why: &str) {
@@ -212,6 +229,7 @@ impl<V> Applier<V> {
             lens: self.lens(),
             map: RwLock::new(Known { map, range: run.range }),
             ended: OnceLock::new(),
+            met: Mutex::default(),
         });
         self.views.push(Arc::downgrade(&view));
         Ok(view)
@@ -222,7 +240,7 @@ impl<V> Applier<V> {
         self.views.retain(|view| view.upgrade().is_some_and(|view| view.ended().is_none()));
     }
 
-    fn each_view(&self) -> impl Iterator<Item = Arc<LiveView>> {
+    pub(crate) fn each_view(&self) -> impl Iterator<Item = Arc<LiveView>> {
         self.views.iter().filter_map(Weak::upgrade)
     }
 

@@ -149,7 +149,7 @@ impl<E: Engine, V: Volume<Device = E::Device>> ViewReader<E, V> {
             sources.push((slot, entry.payload_at, &entry.extent));
         }
         let (decoder, decoded) = (&mut self.decoder, &mut self.decoded);
-        read_payloads(&mut self.engine, &self.pool, &sources, |index, payload| {
+        let read = read_payloads(&mut self.engine, &self.pool, &sources, |index, payload| {
             let ((_, epoch, entry), spans) = &firsts[index];
             let damaged = |cause| ReplicaError::Damaged {
                 file: log_path(machine, *epoch, entry.log),
@@ -165,7 +165,15 @@ impl<E: Engine, V: Volume<Device = E::Device>> ViewReader<E, V> {
             let done = decoder.decode(&entry.extent, payload, content).map_err(damaged);
             put_all(entry, spans, content);
             done.inspect_err(|_| decoded.forget())
-        })
+        });
+        if let Err(ReplicaError::Damaged { file, at, .. }) = &read {
+            let is = |epoch, entry: &IndexEntry| {
+                entry.payload_at == *at && log_path(machine, epoch, entry.log) == *file
+            };
+            let met = firsts.iter().find(|((_, epoch, entry), _)| is(*epoch, entry));
+            met.into_iter().for_each(|((_, epoch, entry), _)| self.view.meet(*epoch, entry));
+        }
+        read
     }
 }
 

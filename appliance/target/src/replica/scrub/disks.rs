@@ -8,10 +8,11 @@ use units::{ByteLen, ByteOffset, DiskIndex, Generation, Hash, LEAF_LEN, LeafInde
 use wire::Span;
 
 use super::super::error::{FailureKind, ReplicaError};
+use super::super::shared::chain;
 use super::super::view_reader::ViewReader;
 use super::super::work::Work;
 use super::leaves::{LeafFile, pages};
-use super::{Bench, Findings};
+use super::{Bench, Findings, Mark, Progressed};
 
 /// Leaves read at once.
 const READ_LEAVES: u64 = 16;
@@ -26,7 +27,12 @@ pub(crate) struct DiskPass<E: Engine, V> {
     pub(crate) point: Point,
     pub(crate) lens: Vec<ByteLen>,
     pub(crate) generation: Generation,
+    /// Pages of the new table that an earlier part of this pass has written.
+    pub(crate) pages: u64,
 }
+
+/// Is told how many pages were read, once they are written.
+type PageMark<'m, B> = dyn FnMut(&mut B, &mut Findings, u64) -> Result<(), ReplicaError> + 'm;
 
 /// What is known of one disk while it is read.
 struct DiskState {
@@ -52,6 +58,7 @@ impl<E: Engine, V: Volume<Device = E::Device>> Bench<'_, E, V> {
         &mut self,
         mut pass: DiskPass<E, V>,
         found: &mut Findings,
+        mark: &mut Mark<'_, E>,
     ) -> Result<Option<LeafTable>, ReplicaError> {
         let mut touched = GranuleSet::new(pass.lens.len());
         if let Some((table, _)) = &pass.then {
@@ -61,15 +68,27 @@ impl<E: Engine, V: Volume<Device = E::Device>> Bench<'_, E, V> {
                 None => pass.then = None,
             }
         }
-        self.pace.expect(pass.lens.iter().copied().sum());
+        let unread = ByteLen(pass.pages * PAGE_LEAVES * LEAF_LEN);
+        self.pace.expect(ByteLen(pass.lens.iter().copied().sum::<ByteLen>().0.saturating_sub(unread.0)));
         let next = pass.then.as_ref().map_or(0, |(table, _)| 1 - table.file);
         let old = match &pass.then {
             Some((table, _)) => LeafFile::open(self.engine, self.volume, self.machine, table.file)?,
             None => None,
         };
-        let new = LeafFile::create(self.engine, self.volume, self.machine, next, pages(&pass.lens))?;
+        let new = match LeafFile::open(self.engine, self.volume, self.machine, next)? {
+            Some(begun) if pass.pages > 0 => begun,
+            left_over => {
+                left_over.into_iter().for_each(|file| file.close(self.engine));
+                pass.pages = 0;
+                LeafFile::create(self.engine, self.volume, self.machine, next, pages(&pass.lens))?
+            }
+        };
         let tables = Tables { old, new, touched };
-        let read = self.read_disks(&mut pass, &tables, found);
+        let table = LeafTable { file: next, generation: pass.generation, sequence: pass.point.sequence };
+        let read = self.read_disks(&mut pass, &tables, found, &mut |bench, found, pages| {
+            tables.new.flush(bench.engine)?;
+            mark(bench.engine, found, Progressed::Disks(table, pages))
+        });
         if let Some(old) = tables.old {
             old.close(self.engine);
         }
@@ -80,7 +99,6 @@ impl<E: Engine, V: Volume<Device = E::Device>> Bench<'_, E, V> {
                 return Err(error);
             }
         };
-        let table = LeafTable { file: next, generation: pass.generation, sequence: pass.point.sequence };
         Ok(keep.then_some(table))
     }
 
@@ -90,6 +108,7 @@ impl<E: Engine, V: Volume<Device = E::Device>> Bench<'_, E, V> {
         pass: &mut DiskPass<E, V>,
         tables: &Tables,
         found: &mut Findings,
+        mark: &mut PageMark<'_, Self>,
     ) -> Result<bool, ReplicaError> {
         let (mut page, mut keep) = (0, true);
         found.proved = !pass.point.roots.is_empty();
@@ -99,8 +118,19 @@ impl<E: Engine, V: Volume<Device = E::Device>> Bench<'_, E, V> {
             let (root, rotten) = (RootHasher::new(len), Vec::new());
             let mut state = DiskState { disk, len, root, rotten, unread: false };
             for first in (0..len.leaves()).step_by(PAGE_LEAVES as usize) {
+                if page < pass.pages && self.take_page(pass, tables, &mut state, page, LeafIndex(first))? {
+                    page += 1;
+                    continue;
+                }
                 self.read_page(pass, tables, &mut state, page, LeafIndex(first))?;
                 page += 1;
+                if !state.unread && keep && page > pass.pages {
+                    let rotten = std::mem::take(&mut state.rotten);
+                    if !rotten.is_empty() {
+                        self.judge_disk(pass, tables, (disk, len), &rotten, false, found)?;
+                    }
+                    mark(self, found, page)?;
+                }
             }
             let root = state.root.finish();
             let given = pass.point.roots.get(index).copied();
@@ -112,6 +142,25 @@ impl<E: Engine, V: Volume<Device = E::Device>> Bench<'_, E, V> {
             }
         }
         Ok(keep)
+    }
+
+    /// Takes a page over that an earlier part of this pass has written. Returns whether it is what it should be.
+    fn take_page(
+        &mut self,
+        pass: &DiskPass<E, V>,
+        tables: &Tables,
+        state: &mut DiskState,
+        page: u64,
+        first: LeafIndex,
+    ) -> Result<bool, ReplicaError> {
+        let count = (state.len.leaves() - first.0).min(PAGE_LEAVES);
+        let known = tables.new.read(self.engine, self.pool, page)?.filter(|known| {
+            let of = (known.machine, known.generation, known.sequence, known.disk, known.first);
+            of == (self.machine, pass.generation, pass.point.sequence, state.disk, first)
+                && known.hashes.len() as u64 == count
+        });
+        known.iter().flat_map(|known| &known.hashes).for_each(|hash| state.root.leaf(hash));
+        Ok(known.is_some())
     }
 
     /// Reads the leaves of a page, compares them with what they were, and writes what they are now.
@@ -132,9 +181,10 @@ impl<E: Engine, V: Volume<Device = E::Device>> Bench<'_, E, V> {
             }),
             _ => None,
         };
+        let mut unreadable = Vec::new();
         let hashes = match (old, &mut pass.then) {
             (Some(old), Some((_, then))) => {
-                let seen = self.hash(then, state, first, count)?;
+                let seen = self.hash(then, state, first, count, &mut unreadable)?;
                 let leaves = (first.0..).map(LeafIndex);
                 let differs = seen.iter().zip(&old.hashes).zip(leaves);
                 let differs = differs.filter(|((seen, old), _)| seen.is_some_and(|seen| seen != **old));
@@ -143,33 +193,41 @@ impl<E: Engine, V: Volume<Device = E::Device>> Bench<'_, E, V> {
                 for (hash, leaf) in hashes.iter_mut().zip(first.0..) {
                     let leaf = LeafIndex(leaf);
                     if !tables.touched.present(&span_of(state.disk, state.len, leaf)).is_empty() {
-                        *hash = self.hash(&mut pass.now, state, leaf, 1)?[0].unwrap_or_else(|| {
-                            state.unread = true;
-                            Hash::default()
-                        });
+                        *hash = self.hash(&mut pass.now, state, leaf, 1, &mut unreadable)?[0].unwrap_or_else(
+                            || {
+                                state.unread = true;
+                                Hash::default()
+                            },
+                        );
                     }
                 }
                 hashes
             }
             _ => {
-                let seen = self.hash(&mut pass.now, state, first, count)?;
+                let seen = self.hash(&mut pass.now, state, first, count, &mut unreadable)?;
                 state.unread |= seen.iter().any(Option::is_none);
                 seen.into_iter().map(Option::unwrap_or_default).collect()
             }
         };
+        // What can't be read is not what it was.
+        state.rotten.extend(unreadable);
+        state.rotten.sort();
+        state.rotten.dedup();
         hashes.iter().for_each(|hash| state.root.leaf(hash));
         let (machine, generation, sequence) = (self.machine, pass.generation, pass.point.sequence);
         let content = LeafPage { machine, generation, sequence, disk: state.disk, first, hashes };
         tables.new.write(self.engine, page, &content)
     }
 
-    /// Hashes leaves as a view shows them; `None` for one whose content is lost in the journal.
+    /// Hashes leaves as a view shows them; `None` for one whose content is lost in the journal, or, as `unreadable` then says, can't
+    /// be read from the disk.
     fn hash(
         &mut self,
         view: &mut ViewReader<E, V>,
         state: &DiskState,
         first: LeafIndex,
         count: u64,
+        unreadable: &mut Vec<LeafIndex>,
     ) -> Result<Vec<Option<Hash>>, ReplicaError> {
         let mut hashes = Vec::new();
         let mut buffer = vec![0; (READ_LEAVES * LEAF_LEN) as usize];
@@ -184,9 +242,14 @@ impl<E: Engine, V: Volume<Device = E::Device>> Bench<'_, E, V> {
                     hashes.extend(part.chunks(LEAF_LEN as usize).map(|leaf| Some(blake3::hash(leaf).into())));
                 }
                 Err(error) if error.kind() == FailureKind::Damaged && leaves == 1 => hashes.push(None),
-                Err(error) if error.kind() == FailureKind::Damaged => {
+                Err(error) if error.is_unreadable() && leaves == 1 => {
+                    tracing::error!(machine = %self.machine, disk = %state.disk, leaf = at, error = %chain(&error), "a leaf can't be read");
+                    unreadable.push(LeafIndex(at));
+                    hashes.push(None);
+                }
+                Err(error) if error.kind() == FailureKind::Damaged || error.is_unreadable() => {
                     for leaf in at..at + leaves {
-                        hashes.extend(self.hash(view, state, LeafIndex(leaf), 1)?);
+                        hashes.extend(self.hash(view, state, LeafIndex(leaf), 1, unreadable)?);
                     }
                 }
                 Err(error) => return Err(error),

@@ -4,19 +4,21 @@ use std::collections::HashSet;
 
 use blockdev::{DeviceSlot, Engine, Volume, VolumeError};
 use retention::{
-    Damage, DamagedPlace, EpochIndex, ExtentDecoder, IndexEntry, Log, Placement, RECORD_ALIGN, TailScan,
-    encoded_len, is_newest, oldest_point, spoilt_by_redo, spoilt_by_undo,
+    BLOCK_LEN, Damage, EpochIndex, ExtentDecoder, IndexEntry, Log, Placement, RECORD_ALIGN, TailScan,
+    encoded_len,
 };
-use units::{ByteLen, ByteOffset, DiskIndex, Hash, Sequence};
+use units::{ByteLen, ByteOffset, DiskIndex, EpochNumber, Hash, Sequence};
 
+use super::super::damage::{damaged_place, judge_extent};
 use super::super::error::ReplicaError;
 use super::super::fetch::log_path;
+use super::super::kept_index::KeptIndex;
 use super::super::log_reader::{LogReader, read_payloads};
 use super::super::paths;
-use super::super::shared::EpochInfo;
+use super::super::shared::{EpochInfo, chain};
 use super::super::transfer::{ReadAt, TRANSFER_LEN, read_each};
 use super::super::work::Work;
-use super::{Bench, Findings};
+use super::{Bench, Findings, Mark, Progressed};
 
 /// Payloads read at once.
 const BATCH: usize = 64;
@@ -31,22 +33,25 @@ struct Checked {
 }
 
 impl<E: Engine, V: Volume<Device = E::Device>> Bench<'_, E, V> {
-    /// Reads every epoch. Epochs that expire meanwhile are of no concern.
-    pub(crate) fn scrub_journal(&mut self, found: &mut Findings) -> Result<(), ReplicaError> {
-        let epochs: Vec<EpochInfo> = self.shared.lock().epochs.iter().copied().collect();
+    /// Reads every epoch from `from` on, and tells `mark` of each that was read. Epochs that expire meanwhile are of no concern.
+    pub(crate) fn scrub_journal(
+        &mut self,
+        from: EpochNumber,
+        found: &mut Findings,
+        mark: &mut Mark<'_, E>,
+    ) -> Result<(), ReplicaError> {
+        let unread = |info: &&EpochInfo| info.through >= from;
+        let epochs: Vec<EpochInfo> = self.shared.lock().epochs.iter().filter(unread).copied().collect();
         self.pace.expect(epochs.iter().map(|info| info.redo + info.undo).sum());
-        let mut bad = Vec::new();
         for info in epochs {
             match self.check_epoch(info, found) {
                 Ok(checked) if checked.payloads.is_empty() && checked.records.is_empty() => {}
-                Ok(checked) => bad.push((info, checked)),
+                Ok(checked) if self.exists(&info) => self.judge(vec![(info, checked)], found)?,
+                Ok(_) => {}
                 Err(_) if !self.exists(&info) => {}
                 Err(error) => return Err(error),
             }
-        }
-        bad.retain(|(info, _)| self.exists(info));
-        if !bad.is_empty() {
-            self.judge(bad, found)?;
+            mark(self.engine, found, Progressed::Journal(info.through.next()))?;
         }
         Ok(())
     }
@@ -56,6 +61,11 @@ impl<E: Engine, V: Volume<Device = E::Device>> Bench<'_, E, V> {
             (each.epoch, each.through, each.thinned) == (info.epoch, info.through, info.thinned)
         };
         self.shared.lock().epochs.iter().any(is)
+    }
+
+    /// Tells whether the whole index of an epoch that is not sealed is in memory.
+    fn is_kept(&self, info: &EpochInfo) -> bool {
+        self.shared.lock().indexes.get(&info.epoch).is_some_and(KeptIndex::is_whole)
     }
 
     fn check_epoch(&mut self, info: EpochInfo, found: &mut Findings) -> Result<Checked, ReplicaError> {
@@ -84,9 +94,17 @@ impl<E: Engine, V: Volume<Device = E::Device>> Bench<'_, E, V> {
                 tracing::warn!(machine = %self.machine, epoch = %info.epoch, "an index is damaged; it is made again");
                 found.mended += 1;
                 let epoch = info.epoch;
+                // It may be one that can't even be read: what is of no use is not read again.
+                self.volume.remove(&paths::index(self.machine, epoch, info.through))?;
                 self.ask(|then| Work::MendIndex { epoch, then })?;
                 checked.index = self.read_index(&info)?;
             }
+        }
+        if !info.indexed && !checked.records.is_empty() && self.is_kept(&info) {
+            // Only memory knows what the record said: the epoch ends with the next item, and its index is written.
+            self.shared.lock().ends = Some(info.epoch);
+            let indexes = self.ask(|then| Work::Indexes { then })?;
+            checked.index = indexes.into_iter().find(|index| index.epoch == info.epoch);
         }
         // What a record that can't be read said is in the index.
         if let Some(index) = checked.index.as_ref().filter(|_| !checked.records.is_empty()) {
@@ -129,7 +147,11 @@ impl<E: Engine, V: Volume<Device = E::Device>> Bench<'_, E, V> {
         let mut reader = LogReader::new(self.engine, self.pool, slot, log);
         let mut lost = false;
         while scan.next().0 < len.0 {
-            match reader.record_at(&scan)? {
+            let (read, step) = match reader.record_at(&scan) {
+                Err(error) if error.is_unreadable() => (Err(chain(&error)), BLOCK_LEN),
+                read => (read?.map_err(|cause| cause.to_string()), RECORD_ALIGN),
+            };
+            match read {
                 Ok((head, body)) => {
                     lost = false;
                     index.add(log, &head.place(), &body);
@@ -143,7 +165,7 @@ impl<E: Engine, V: Volume<Device = E::Device>> Bench<'_, E, V> {
                         records.push((log, at));
                     }
                     lost = true;
-                    scan = scan_at(ByteOffset(at.0 + RECORD_ALIGN as u64), None);
+                    scan = scan_at(ByteOffset((at.0 + 1).next_multiple_of(step as u64)), None);
                 }
             }
         }
@@ -163,12 +185,24 @@ impl<E: Engine, V: Volume<Device = E::Device>> Bench<'_, E, V> {
             bad.extend(batch.iter().filter(|entry| !inside(entry)).cloned());
             let whole: Vec<&IndexEntry> = batch.iter().filter(inside).collect();
             let sources: Vec<_> = whole.iter().map(|entry| (slot, entry.payload_at, &entry.extent)).collect();
-            read_payloads(self.engine, self.pool, &sources, |index, payload| {
+            let mut rotten = Vec::new();
+            let read = read_payloads(self.engine, self.pool, &sources, |index, payload| {
                 if ExtentDecoder::verify(&whole[index].extent, payload).is_err() {
-                    bad.push(whole[index].clone());
+                    rotten.push(whole[index].clone());
                 }
                 Ok(())
-            })?;
+            });
+            match read {
+                Err(error) if error.is_unreadable() && batch.len() > 1 => {
+                    rotten.clear();
+                    for entry in whole {
+                        rotten.extend(self.check_payloads(slot, std::slice::from_ref(entry))?);
+                    }
+                }
+                Err(error) if error.is_unreadable() => rotten = batch.to_vec(),
+                read => read?,
+            }
+            bad.extend(rotten);
         }
         Ok(bad)
     }
@@ -188,7 +222,10 @@ impl<E: Engine, V: Volume<Device = E::Device>> Bench<'_, E, V> {
             Ok(())
         });
         drop(self.engine.detach(slot));
-        done?;
+        match done {
+            Err(error) if error.is_unreadable() => return Ok(None),
+            done => done?,
+        }
         self.pace.count(len as u64)?;
         let of_epoch = |index: &EpochIndex| index.machine == self.machine && index.epoch == info.epoch;
         let thin = |mut index: EpochIndex| {
@@ -212,30 +249,15 @@ impl<E: Engine, V: Volume<Device = E::Device>> Bench<'_, E, V> {
         for (info, checked) in bad {
             let Some(at) = indexes.iter().position(|index| index.epoch == info.epoch) else { continue };
             for (log, position) in checked.records {
-                let (place, first) = (place(log, info, position), indexes[at].first);
+                let (place, first) = (damaged_place(log, info.epoch, position), indexes[at].first);
                 let (disk, start, len) = (DiskIndex(0), ByteOffset(0), ByteLen::ZERO);
                 let last = Some(Sequence(first.0 - 1));
                 found.damage.push(Damage { disk, start, len, place, first, last, found: self.now });
             }
             for entry in checked.payloads {
-                let spoilt = match entry.log {
-                    Log::Redo => spoilt_by_redo(&indexes, at, &entry),
-                    Log::Undo => spoilt_by_undo(&indexes, at, &entry),
-                };
-                let (mut first, last) = match spoilt {
-                    Some(spoilt) => (spoilt.first, spoilt.last),
-                    None => (entry.sequence, Sequence(entry.sequence.0 - 1)),
-                };
-                if entry.log == Log::Redo && is_newest(&indexes, at, &entry) {
-                    // The only good copy is on the target disk: going back would overwrite it, and nothing could bring it
-                    // forward again. So no point before it is given until the source has sent it once more.
-                    first = oldest_point(&indexes);
-                    found.resend.push(entry.span());
-                }
-                let span = entry.span();
-                let place = place(entry.log, info, entry.payload_at);
-                let (disk, start, len, last) = (span.disk, span.start, span.len, Some(last));
-                found.damage.push(Damage { disk, start, len, place, first, last, found: self.now });
+                let (damage, resend) = judge_extent(&indexes, at, &entry, self.now);
+                found.damage.push(damage);
+                found.resend.extend(resend);
             }
         }
         Ok(())
@@ -248,16 +270,8 @@ impl<E: Engine, V: Volume<Device = E::Device>> Bench<'_, E, V> {
         let (disk, start, len) =
             (DiskIndex(0), ByteOffset(0), state.lens.first().copied().unwrap_or_default());
         for (log, position) in &checked.records {
-            let (place, first, last) = (place(*log, info, *position), state.base, None);
+            let (place, first, last) = (damaged_place(*log, info.epoch, *position), state.base, None);
             found.damage.push(Damage { disk, start, len, place, first, last, found: self.now });
         }
-    }
-}
-
-fn place(log: Log, info: EpochInfo, position: ByteOffset) -> DamagedPlace {
-    let epoch = info.epoch;
-    match log {
-        Log::Redo => DamagedPlace::Redo { epoch, position },
-        Log::Undo => DamagedPlace::Undo { epoch, position },
     }
 }

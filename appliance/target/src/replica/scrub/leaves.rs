@@ -73,6 +73,11 @@ impl LeafFile {
         first_failure(engine.run([Request { slot: self.slot, tag: 0, operation }])?)
     }
 
+    /// Makes what was written durable.
+    pub(crate) fn flush<E: Engine>(&self, engine: &mut E) -> Result<(), ReplicaError> {
+        flush_all(engine, &[self.slot])
+    }
+
     /// Makes what was written durable, and closes the file.
     pub(crate) fn finish<E: Engine>(self, engine: &mut E) -> Result<(), ReplicaError> {
         let done = flush_all(engine, &[self.slot]);
