@@ -42,3 +42,5 @@ pub mod report;
 pub mod rig;
 /// `landfall-source` as a child process.
 pub mod source;
+/// A machine that boots the appliance's image.
+pub mod vm;

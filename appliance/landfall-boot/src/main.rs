@@ -4,6 +4,7 @@ mod choice;
 mod kept;
 mod retention;
 mod told;
+mod welcome;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ const EXAMPLES: &str = "\
 Examples:
   landfall-boot seed
   landfall-boot retention
+  landfall-boot welcome
 
 Exit codes:
   0  done
@@ -37,6 +39,15 @@ enum Step {
     Seed,
     /// Mount the retention volume; make it first, where there is none; wait for a disk, where there is none
     Retention(RetentionArguments),
+    /// Make a token for the first operator, as long as there is none, and show it
+    Welcome(WelcomeArguments),
+}
+
+#[derive(Debug, Args)]
+struct WelcomeArguments {
+    /// Control socket of landfalld
+    #[arg(long, value_name = "PATH", default_value = "/run/landfall/control.sock")]
+    socket: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -54,6 +65,7 @@ fn main() -> ExitCode {
     let ended = match &arguments.step {
         Step::Seed => told::seed(&arguments.memory),
         Step::Retention(wanted) => retention::mount(&arguments.memory, &wanted.mount, &wanted.owner),
+        Step::Welcome(wanted) => welcome::first_operator(&wanted.socket),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

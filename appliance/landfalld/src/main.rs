@@ -2,6 +2,7 @@
 //! and a configuration server, which gives out certificates on 443. It answers operators on a unix socket.
 
 mod again;
+mod alive;
 mod answers;
 mod arguments;
 mod catalog_answers;
@@ -49,6 +50,7 @@ use tracing_subscriber::EnvFilter;
 use units::{Timestamp, VolumeId};
 
 use crate::again::Again;
+use crate::alive::Alive;
 use crate::answers::{Answers, Parts};
 use crate::arguments::{Arguments, Command, Roles, Serve};
 use crate::heartbeats::Heartbeats;
@@ -156,6 +158,9 @@ fn run(arguments: &Serve, again: &Again) -> Result<()> {
     let desk = Arc::new(Desk::new(answers.clone()));
     let gate = gate.map(|gate| manage::with_api(gate, desk.clone())).transpose()?;
     let managing = gate.map(|gate| std::thread::spawn(move || gate.run()));
+    if let Some(alive) = Alive::from_environment(arguments.socket.clone()) {
+        alive.begin();
+    }
     let served = server.run(desk).context("the control socket failed");
     drop(steward);
     answers.close_views();
