@@ -13,6 +13,7 @@ mod machine;
 mod manifest;
 mod point;
 mod policy;
+mod preflight;
 mod reprotect;
 mod request;
 mod retention;
@@ -28,7 +29,7 @@ pub use disk::{
     Disk, DiskEvent, DiskEventKind, DiskEvents, DiskVerdict, DiskVerdicts, Disks, Eligibility, Reason,
 };
 /// The plan of a failback, and what was started.
-pub use failback::{Content, ContentOrigin, FailbackPlan, FailbackStarted, PlanDisk};
+pub use failback::{Content, ContentOrigin, Cutover, FailbackPlan, FailbackStarted, PlanDisk};
 /// Consistency groups and their points.
 pub use group::{
     Group, GroupAttempt, GroupDeleted, GroupFailbackStarted, GroupMemberPoint, GroupPoint, GroupPoints,
@@ -49,6 +50,8 @@ pub use policy::{
     Expiry, ExpiryStep, Keeping, Loss, MachineExpiry, MachinePolicy, Pin, Pins, Policies, Policy,
     PolicyChange, PolicyChanged, WhenFull,
 };
+/// What would go wrong.
+pub use preflight::{Preflight, PreflightFinding};
 /// Recovery points.
 /// Protecting a machine again, and resyncs.
 pub use reprotect::{ReprotectPlan, Reprotected, Resync};
@@ -58,8 +61,8 @@ pub use request::{
     Failback, FailbackTo, GroupAdd, GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList,
     GroupPointMake, GroupRemove, GroupShow, JobCancel, JobList, JobShow, JobStart, JobWatch, MachineAdd,
     MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, PointList, PointPin, PointUnpin,
-    PointVerify, PointView, PolicySet, PolicyShow, Reprotect, Request, RetentionPlan, RetentionScrub,
-    RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList,
+    PointVerify, PointView, PolicySet, PolicyShow, PreflightShow, Reprotect, Request, RetentionPlan,
+    RetentionScrub, RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList,
 };
 /// How far back history reaches, and what it costs.
 pub use retention::{Epoch, History, Retention};

@@ -29,6 +29,7 @@ pub fn action_of(request: &Request) -> Action {
         | R::RetentionPlan(_)
         | R::PolicyShow(_)
         | R::ServerList(_)
+        | R::PreflightShow(_)
         | R::GroupList(_)
         | R::GroupShow(_)
         | R::GroupPointList(_)

@@ -264,6 +264,30 @@ codes! {
         "a member could not hold its writes, or could not make its point", "put that right, then `landfall group point GROUP`";
     1708 GroupPointNone Refused: "the members have no such point in common",
         "a group point exists only where every member has it", "see `landfall point list --group GROUP`";
+    1801 NotInInventory Refused: "the machine is not in the inventory",
+        "its source has joined, and no machine of this name was added", "add it with `landfall machine add NAME --disk PATH`, or revoke the source";
+    1802 SourceNotJoined Refused: "the source has not joined",
+        "nobody of the machine's name has a certificate as a source", "`landfall server token --role source --name NAME`, then `landfall-source join` in the cloud";
+    1803 SourceSilent Refused: "the source is not heard",
+        "its machine does not run or hangs, or does not reach this server on 443", "start the machine and its agent, and look at the way there: `landfall server list` says which step fails";
+    1804 ClockSkew Refused: "the source's clock is off by more than 15 minutes",
+        "points are named by the source's clock", "set the clock of the machine in the cloud, best by NTP";
+    1805 VersionSkew Refused: "the source speaks no version that this server speaks",
+        "one of the two is too old", "update the older of the two";
+    1806 VersionOther Refused: "the source is of another version",
+        "one of the two was updated", "update the other one, too";
+    1807 GenerationOlder Refused: "an older generation of the source runs",
+        "the machine was reprotected since, and what an older generation sends is refused for ever", "end that source, and start the one that is meant";
+    1808 CertificateEnds Refused: "the source's certificate ends soon",
+        "it renews itself at half its life, and could not", "look why the source does not reach this server on 443";
+    1809 WindowShort Refused: "the history does not reach as far back as the policy wants",
+        "there is too little room for what changes", "make the retention volume larger, or change the policy";
+    1810 DamageKnown Refused: "part of the history or of a target disk is damaged",
+        "some points are refused", "see `landfall machine show NAME`; what can be is repaired from the source";
+    1811 GroupAlone Refused: "the machine belongs to a consistency group",
+        "alone it goes to a point that the others may not have", "`landfall failback --group GROUP` brings all to one point";
+    1812 TargetDisk Refused: "a target disk can't be used",
+        "it is not there, or can't be read and written", "attach it, and look at the kernel's log";
 }
 
 impl Code {

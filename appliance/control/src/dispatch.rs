@@ -59,6 +59,7 @@ pub(crate) fn answer(service: &dyn Service, request: Request) -> Result<Reply, A
             confirmed(&revoke.name, &revoke.confirm, "revoked")?;
             Reply::of(&service.server_revoke(revoke)?)
         }
+        Request::PreflightShow(show) => Reply::of(&service.preflight(show.machine.as_ref())?),
         Request::GroupList(_) => Reply::of(&service.group_list()?),
         Request::GroupShow(show) => Reply::of(&service.group_show(&show.name)?),
         Request::GroupCreate(create) => Reply::of(&service.group_create(create)?),

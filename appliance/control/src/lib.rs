@@ -31,6 +31,7 @@ mod line;
 mod local;
 mod meter;
 mod reach;
+mod retired;
 mod server;
 mod service;
 mod socket;
@@ -54,6 +55,8 @@ pub use error::{ApiError, ErrorReply};
 pub use gate::{Gate, GateError, GateLimits, Peer, Protocol, Reception, Serving, Stream};
 /// The lines of a reply, and the decoders of both directions.
 pub use line::{DECODERS, Decoder, Line, REQUEST_LEN_MAX, decode_request};
+/// The numbers of the retired product.
+pub use retired::{RETIRED, find_retired, retired_of};
 /// The server and its limits.
 pub use server::{Config, Server, Stop};
 /// What the server serves.

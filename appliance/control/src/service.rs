@@ -9,9 +9,9 @@ use crate::api::{
     Cancel, CatalogRebuild, CatalogRebuilt, CatalogReport, Commit, DiskEvents, DiskVerdicts, Disks, Expiry,
     Failback, FailbackStarted, Job, JobId, JobStart, JobStarted, Jobs, JoinTokenMade, Machine, MachineAdd,
     MachineRemove, MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, Pins, PointList,
-    PointPin, PointUnpin, PointVerify, PointView, Points, Policies, PolicyChanged, PolicySet, Reprotect,
-    Reprotected, Retention, RetentionScrub, Scrubs, ServerEntry, ServerRevoke, ServerToken, Servers, Status,
-    View, Views,
+    PointPin, PointUnpin, PointVerify, PointView, Points, Policies, PolicyChanged, PolicySet, Preflight,
+    Reprotect, Reprotected, Retention, RetentionScrub, Scrubs, ServerEntry, ServerRevoke, ServerToken,
+    Servers, Status, View, Views,
 };
 use crate::error::ApiError;
 
@@ -112,6 +112,9 @@ pub trait Service: GroupService + Send + Sync + 'static {
 
     /// Changes a policy; durable on return. History that would go by it at once must have been agreed to.
     fn policy_set(&self, request: PolicySet) -> Result<PolicyChanged, ApiError>;
+
+    /// Says what would go wrong with one machine, or with all.
+    fn preflight(&self, machine: Option<&MachineName>) -> Result<Preflight, ApiError>;
 
     /// Keeps a recovery point beyond the policy; durable on return.
     fn point_pin(&self, request: PointPin) -> Result<Pins, ApiError>;

@@ -6,9 +6,9 @@ use landfall_control::api::{
     FailbackTo, GroupAdd, GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList, GroupPointMake,
     GroupRemove, GroupShow, GroupTo, JobCancel, JobId, JobList, JobShow, JobStart, JobWatch, JobWish,
     MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, PointList, PointPin,
-    PointUnpin, PointVerify, PointView, PolicyChange, PolicySet, PolicyShow, RebuildFrom, Reprotect, Request,
-    RetentionPlan, RetentionScrub, RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow,
-    ViewClose, ViewList, WhenFull,
+    PointUnpin, PointVerify, PointView, PolicyChange, PolicySet, PolicyShow, PreflightShow, RebuildFrom,
+    Reprotect, Request, RetentionPlan, RetentionScrub, RetentionShow, ServerList, ServerRevoke, ServerToken,
+    StatusShow, ViewClose, ViewList, WhenFull,
 };
 use landfall_control::decode_request;
 use landfall_control::http::{read_request, write_request};
@@ -158,6 +158,7 @@ fn all() -> Vec<(Request, &'static str)> {
             GroupFailback { name: shop(), to: GroupTo::Number(7), plan_only: true, no_proof: false }.into(),
             r#"{"request":"group_failback","name":"shop","to":{"number":7},"plan_only":true,"no_proof":false}"#,
         ),
+        (PreflightShow { machine: Some(web()) }.into(), r#"{"request":"preflight_show","machine":"web-01"}"#),
         (CatalogShow {}.into(), r#"{"request":"catalog_show"}"#),
         (
             CatalogRebuild { from: RebuildFrom::Copy, confirm: "home".to_owned() }.into(),
@@ -212,8 +213,9 @@ fn place(request: &Request) -> usize {
         Request::GroupPointMake(_) => 40,
         Request::GroupPointList(_) => 41,
         Request::GroupFailback(_) => 42,
-        Request::CatalogShow(_) => 43,
-        Request::CatalogRebuild(_) => 44,
+        Request::PreflightShow(_) => 43,
+        Request::CatalogShow(_) => 44,
+        Request::CatalogRebuild(_) => 45,
     }
 }
 

@@ -48,6 +48,7 @@ const REQUESTS: &[&str] = &[
     r#"{"request":"job_show","id":1}"#,
     r#"{"request":"job_cancel","id":1}"#,
     r#"{"request":"job_start","machine":"a","kind":"resync"}"#,
+    r#"{"request":"preflight_show"}"#,
     r#"{"request":"group_list"}"#,
     r#"{"request":"group_show","name":"g"}"#,
     r#"{"request":"group_create","name":"g","machines":["a"]}"#,

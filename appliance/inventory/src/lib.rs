@@ -15,6 +15,8 @@ mod audit;
 mod census;
 /// Who has certificates, and whose no longer count.
 mod certificate;
+/// What a cut-over would take.
+mod cutover;
 /// Machines whose recovery points share one order.
 mod group;
 /// How a point of a group is made, and which there are.
@@ -31,6 +33,8 @@ mod machine;
 mod order;
 /// Orders in which machines come home.
 mod plan;
+/// What would go wrong, found before anything is touched.
+mod preflight;
 /// What every record is.
 mod record;
 /// How often what is known has changed.
@@ -48,6 +52,7 @@ pub use alarm::{APPLIANCE, Ack, Alarm, AlarmKind, AlarmStep, Condition, REMEMBER
 pub use audit::{AuditEntry, AuditOutcome};
 pub use census::{CensusStep, census, missing};
 pub use certificate::{Holder, Issued, Revocation};
+pub use cutover::{Cutover, Outstanding, Received, SAMPLE_EVERY};
 pub use group::{
     EVERY_SECONDS, GROUP_MEMBERS_MAX, Group, GroupAttempt, GroupError, GroupMember, HOLD_MS, HOLD_MS_DEFAULT,
 };
@@ -61,6 +66,7 @@ pub use liveness::{Ending, Finding, Liveness, PROBE_EVERY, Pulse, PulseEffect, P
 pub use machine::{Machine, MachineDisk, Policy, WhenFull};
 pub use order::{ENDED_KEPT, EXPIRES_AFTER, Order, OrderState, forgettable, next_sequence};
 pub use plan::Plan;
+pub use preflight::{Broken, CLOCK_SKEW_MAX, PreflightFacts, Rule, SourceFacts, preflight};
 pub use record::{Record, RecordError};
 pub use revision::Revision;
 pub use roles::{Action, ROLES, Row, SUBJECTS, Subject, Verdict, roles_for};

@@ -160,6 +160,15 @@ pub(crate) enum Command {
         #[arg(long, value_name = "PORT", default_value_t = 9480)]
         port: u16,
     },
+    /// Say what would go wrong, before anything is touched
+    #[command(
+        after_help = "Exits with 3 when some kind of job would be refused. Each rule has a code; `landfall explain CODE` \
+                            says more about it.\n\nExamples:\n  landfall preflight\n  landfall preflight web-01"
+    )]
+    Preflight {
+        /// The machine; without it all, and all who have joined as sources
+        machine: Option<MachineName>,
+    },
     /// Work under way and done
     #[command(subcommand, after_help = "Example:\n  landfall job list")]
     Job(JobCommand),
@@ -182,9 +191,11 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  landfall roles")]
     Roles,
     /// Explain an error code, or list them all
-    #[command(after_help = "Examples:\n  landfall explain LF-1204\n  landfall explain")]
+    #[command(
+        after_help = "Examples:\n  landfall explain LF-1204\n  landfall explain 78052\n  landfall explain"
+    )]
     Explain {
-        /// The code, such as LF-1204
+        /// The code, such as LF-1204, or a number of the retired product
         code: Option<String>,
     },
     /// Write a completion script for a shell

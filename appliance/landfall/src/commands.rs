@@ -18,6 +18,7 @@ mod manifest_check;
 mod pin;
 mod point;
 mod policy;
+mod preflight;
 mod reprotect;
 mod retention;
 mod retention_adopt;
@@ -126,6 +127,7 @@ pub(crate) fn run(arguments: Arguments, screen: &Screen) -> Result<Ending, Error
         Command::Login(wanted) => login::login(screen, arguments.at.as_deref(), &wanted),
         Command::Roles => roles::show(screen),
         Command::Explain { code } => explain::explain(screen, code.as_deref()),
+        Command::Preflight { machine } => preflight::show(&context, machine),
         Command::Wait(wanted) => wait::wait(&context, &wanted),
         Command::Dashboard { port } => dashboard::serve(&context, port),
         Command::Man { directory } => explain::manual(screen, &directory),

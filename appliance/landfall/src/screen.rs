@@ -16,6 +16,8 @@ pub(crate) enum Ending {
     Done,
     /// 1: what was to be checked is not well.
     NotWell,
+    /// 3: what was to be checked would be refused.
+    Refused,
     /// 6
     StillRunning,
 }
@@ -92,6 +94,7 @@ impl From<Ending> for ExitCode {
         Self::from(match ending {
             Ending::Done => 0,
             Ending::NotWell => 1,
+            Ending::Refused => 3,
             Ending::StillRunning => 6,
         })
     }

@@ -34,6 +34,7 @@ pub(crate) struct Answers {
     pub(crate) disks: Arc<crate::disks::DiskEvents>,
     views: Views,
     pub(crate) jobs: Arc<crate::jobs::Jobs>,
+    cutovers: Arc<crate::cutovers::Cutovers>,
     servers: Option<Servers>,
     pub(crate) records: Option<Arc<Records>>,
 }
@@ -49,6 +50,8 @@ pub(crate) struct Parts {
     pub(crate) retention: PathBuf,
     /// The jobs of this server.
     pub(crate) jobs: Arc<crate::jobs::Jobs>,
+    /// What machines have received.
+    pub(crate) cutovers: Arc<crate::cutovers::Cutovers>,
     /// Who joined here, where certificates are given out.
     pub(crate) servers: Option<Servers>,
     /// What is kept in the catalog, where there is one.
@@ -57,8 +60,8 @@ pub(crate) struct Parts {
 
 impl Answers {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { node, disks, views, listen, retention, jobs, servers, records } = parts;
-        Self { node, listen, retention, disks, views, jobs, servers, records }
+        let Parts { node, disks, views, listen, retention, jobs, cutovers, servers, records } = parts;
+        Self { node, listen, retention, disks, views, jobs, cutovers, servers, records }
     }
 
     /// Sends every client of a view away.
@@ -156,7 +159,9 @@ impl Answers {
 
     pub(crate) fn plan(&self, machine: &target::Machine, to: Sequence) -> Result<FailbackPlan, ApiError> {
         let plan = self.node.plan(&machine.name, to).map_err(|error| api_error(&error))?;
+        let cutover = self.cutovers.of(machine);
         let state = machine.shared.lock();
+        let cutover = cutover.filter(|_| state.lifecycle == retention::Lifecycle::Protected);
         let from = match state.lifecycle {
             retention::Lifecycle::Rewound { at } => at,
             _ => state.durable,
@@ -174,6 +179,7 @@ impl Answers {
                 .enumerate()
                 .map(|(index, disk)| plan_disk(&plan, index, &disk.path))
                 .collect(),
+            cutover,
         })
     }
 }
@@ -417,6 +423,13 @@ impl Service for Answers {
     fn point_pin(&self, request: PointPin) -> Result<Pins, ApiError> {
         let sequence = self.find(&request.machine, request.point, wire::Consistency::Fuzzy)?;
         keeping::pin(&self.node, request, sequence, now())
+    }
+
+    fn preflight(&self, machine: Option<&MachineName>) -> Result<control::api::Preflight, ApiError> {
+        if let Some(name) = machine {
+            self.machine(name)?;
+        }
+        Ok(self.jobs.preflight.look(machine))
     }
 
     fn server_token(&self, request: ServerToken) -> Result<JoinTokenMade, ApiError> {

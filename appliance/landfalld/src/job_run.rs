@@ -83,6 +83,9 @@ impl Jobs {
     /// Tells whether a machine is where such work can begin; touches nothing.
     pub(crate) fn may(&self, machine: &MachineName, work: &JobWork) -> Result<(), ApiError> {
         let node = &self.node;
+        // Of a machine that is not known, the master target says so.
+        node.machine(machine).map_err(|error| api_error(&error))?;
+        self.preflight.check(machine, work)?;
         let refused = match work {
             JobWork::Failback { .. } => node.may_fail_back(machine).map(drop),
             JobWork::Cancel => node.may_go_forward(machine).map(drop),

@@ -20,6 +20,7 @@ use units::MachineName;
 use crate::answers::now;
 use crate::failure::api_error;
 use crate::groups::unusable;
+use crate::preflight::Preflight;
 
 /// Attempts to give a job its number while others start some.
 const ATTEMPTS_MAX: usize = 64;
@@ -36,6 +37,8 @@ pub(crate) struct Jobs {
     pub(crate) node: Arc<MasterTarget>,
     /// Orders to sources, once there are any.
     pub(crate) orders: OnceLock<Orders>,
+    /// Judges before each job.
+    pub(crate) preflight: Preflight,
     running: Mutex<BTreeMap<u64, Arc<Running>>>,
     ended: Condvar,
 }
@@ -67,7 +70,8 @@ impl Jobs {
     pub(crate) fn new(catalog: Arc<dyn Catalog>, node: Arc<MasterTarget>) -> Arc<Self> {
         let (table, claims) = (Table::new(catalog.clone()), Table::new(catalog.clone()));
         let (orders, running, ended) = (OnceLock::new(), Mutex::default(), Condvar::new());
-        Arc::new(Self { catalog, table, claims, node, orders, running, ended })
+        let preflight = Preflight::new(node.clone());
+        Arc::new(Self { catalog, table, claims, node, orders, preflight, running, ended })
     }
 
     /// Takes up what an earlier landfalld has begun. Errors: the catalog fails.

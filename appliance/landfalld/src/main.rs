@@ -6,6 +6,7 @@ mod alive;
 mod answers;
 mod arguments;
 mod catalog_answers;
+mod cutovers;
 mod disk_answers;
 mod disks;
 mod enrolment;
@@ -23,6 +24,7 @@ mod keeping;
 mod manage;
 mod notary;
 mod own_keeper;
+mod preflight;
 mod random;
 mod records;
 mod report;
@@ -53,6 +55,7 @@ use crate::again::Again;
 use crate::alive::Alive;
 use crate::answers::{Answers, Parts};
 use crate::arguments::{Arguments, Command, Roles, Serve};
+use crate::cutovers::Cutovers;
 use crate::heartbeats::Heartbeats;
 use crate::house::{House, Store};
 use crate::jobs::Jobs;
@@ -149,10 +152,12 @@ fn run(arguments: &Serve, again: &Again) -> Result<()> {
     let jobs = Jobs::new(house.jobs.clone(), node.clone());
     if let Some(servers) = &heartbeats {
         servers.order_by(&jobs);
+        jobs.preflight.know(servers.preflight_office());
     }
     jobs.take_up().context("the jobs that were under way can't be taken up")?;
+    let cutovers = Cutovers::begin(&node).context("what is received can't be looked at")?;
     let (listen, retention) = (told, arguments.retention.clone());
-    let parts = Parts { node, disks, views, listen, retention, jobs, servers: heartbeats, records };
+    let parts = Parts { node, disks, views, listen, retention, jobs, cutovers, servers: heartbeats, records };
     let answers = Arc::new(Answers::new(parts));
     let steward = Steward::start(answers.clone())?;
     let desk = Arc::new(Desk::new(answers.clone()));

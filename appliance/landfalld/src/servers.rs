@@ -16,6 +16,7 @@ use crate::groups::Groups;
 use crate::heartbeats::Heartbeats;
 use crate::house::Office;
 use crate::jobs::Jobs;
+use crate::preflight::PreflightOffice;
 
 /// Who joined this configuration server.
 pub(crate) struct Servers {
@@ -44,6 +45,12 @@ impl Servers {
     pub(crate) fn order_by(&self, jobs: &Jobs) {
         // Whoever gave them before has given the same.
         drop(jobs.orders.set(self.heartbeats.orders.clone()));
+    }
+
+    /// Returns what preflight needs to know of them.
+    pub(crate) fn preflight_office(&self) -> PreflightOffice {
+        let (registrar, groups) = (self.registrar.clone(), self.groups.clone());
+        PreflightOffice { registrar, heard: self.heartbeats.servers.clone(), groups }
     }
 
     /// Makes a join token.

@@ -23,6 +23,28 @@ pub struct FailbackPlan {
     pub content: Vec<Content>,
     /// The same by disk.
     pub disks: Vec<PlanDisk>,
+    /// What a cut-over to the latest would take, when the source is stopped first; absent while too little was received to tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cutover: Option<Cutover>,
+}
+
+/// What a cut-over to the latest would take, told from what was received over the last hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Cutover {
+    /// Bytes that are still to come or to be written.
+    pub outstanding_bytes: u64,
+    /// Bytes per second that came while something came.
+    pub rate: u64,
+    /// Bytes per second that change at the source.
+    pub dirty_rate: u64,
+    /// What is outstanding gets less.
+    pub converging: bool,
+    /// How long nothing runs, in milliseconds.
+    pub downtime_ms: u64,
+    /// If it goes as fast as in the fastest tenth of the time.
+    pub downtime_least_ms: u64,
+    /// If it goes as slowly as in the slowest tenth.
+    pub downtime_most_ms: u64,
 }
 
 /// A part of the content by where it comes from.

@@ -10,8 +10,8 @@ use super::{
     CatalogRebuilt, CatalogReport, DiskEvents, DiskVerdicts, Disks, Expiry, FailbackStarted, Group,
     GroupDeleted, GroupFailbackStarted, GroupPoint, GroupPoints, GroupTo, Groups, Job, JobId, JobStarted,
     JobWish, Jobs, JoinTokenMade, Machine, MachineRemoved, Machines, ManifestFile, Manifests, Pins, Points,
-    Policies, PolicyChange, PolicyChanged, RebuildFrom, Reprotected, Retention, Rfc3339, Scrubs, ServerEntry,
-    Servers, Status, View, Views,
+    Policies, PolicyChange, PolicyChanged, Preflight, RebuildFrom, Reprotected, Retention, Rfc3339, Scrubs,
+    ServerEntry, Servers, Status, View, Views,
 };
 
 /// A kind of request and what answers it.
@@ -325,6 +325,12 @@ requests! {
         /// Which point.
         point: FailbackTo,
     } -> Pins;
+    /// Asks what would go wrong, before anything is touched.
+    PreflightShow {
+        /// One machine; all when absent, and all who have joined as sources.
+        #[serde(default)]
+        machine: Option<MachineName>,
+    } -> Preflight;
     /// Asks for the consistency groups.
     GroupList {} -> Groups;
     /// Asks for one consistency group.

@@ -7,8 +7,8 @@ use crate::api::{
     GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList, GroupPointMake, GroupRemove,
     GroupShow, JobCancel, JobList, JobShow, JobStart, JobWatch, MachineAdd, MachineList, MachineRemove,
     MachineShow, ManifestList, ManifestShow, PointList, PointPin, PointUnpin, PointVerify, PointView,
-    PolicySet, PolicyShow, Reprotect, RetentionPlan, RetentionScrub, RetentionShow, ServerList, ServerRevoke,
-    ServerToken, StatusShow, ViewClose, ViewList,
+    PolicySet, PolicyShow, PreflightShow, Reprotect, RetentionPlan, RetentionScrub, RetentionShow,
+    ServerList, ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList,
 };
 
 /// Every route. What only looks is a `GET`, what takes something away is a `DELETE`, everything else that changes is a `POST`.
@@ -49,6 +49,7 @@ pub const ROUTES: &[Route] = &[
     route::<ServerList>(Get, "/servers"),
     route::<ServerToken>(Post, "/servers/tokens"),
     route::<ServerRevoke>(Post, "/servers/{name}/revoke"),
+    route::<PreflightShow>(Get, "/preflight"),
     route::<GroupList>(Get, "/groups"),
     route::<GroupCreate>(Post, "/groups"),
     route::<GroupShow>(Get, "/groups/{name}"),

@@ -10,7 +10,7 @@ use landfall_control::api::{
     Failback, FailbackStarted, Job, JobId, JobKind, JobOutcome, JobStart, JobStarted, JobState, Jobs,
     JoinTokenMade, Machine, MachineAdd, MachineRemove, MachineRemoved, Machines, ManifestFile, ManifestShow,
     Manifests, Pins, PointList, PointPin, PointUnpin, PointVerify, PointView, Points, Policies,
-    PolicyChanged, PolicySet, Reprotect, Reprotected, Retention, RetentionScrub, Rfc3339, Scrubs,
+    PolicyChanged, PolicySet, Preflight, Reprotect, Reprotected, Retention, RetentionScrub, Rfc3339, Scrubs,
     ServerEntry, ServerRevoke, ServerToken, Servers, Status, View, Views,
 };
 use landfall_control::{ApiError, Code, Service};
@@ -175,6 +175,10 @@ impl Service for Fake {
     }
 
     fn policy_set(&self, _: PolicySet) -> Result<PolicyChanged, ApiError> {
+        Err(unknown())
+    }
+
+    fn preflight(&self, _: Option<&MachineName>) -> Result<Preflight, ApiError> {
         Err(unknown())
     }
 

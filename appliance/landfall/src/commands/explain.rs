@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
-use control::{ApiError, Code, Entry, ErrorReply, TABLE};
+use control::{ApiError, Code, Entry, ErrorReply, TABLE, find_retired, retired_of};
 use serde::Serialize;
 
 use crate::arguments::Arguments;
@@ -20,6 +20,8 @@ struct Explanation {
     cause: &'static str,
     fix: &'static str,
     exit: u8,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    retired: Vec<u32>,
 }
 
 /// This program, for programs.
@@ -48,14 +50,19 @@ pub(super) fn explain(screen: &Screen, code: Option<&str>) -> Result<Ending, Err
         })?;
         return Ok(Ending::Done);
     };
-    let found = Code::find(text).ok_or_else(|| {
+    let found = Code::find(text).or_else(|| find_retired(text)).ok_or_else(|| {
         ApiError::new(Code::BadArgument, format!("{} is not an error code", harmless(text)))
             .because("a code is LF- and four digits, and is in the table")
             .fixed_by("see them all with `landfall explain`")
     })?;
     screen.show(&explanation(found.entry()), |line, _| {
+        let retired: Vec<_> = line.retired.iter().map(u32::to_string).collect();
+        let known = match retired.is_empty() {
+            true => String::new(),
+            false => format!("  in the retired product: {}\n", retired.join(", ")),
+        };
         format!(
-            "{}: {}\n  cause: {}\n  fix:   {}\n  exit code {}\n",
+            "{}: {}\n  cause: {}\n  fix:   {}\n  exit code {}\n{known}",
             line.code, line.title, line.cause, line.fix, line.exit
         )
     })?;
@@ -95,5 +102,5 @@ pub(super) fn version(screen: &Screen) -> Result<Ending, ErrorReply> {
 
 fn explanation(entry: &Entry) -> Explanation {
     let Entry { code, title, cause, fix, exit, .. } = *entry;
-    Explanation { code: code.to_string(), title, cause, fix, exit: exit.number() }
+    Explanation { code: code.to_string(), title, cause, fix, exit: exit.number(), retired: retired_of(code) }
 }

@@ -1,6 +1,8 @@
 //! `landfall failback|commit|cancel`
 
-use control::api::{Cancel, Commit, ContentOrigin, Failback, FailbackPlan, FailbackStarted, FailbackTo};
+use control::api::{
+    Cancel, Commit, ContentOrigin, Cutover, Failback, FailbackPlan, FailbackStarted, FailbackTo,
+};
 use control::{ApiError, Code, ErrorReply};
 use units::{ByteLen, MachineName};
 
@@ -9,7 +11,7 @@ use crate::arguments::{Confirmed, FailbackArguments};
 use crate::paint::{Paint, harmless};
 use crate::prompt;
 use crate::screen::Ending;
-use crate::span::count;
+use crate::span::{count, span};
 use crate::table::{Column, Table};
 
 /// Plans a failback, shows the plan, and carries it out unless only the plan is wanted.
@@ -75,10 +77,28 @@ fn agree(context: &Context<'_>, request: Failback, planned: Failback) -> Result<
     Ok(Failback { to, ..request })
 }
 
+/// Says what a cut-over to the latest would take.
+fn cutover(foretold: &Cutover) -> String {
+    let seconds = |millis: u64| span(millis.div_ceil(1000));
+    let (bytes, rate, dirty) =
+        (ByteLen(foretold.outstanding_bytes), ByteLen(foretold.rate), ByteLen(foretold.dirty_rate));
+    let way =
+        if foretold.converging { "it gets less" } else { "it does NOT get less: stop what writes first" };
+    let (down, least, most) = (
+        seconds(foretold.downtime_ms),
+        seconds(foretold.downtime_least_ms),
+        seconds(foretold.downtime_most_ms),
+    );
+    format!(
+        "a cut-over to the latest takes {down} ({least} to {most}): {bytes} outstanding, {rate}/s come, {dirty}/s change; {way}\n"
+    )
+}
+
 /// Returns a plan for a person.
 pub(super) fn render(plan: &FailbackPlan, paint: Paint) -> String {
     let mut text =
         format!("machine {} goes from #{} to {}\n", plan.machine, plan.from, machine::describe(&plan.to));
+    text += &plan.cutover.as_ref().map(cutover).unwrap_or_default();
     if plan.granules == 0 {
         return text + "nothing has to be written\n";
     }

@@ -1,13 +1,14 @@
 //! What the fake service tells: fixed, so that every output can be compared byte for byte.
 
 use control::api::{
-    Consistency, Content, ContentOrigin, Damage, Disk, DiskEvent, DiskEventKind, DiskProof, DiskVerdict,
-    Eligibility, Epoch, ExpiryStep, FailbackPlan, FailbackTo, Gap, GapKind, Health, HeartbeatState, HexHash,
-    History, Job, JobId, JobKind, JobLine, JobOutcome, JobState, JobStep, Keeping, Loss, Machine, MachineAdd,
-    MachineDisk, MachineExpiry, MachineScrub, ManifestEntry, ManifestFile, ManifestSummary, Manifests, Phase,
-    Pin, Pins, PlanDisk, Point, PointList, PointView, Points, Policy, Reason, Reprotect, ReprotectPlan,
-    Reprotected, Resync, Retention, Rfc3339, Scrub, ScrubResult, ScrubState, Scrubs, ServerEntry,
-    ServerHeartbeat, Servers, Session, Status, View, ViewDisk, VolumeUse, WhenFull,
+    Consistency, Content, ContentOrigin, Cutover, Damage, Disk, DiskEvent, DiskEventKind, DiskProof,
+    DiskVerdict, Eligibility, Epoch, ExpiryStep, FailbackPlan, FailbackTo, Gap, GapKind, Health,
+    HeartbeatState, HexHash, History, Job, JobId, JobKind, JobLine, JobOutcome, JobState, JobStep, Keeping,
+    Loss, Machine, MachineAdd, MachineDisk, MachineExpiry, MachineScrub, ManifestEntry, ManifestFile,
+    ManifestSummary, Manifests, Phase, Pin, Pins, PlanDisk, Point, PointList, PointView, Points, Policy,
+    Preflight, PreflightFinding, Reason, Reprotect, ReprotectPlan, Reprotected, Resync, Retention, Rfc3339,
+    Scrub, ScrubResult, ScrubState, Scrubs, ServerEntry, ServerHeartbeat, Servers, Session, Status, View,
+    ViewDisk, VolumeUse, WhenFull,
 };
 use control::{ApiError, Code};
 use units::{DiskIndex, EpochNumber, Generation, Hash, MachineName, Sequence, Timestamp};
@@ -102,6 +103,33 @@ fn keeping() -> Keeping {
         history_left_seconds: 86_400,
         ..Keeping::default()
     }
+}
+
+pub(super) fn preflight() -> Preflight {
+    let finding = |machine: &str, code: Code, evidence: &str, refuses: &[&str], retired: &[u32]| {
+        let entry = code.entry();
+        PreflightFinding {
+            machine: machine.parse().unwrap(),
+            code: code.to_string(),
+            title: entry.title.to_owned(),
+            evidence: evidence.to_owned(),
+            fix: entry.fix.to_owned(),
+            refuses: refuses.iter().map(|kind| (*kind).to_owned()).collect(),
+            retired: retired.to_vec(),
+        }
+    };
+    let skew = "the source's clock is 1800 s ahead";
+    let findings = vec![
+        finding(
+            "mail-01",
+            Code::SourceSilent,
+            "it is lost (route): nothing comes back",
+            &[],
+            &[78093, 95226],
+        ),
+        finding("web-01", Code::ClockSkew, skew, &["reprotect", "resync"], &[]),
+    ];
+    Preflight { time: now(), machines: 4, rules: 13, findings }
 }
 
 pub(super) fn machines() -> Vec<Machine> {
@@ -335,6 +363,15 @@ pub(super) fn plan(machine: MachineName) -> FailbackPlan {
             },
             PlanDisk { index: DiskIndex(1), path: "/dev/sdc".to_owned(), granules: 1, write_bytes: 4096 },
         ],
+        cutover: Some(Cutover {
+            outstanding_bytes: 600 << 20,
+            rate: 50 << 20,
+            dirty_rate: 2 << 20,
+            converging: true,
+            downtime_ms: 12_000,
+            downtime_least_ms: 9_500,
+            downtime_most_ms: 31_000,
+        }),
     }
 }
 

@@ -14,9 +14,9 @@ use control::api::{
     DiskWatch, Disks, Expiry, Failback, FailbackStarted, FailbackTo, Job, JobCancel, JobId, JobStart,
     JobStarted, JobWish, Jobs, JoinTokenMade, Machine, MachineAdd, MachinePolicy, MachineRemove,
     MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, Phase, Pins, PointList, PointPin,
-    PointUnpin, PointVerify, PointView, Points, Policies, Policy, PolicyChanged, PolicySet, Reprotect,
-    Reprotected, Request, Retention, RetentionScrub, Scrubs, ServerEntry, ServerRevoke, ServerToken, Servers,
-    Status, View, Views, WhenFull,
+    PointUnpin, PointVerify, PointView, Points, Policies, Policy, PolicyChanged, PolicySet, Preflight,
+    Reprotect, Reprotected, Request, Retention, RetentionScrub, Scrubs, ServerEntry, ServerRevoke,
+    ServerToken, Servers, Status, View, Views, WhenFull,
 };
 use control::{ApiError, Code, Config, Desk, Server, Service, Stop};
 use tempfile::TempDir;
@@ -314,6 +314,15 @@ impl Service for Fake {
             ));
         }
         Ok(PolicyChanged { machine: request.machine, before, after, done: !request.plan_only, goes })
+    }
+
+    fn preflight(&self, machine: Option<&MachineName>) -> Result<Preflight, ApiError> {
+        machine.map(|name| self.machine(name)).transpose()?;
+        let mut found = facts::preflight();
+        found
+            .findings
+            .retain(|finding| !self.empty && machine.is_none_or(|machine| finding.machine == *machine));
+        Ok(found)
     }
 
     fn point_pin(&self, request: PointPin) -> Result<Pins, ApiError> {

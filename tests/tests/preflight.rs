@@ -1,0 +1,86 @@
+//! Preflight with real programs: what is wrong is found with its evidence, what would do harm is refused, and a cut-over is foretold.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use control::api::{FailbackPlan, Jobs, Preflight};
+use landfall_tests::command::{command, output};
+use landfall_tests::disk::Kind;
+use landfall_tests::material::Noise;
+use landfall_tests::rig::{Rig, within};
+
+const WAIT_MAX: Duration = Duration::from_secs(120);
+const LEN: u64 = 4 << 20;
+
+/// Returns the exit code of a preflight, and the codes that it found for a machine.
+fn preflight(rig: &Rig, machine: &str) -> Result<(Option<i32>, Vec<String>)> {
+    let mut landfall = command(&rig.binaries.landfall);
+    landfall.arg("--socket").arg(rig.appliance.socket()).args(["preflight", "--output", "json"]);
+    let output = output(&mut landfall)?;
+    let found: Preflight = serde_json::from_slice(&output.stdout).context("the findings")?;
+    let codes = found.findings.iter().filter(|finding| finding.machine.as_str() == machine);
+    Ok((output.status.code(), codes.map(|finding| finding.code.clone()).collect()))
+}
+
+#[test]
+fn what_is_wrong_with_a_source_is_found_and_what_is_right_again_is_not() -> Result<()> {
+    let rig = Rig::start(&[])?;
+    let member = rig.member("web-01", &[LEN], Kind::File)?;
+    rig.authority.issue("source", "stray-01")?;
+    let (exit, stray) = preflight(&rig, "stray-01")?;
+    ensure!(
+        stray == ["LF-1801"] && exit == Some(3),
+        "it has joined and is no machine: {stray:?}, exit {exit:?}"
+    );
+    let (_, silent) = preflight(&rig, "web-01")?;
+    ensure!(silent == ["LF-1803"], "it was never heard: {silent:?}");
+    let source = member.rounds("300ms")?;
+    within(WAIT_MAX, || {
+        let (_, found) = preflight(&rig, "web-01")?;
+        ensure!(found.is_empty(), "it is heard and well: {found:?}");
+        Ok(())
+    })?;
+    rig.appliance.wait_until("web-01", WAIT_MAX, |machine| machine.newest.is_some())?;
+    drop(source);
+    rig.appliance.landfall::<serde_json::Value>(["server", "revoke", "web-01", "--yes"])?;
+    let (_, revoked) = preflight(&rig, "web-01")?;
+    ensure!(revoked.contains(&"LF-1802".to_owned()), "it was revoked: {revoked:?}");
+    let (exit, told) = rig.appliance.landfall_refused(["job", "start", "resync", "web-01"])?;
+    ensure!(exit == 3 && told.contains("LF-1802"), "{exit}: {told}");
+    ensure!(rig.appliance.landfall::<Jobs>(["job", "list"])?.jobs.is_empty(), "no job was begun");
+    // What brings the machine home does not need its source.
+    rig.appliance.job(["failback", "web-01", "--to", "latest", "--yes"])?.context("a job")?;
+    Ok(())
+}
+
+#[test]
+fn a_member_of_a_group_that_goes_alone_is_warned_of() -> Result<()> {
+    let rig = Rig::start(&[])?;
+    for name in ["web-01", "db-01"] {
+        rig.member(name, &[LEN], Kind::File)?;
+    }
+    rig.appliance.landfall::<serde_json::Value>(["group", "create", "shop", "web-01", "db-01"])?;
+    let (exit, found) = preflight(&rig, "web-01")?;
+    ensure!(found.contains(&"LF-1811".to_owned()), "{found:?}");
+    ensure!(exit == Some(0), "a warning refuses nothing: {exit:?}");
+    Ok(())
+}
+
+#[test]
+fn a_cut_over_is_foretold_once_enough_was_received() -> Result<()> {
+    let rig = Rig::start(&[])?;
+    let member = rig.member("web-01", &[LEN], Kind::File)?;
+    let _source = member.rounds("500ms")?;
+    rig.appliance.wait_until("web-01", WAIT_MAX, |machine| machine.newest.is_some())?;
+    let mut noise = Noise::new(9);
+    within(WAIT_MAX, || {
+        member.change(0, &mut noise, 20)?;
+        let plan: FailbackPlan =
+            rig.appliance.landfall(["failback", "web-01", "--to", "latest", "--plan"])?;
+        let cutover = plan.cutover.context("nothing is foretold yet")?;
+        ensure!(cutover.rate > 0 && cutover.dirty_rate > 0, "{cutover:?}");
+        ensure!(cutover.downtime_least_ms <= cutover.downtime_ms, "{cutover:?}");
+        ensure!(cutover.downtime_ms <= cutover.downtime_most_ms, "{cutover:?}");
+        Ok(())
+    })
+}
