@@ -233,6 +233,7 @@ impl Rig {
 
     /// Lets go of a machine's devices and recovers it in the same world.
     pub(crate) fn open_anew(&mut self, machine: usize) -> Result<(), Crashed> {
+        self.views.close_of(machine);
         let setup = self.setup();
         let (world, creates) = (self.world.clone(), self.shape.creates_disks);
         let open = |disk: &HeadDisk| open_target(&world, disk, creates);

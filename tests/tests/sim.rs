@@ -150,12 +150,17 @@ fn soak() {
     }
 }
 
-/// Asked for alone, with the feature: `cargo nextest run -p landfall-tests --test sim --features planted-bugs planted`.
+/// Asked for alone, with the feature: `cargo nextest run -p landfall-tests --test sim --features planted-bugs planted`. One mistake alone is
+/// looked at with its name in `LANDFALL_SIM_MISTAKE`.
 #[cfg(feature = "planted-bugs")]
 #[test]
 fn every_planted_mistake_is_caught_by_the_check_it_breaks() {
     let mut missed = Vec::new();
-    for (mistake, invariants) in sim::planted::ALL {
+    let only = std::env::var("LANDFALL_SIM_MISTAKE").ok();
+    let chosen = |mistake: &sim::planted::Mistake| {
+        only.as_ref().is_none_or(|only| format!("{mistake:?}").contains(only))
+    };
+    for (mistake, invariants) in sim::planted::ALL.into_iter().filter(|(mistake, _)| chosen(mistake)) {
         let caught = sim::planted::caught_by(mistake, invariants);
         let check = caught.as_ref().map_or("", |(_, check)| check.lines().next().unwrap_or(""));
         println!("{mistake:?}: {}: {check}", caught.as_ref().map_or("not caught", |(part, _)| part));
