@@ -22,7 +22,7 @@
 //! | invariant | checked by | the planted mistake that it finds |
 //! |---|---|---|
 //! | I1 ack = durable | `check::found`, `judge::i1_ack` | AckBeforeFlush, AckOfReceived, AckOfAnother, SeedUnsettled, RemovedBeforeHead |
-//! | I2 order | `check::disks_are` after a recovery, `judge::i2_listed` | OldestWins, ClockOrders, PointsByClock, TornGroupKept, RewindUnrecorded, CheckpointUnflushed |
+//! | I2 order | `check::disks_are` after a recovery, `judge::i2_listed` | OldestWins, PointsByClock, TornGroupKept, RewindUnrecorded, CheckpointUnflushed |
 //! | I3 exact point | `check::history`, `keeping`, `judge::i3_kept`, the roots of each recovery point | NoBeforeImage, UndoNotFlushed, PinUnheld, ThinnedUnsaved |
 //! | I4 no silent lie | `rot`, `lies`, `views` | PlaceUnchecked, ViewsToldLate, CaptureUntold |
 //! | I5 tail ≠ rot | `rot` | DamageIsTail |

@@ -62,4 +62,4 @@ pub(crate) const EPOCHS: u64 = 4000;
 
 /// Seeds of installations that find every planted mistake of sessions.
 #[cfg(feature = "planted-bugs")]
-pub(crate) const PLANTED_FLEETS: u64 = 600;
+pub(crate) const PLANTED_FLEETS: u64 = 1500;

@@ -145,9 +145,6 @@ impl<V> Applier<V> {
         if self.limits.plants(Planted::OldestWins) {
             order.reverse();
         }
-        if self.limits.plants(Planted::ClockOrders) {
-            order.sort_by_key(|at| items[*at].queued().place.received);
-        }
         order
     }
 

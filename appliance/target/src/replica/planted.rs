@@ -51,8 +51,6 @@ pub enum Planted {
     SeedUnsettled,
     /// No checkpoint is made while an epoch lasts.
     CheckpointNever,
-    /// Of two writes to a granule in one round the one with the later time wins.
-    ClockOrders,
     /// A recovery point counts only if its time is after that of the one before.
     PointsByClock,
     /// A view does not learn of what is captured in epochs after the one it was opened in.
