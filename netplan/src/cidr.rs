@@ -18,7 +18,6 @@ pub struct ParseCidrError {
 
 /// An address and the length of its prefix: `192.0.2.10/24`. The prefix is never longer than the address.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(value_type = String, max_length = 49))]
 #[serde(try_from = "String", into = "String")]
 pub struct Cidr {
     address: IpAddr,

@@ -43,7 +43,6 @@ pub struct HostName(String);
 
 /// A server, by its address or by its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(value_type = String, max_length = 253))]
 #[serde(try_from = "String", into = "String")]
 pub enum Server {
     /// By its address.

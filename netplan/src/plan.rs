@@ -23,6 +23,7 @@ pub struct Plan {
     pub search: Vec<HostName>,
     /// Servers of time; at most 8. They are no part of netplan's YAML.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<String>))]
     pub ntp: Vec<Server>,
 }
 
@@ -73,6 +74,7 @@ pub enum Addressing {
 #[serde(deny_unknown_fields)]
 pub struct Static {
     /// 1 to 8 addresses with their prefixes.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<String>))]
     pub addresses: Vec<Cidr>,
     /// The way to everywhere else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,6 +88,7 @@ pub struct Static {
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// Where it leads.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub to: Cidr,
     /// The next host on it.
     #[cfg_attr(feature = "schema", schema(value_type = String))]

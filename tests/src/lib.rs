@@ -42,5 +42,7 @@ pub mod report;
 pub mod rig;
 /// `landfall-source` as a child process.
 pub mod source;
+/// A network of its own, with networkd and a far end.
+pub mod town;
 /// A machine that boots the appliance's image.
 pub mod vm;

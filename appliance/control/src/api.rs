@@ -11,6 +11,7 @@ mod group;
 mod job;
 mod machine;
 mod manifest;
+mod network;
 mod point;
 mod policy;
 mod preflight;
@@ -44,6 +45,8 @@ pub use job::{
 pub use machine::{Machine, MachineDisk, MachineRemoved, Machines, Phase, Session};
 /// Manifests of failbacks.
 pub use manifest::{ManifestEntry, ManifestFile, ManifestSummary, Manifests};
+/// The network of the appliance.
+pub use network::{NetworkNic, NetworkState, NetworkTrial};
 pub use point::{Consistency, Gap, GapKind, GroupMark, Point, Points};
 /// Policies, what goes by them, and pins.
 pub use policy::{
@@ -60,9 +63,10 @@ pub use request::{
     Call, Cancel, CatalogRebuild, CatalogShow, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch,
     Failback, FailbackTo, GroupAdd, GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList,
     GroupPointMake, GroupRemove, GroupShow, JobCancel, JobList, JobShow, JobStart, JobWatch, MachineAdd,
-    MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, PointList, PointPin, PointUnpin,
-    PointVerify, PointView, PolicySet, PolicyShow, PreflightShow, Reprotect, Request, RetentionPlan,
-    RetentionScrub, RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList,
+    MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, NetworkKeep, NetworkSet,
+    NetworkShow, NetworkTry, PointList, PointPin, PointUnpin, PointVerify, PointView, PolicySet, PolicyShow,
+    PreflightShow, Reprotect, Request, RetentionPlan, RetentionScrub, RetentionShow, ServerList,
+    ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList,
 };
 /// How far back history reaches, and what it costs.
 pub use retention::{Epoch, History, Retention};

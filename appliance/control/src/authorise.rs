@@ -28,6 +28,7 @@ pub fn action_of(request: &Request) -> Action {
         | R::RetentionShow(_)
         | R::RetentionPlan(_)
         | R::PolicyShow(_)
+        | R::NetworkShow(_)
         | R::ServerList(_)
         | R::PreflightShow(_)
         | R::GroupList(_)
@@ -53,6 +54,7 @@ pub fn action_of(request: &Request) -> Action {
         R::PolicySet(set) if bounds_nothing(set) => Action::Keep,
         R::PolicySet(_) | R::PointUnpin(_) => Action::Shorten,
         R::MachineRemove(_) => Action::Unprotect,
+        R::NetworkTry(_) | R::NetworkKeep(_) | R::NetworkSet(_) => Action::Network,
         R::ServerToken(_) | R::ServerRevoke(_) => Action::Enrol,
         R::CatalogRebuild(_) => Action::Administer,
     }

@@ -288,6 +288,20 @@ codes! {
         "alone it goes to a point that the others may not have", "`landfall failback --group GROUP` brings all to one point";
     1812 TargetDisk Refused: "a target disk can't be used",
         "it is not there, or can't be read and written", "attach it, and look at the kernel's log";
+    1901 NetworkPlan Refused: "the network plan can't work",
+        "it contradicts itself, or holds what no network can have", "put right what is named, or begin with what `landfall network show --yaml` writes";
+    1902 NetworkTrying Refused: "a network plan is being tried",
+        "one at a time is tried", "keep it with `landfall network keep`, or wait until it is rolled back";
+    1903 NetworkNothing Refused: "no network plan is being tried",
+        "it was kept, or rolled back after 30 s", "see `landfall network show`, and try it again";
+    1904 NetworkOldConnection Refused: "the connection proves nothing about the new network",
+        "it was opened before the plan was applied", "connect again, and keep it then";
+    1905 NetworkFailed Failed: "the network plan was not applied",
+        "netplan's generator or networkd refused, or a file can't be written", "read the cause, and `journalctl -u systemd-networkd`";
+    1906 NetworkForeign Refused: "the network is not Landfall's here",
+        "landfalld was started without --network: the network belongs to the system it runs on", "change it there; on the appliance this is not met";
+    1910 ConsoleTerminal Failed: "the console can't be shown",
+        "standard input and output are no terminal, or the state directory can't be used", "run it on a terminal, as root";
 }
 
 impl Code {

@@ -1,6 +1,7 @@
 //! One client: requests in, replies out, until it leaves or breaks a limit.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -29,6 +30,8 @@ pub(crate) struct Conversation {
     stream: UnixStream,
     ask: Arc<dyn Ask>,
     caller: Caller,
+    /// When the client came.
+    opened: Instant,
     config: Config,
     /// Bytes received and not yet used; never longer than a request may be.
     received: Vec<u8>,
@@ -36,7 +39,7 @@ pub(crate) struct Conversation {
 
 impl Conversation {
     pub(crate) fn new(stream: UnixStream, ask: Arc<dyn Ask>, caller: Caller, config: Config) -> Self {
-        Self { stream, ask, caller, config, received: Vec::new() }
+        Self { stream, ask, caller, opened: Instant::now(), config, received: Vec::new() }
     }
 
     /// Answers requests until the client leaves, breaks a limit, or the server stops.
@@ -68,7 +71,9 @@ impl Conversation {
         };
         let reply = match decode_request(&line) {
             Ok(Request::JobWatch(JobWatch { id })) => self.watch(id).await?,
-            Ok(request) => encode_reply(ask_beside(&self.ask, &self.caller, request).await),
+            Ok(request) => {
+                encode_reply(ask_beside(&self.ask, &self.caller, request.came_by(self.opened)).await)
+            }
             Err(error) => encode(&Line::<()>::Error(error.into())),
         };
         self.send(&reply).await

@@ -53,6 +53,17 @@ pub(crate) fn answer(service: &dyn Service, request: Request) -> Result<Reply, A
         Request::PointPin(pin) => Reply::of(&service.point_pin(pin)?),
         Request::PointUnpin(unpin) => Reply::of(&service.point_unpin(unpin)?),
         Request::RetentionScrub(scrub) => Reply::of(&service.retention_scrub(scrub)?),
+        Request::NetworkShow(_) => Reply::of(&service.network_show()?),
+        Request::NetworkTry(wish) => Reply::of(&service.network_try(wish.plan)?),
+        Request::NetworkKeep(keep) => Reply::of(&service.network_keep(keep.opened)?),
+        Request::NetworkSet(set) => {
+            if set.confirm != "network" {
+                return Err(ApiError::new(Code::NotConfirmed, "the network was left as it is")
+                    .because("the word to confirm is `network`")
+                    .fixed_by("try the plan first, or type the word, or add --yes"));
+            }
+            Reply::of(&service.network_set(set.plan)?)
+        }
         Request::ServerToken(token) => Reply::of(&service.server_token(token)?),
         Request::ServerList(_) => Reply::of(&service.server_list()?),
         Request::ServerRevoke(revoke) => {

@@ -1,6 +1,7 @@
 //! What the server serves.
 
 mod groups;
+mod network;
 
 use inventory::Action;
 use units::MachineName;
@@ -17,12 +18,14 @@ use crate::error::ApiError;
 
 /// Consistency groups.
 pub use groups::GroupService;
+/// The network.
+pub use network::NetworkService;
 
 /// The answers. Methods block; the server calls each on a thread of its own, several at once.
 ///
 /// A method that returns an error has changed nothing, unless the error says so. Fields that follow from others
 /// (RPO, hints, health) are filled in by [`Machine::derived`] and [`Status::derived`], which the service calls.
-pub trait Service: GroupService + Send + Sync + 'static {
+pub trait Service: GroupService + NetworkService + Send + Sync + 'static {
     /// Tells whether such a thing can be done at present; asked before anything else is.
     fn admits(&self, _: Action) -> Result<(), ApiError> {
         Ok(())

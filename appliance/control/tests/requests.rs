@@ -5,10 +5,10 @@ use landfall_control::api::{
     Cancel, CatalogRebuild, CatalogShow, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback,
     FailbackTo, GroupAdd, GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList, GroupPointMake,
     GroupRemove, GroupShow, GroupTo, JobCancel, JobId, JobList, JobShow, JobStart, JobWatch, JobWish,
-    MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, PointList, PointPin,
-    PointUnpin, PointVerify, PointView, PolicyChange, PolicySet, PolicyShow, PreflightShow, RebuildFrom,
-    Reprotect, Request, RetentionPlan, RetentionScrub, RetentionShow, ServerList, ServerRevoke, ServerToken,
-    StatusShow, ViewClose, ViewList, WhenFull,
+    MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, NetworkKeep, NetworkSet,
+    NetworkShow, NetworkTry, PointList, PointPin, PointUnpin, PointVerify, PointView, PolicyChange,
+    PolicySet, PolicyShow, PreflightShow, RebuildFrom, Reprotect, Request, RetentionPlan, RetentionScrub,
+    RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList, WhenFull,
 };
 use landfall_control::decode_request;
 use landfall_control::http::{read_request, write_request};
@@ -164,7 +164,22 @@ fn all() -> Vec<(Request, &'static str)> {
             CatalogRebuild { from: RebuildFrom::Copy, confirm: "home".to_owned() }.into(),
             r#"{"request":"catalog_rebuild","from":"copy","confirm":"home"}"#,
         ),
+        (NetworkShow {}.into(), r#"{"request":"network_show"}"#),
+        (
+            NetworkTry { plan: plan() }.into(),
+            r#"{"request":"network_try","plan":{"interfaces":[{"name":"eth0","ipv4":"automatic","ipv6":"off"}]}}"#,
+        ),
+        (NetworkKeep { opened: None }.into(), r#"{"request":"network_keep"}"#),
+        (
+            NetworkSet { plan: plan(), confirm: "network".to_owned() }.into(),
+            r#"{"request":"network_set","plan":{"interfaces":[{"name":"eth0","ipv4":"automatic","ipv6":"off"}]},"confirm":"network"}"#,
+        ),
     ]
+}
+
+fn plan() -> netplan::Plan {
+    let interfaces = vec![netplan::Interface::automatic("eth0".parse().unwrap())];
+    netplan::Plan { interfaces, ..netplan::Plan::default() }
 }
 
 /// Returns the place of a request in the list.
@@ -216,6 +231,10 @@ fn place(request: &Request) -> usize {
         Request::PreflightShow(_) => 43,
         Request::CatalogShow(_) => 44,
         Request::CatalogRebuild(_) => 45,
+        Request::NetworkShow(_) => 46,
+        Request::NetworkTry(_) => 47,
+        Request::NetworkKeep(_) => 48,
+        Request::NetworkSet(_) => 49,
     }
 }
 

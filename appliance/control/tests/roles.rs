@@ -43,6 +43,10 @@ const REQUESTS: &[&str] = &[
     r#"{"request":"point_unpin","machine":"a","point":{"sequence":8}}"#,
     r#"{"request":"policy_set","change":{"rpo_seconds":60,"window_seconds":null,"application_seconds":null,"budget_bytes":null,"when_full":null,"inherit":false}}"#,
     r#"{"request":"policy_set","change":{"rpo_seconds":null,"window_seconds":7200,"application_seconds":null,"budget_bytes":null,"when_full":null,"inherit":false}}"#,
+    r#"{"request":"network_show"}"#,
+    r#"{"request":"network_try","plan":{"interfaces":[]}}"#,
+    r#"{"request":"network_keep"}"#,
+    r#"{"request":"network_set","plan":{"interfaces":[]},"confirm":"network"}"#,
     r#"{"request":"server_token","role":"source","name":"a"}"#,
     r#"{"request":"server_revoke","name":"a","confirm":"a"}"#,
     r#"{"request":"job_show","id":1}"#,
@@ -88,7 +92,8 @@ fn what_the_table_says_is_what_happens() {
             callers().into_iter().filter(|(_, caller)| !is_let_through(caller, &request)).collect();
         let refused: Vec<_> = refused.iter().map(|(name, _)| *name).collect();
         let expected: &[&str] = match request.kind() {
-            "Commit" | "MachineRemove" | "PointUnpin" | "ServerToken" | "ServerRevoke" => &["manager"],
+            "Commit" | "MachineRemove" | "PointUnpin" | "ServerToken" | "ServerRevoke" | "NetworkTry"
+            | "NetworkKeep" | "NetworkSet" => &["manager"],
             "PolicySet" if line.contains("7200") => &["manager"],
             "CatalogRebuild" => &["operator", "manager"],
             _ => &[],

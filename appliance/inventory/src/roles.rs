@@ -77,6 +77,7 @@ table! {
     "unprotect" Unprotect      "++?----": "remove a machine and its history";
     "enrol" Enrol              "++-----": "make join tokens, revoke certificates";
     "administer" Administer    "+------": "back up and restore keys, rebuild the catalog, approve commands, join a manager";
+    "network" Network          "++-----": "try, keep and set the network of the appliance";
     "renew" Renew              "-+-++++": "renew one's own certificate, hear whose were revoked";
     "report" Report            "---++++": "send heartbeats and take commands";
     "replicate" Replicate      "------+": "send the changes of one's own machine";
@@ -166,6 +167,7 @@ mod tests {
             Action::Unprotect,
             Action::Enrol,
             Action::Administer,
+            Action::Network,
         ];
         for action in managing {
             assert_eq!(
@@ -182,7 +184,7 @@ mod tests {
         for action in [Action::Commit, Action::Shorten, Action::Unprotect] {
             assert_eq!(Subject::Manager.may(action), Verdict::Confirmed, "{action:?}");
         }
-        for action in [Action::Enrol, Action::Administer] {
+        for action in [Action::Enrol, Action::Administer, Action::Network] {
             assert_eq!(Subject::Manager.may(action), Verdict::Denied, "{action:?}");
         }
     }

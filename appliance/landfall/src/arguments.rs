@@ -2,12 +2,16 @@
 
 /// `landfall catalog`.
 mod catalog;
+/// `landfall console`.
+mod console;
 /// `landfall group`.
 mod group;
 /// Policies, pins and sizes.
 mod keeping;
 /// `landfall manifest`.
 mod manifest;
+/// `landfall network`.
+mod network;
 /// `landfall point`.
 mod point;
 /// `landfall retention`.
@@ -25,9 +29,11 @@ use control::api::JobId;
 use units::MachineName;
 
 pub(crate) use catalog::{CatalogCommand, RebuildArguments, Source};
+pub(crate) use console::ConsoleArguments;
 pub(crate) use group::{CreateArguments, GroupCommand};
 pub(crate) use keeping::{PinArguments, PolicyArguments, PolicyCommand, SizeArguments, WhenFull};
 pub(crate) use manifest::{CheckArguments, ManifestCommand, NumberedDisk};
+pub(crate) use network::{NetworkCommand, NicWish, PlanArguments};
 pub(crate) use point::{PointCommand, ViewArguments};
 pub(crate) use retention::{AdoptArguments, FileSystem, InitArguments, RetentionCommand, ScrubArguments};
 
@@ -184,6 +190,14 @@ pub(crate) enum Command {
     /// What is on record, and how that is kept
     #[command(subcommand, after_help = "Example:\n  landfall catalog show")]
     Catalog(CatalogCommand),
+    /// The network of the appliance: the plan that is kept, and one that is tried before it is
+    #[command(subcommand, after_help = "Example:\n  landfall network show")]
+    Network(NetworkCommand),
+    /// Be the console of the appliance, on this terminal: first boot, then status and menus behind a password
+    #[command(
+        after_help = "It is started by the appliance itself, on its screen and its serial line. Without function keys: ESC, then 2, 3 or @.\n\nExample:\n  landfall console"
+    )]
+    Console(ConsoleArguments),
     /// Get an operator's certificate of an appliance, with the token that was made for you
     #[command(after_help = "Example:\n  landfall login --at home.example --token-file ./token")]
     Login(LoginArguments),

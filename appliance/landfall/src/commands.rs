@@ -15,6 +15,7 @@ mod login;
 mod machine;
 mod manifest;
 mod manifest_check;
+mod network;
 mod pin;
 mod point;
 mod policy;
@@ -124,6 +125,8 @@ pub(crate) fn run(arguments: Arguments, screen: &Screen) -> Result<Ending, Error
         Command::Server(ServerCommand::Revoke(wanted)) => server::revoke(&context, wanted),
         Command::Catalog(CatalogCommand::Show) => catalog::show(&context),
         Command::Catalog(CatalogCommand::Rebuild(wanted)) => catalog::rebuild(&context, &wanted),
+        Command::Network(command) => network::run(&context, command),
+        Command::Console(wanted) => crate::console::serve(context.reach, wanted),
         Command::Login(wanted) => login::login(screen, arguments.at.as_deref(), &wanted),
         Command::Roles => roles::show(screen),
         Command::Explain { code } => explain::explain(screen, code.as_deref()),

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod commands;
+mod console;
 mod paint;
 mod progress;
 mod prompt;

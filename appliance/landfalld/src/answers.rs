@@ -37,6 +37,8 @@ pub(crate) struct Answers {
     cutovers: Arc<crate::cutovers::Cutovers>,
     servers: Option<Servers>,
     pub(crate) records: Option<Arc<Records>>,
+    /// The network, where it is ours.
+    pub(crate) network: Option<Arc<network::Network>>,
 }
 
 /// What a service is made of.
@@ -56,12 +58,15 @@ pub(crate) struct Parts {
     pub(crate) servers: Option<Servers>,
     /// What is kept in the catalog, where there is one.
     pub(crate) records: Option<Arc<Records>>,
+    /// The network, where it is ours.
+    pub(crate) network: Option<Arc<network::Network>>,
 }
 
 impl Answers {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { node, disks, views, listen, retention, jobs, cutovers, servers, records } = parts;
-        Self { node, listen, retention, disks, views, jobs, cutovers, servers, records }
+        let Parts { node, disks, views, listen, retention, jobs, cutovers, servers, records, network } =
+            parts;
+        Self { node, listen, retention, disks, views, jobs, cutovers, servers, records, network }
     }
 
     /// Sends every client of a view away.

@@ -22,6 +22,7 @@ mod jobs;
 mod joining;
 mod keeping;
 mod manage;
+mod network_answers;
 mod notary;
 mod own_keeper;
 mod preflight;
@@ -104,6 +105,7 @@ fn run(arguments: &Serve, again: &Again) -> Result<()> {
     let server = Server::bind(Config::at(&arguments.socket))
         .with_context(|| format!("the control socket {} can't be served", arguments.socket.display()))?;
     let mut house = house(arguments)?;
+    let network = arguments.network.then(|| network_answers::open(&arguments.state)).transpose()?;
     let credentials = house.target.clone();
     let acceptor = Acceptor::new(&credentials).context("its certificate can't be used")?;
     let notary = OwnKey::read(&house.place).context("its key can't sign manifests")?;
@@ -157,7 +159,18 @@ fn run(arguments: &Serve, again: &Again) -> Result<()> {
     jobs.take_up().context("the jobs that were under way can't be taken up")?;
     let cutovers = Cutovers::begin(&node).context("what is received can't be looked at")?;
     let (listen, retention) = (told, arguments.retention.clone());
-    let parts = Parts { node, disks, views, listen, retention, jobs, cutovers, servers: heartbeats, records };
+    let parts = Parts {
+        node,
+        disks,
+        views,
+        listen,
+        retention,
+        jobs,
+        cutovers,
+        servers: heartbeats,
+        records,
+        network,
+    };
     let answers = Arc::new(Answers::new(parts));
     let steward = Steward::start(answers.clone())?;
     let desk = Arc::new(Desk::new(answers.clone()));

@@ -1,5 +1,8 @@
 //! What a client may ask.
 
+use std::time::Instant;
+
+use netplan::Plan;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use units::{MachineName, Sequence, as_text};
@@ -9,9 +12,9 @@ use wire::Role;
 use super::{
     CatalogRebuilt, CatalogReport, DiskEvents, DiskVerdicts, Disks, Expiry, FailbackStarted, Group,
     GroupDeleted, GroupFailbackStarted, GroupPoint, GroupPoints, GroupTo, Groups, Job, JobId, JobStarted,
-    JobWish, Jobs, JoinTokenMade, Machine, MachineRemoved, Machines, ManifestFile, Manifests, Pins, Points,
-    Policies, PolicyChange, PolicyChanged, Preflight, RebuildFrom, Reprotected, Retention, Rfc3339, Scrubs,
-    ServerEntry, Servers, Status, View, Views,
+    JobWish, Jobs, JoinTokenMade, Machine, MachineRemoved, Machines, ManifestFile, Manifests, NetworkState,
+    Pins, Points, Policies, PolicyChange, PolicyChanged, Preflight, RebuildFrom, Reprotected, Retention,
+    Rfc3339, Scrubs, ServerEntry, Servers, Status, View, Views,
 };
 
 /// A kind of request and what answers it.
@@ -258,6 +261,27 @@ requests! {
         #[serde(default)]
         number: Option<u64>,
     } -> ManifestFile;
+    /// Asks for the network of the appliance.
+    NetworkShow {} -> NetworkState;
+    /// Tries a plan of the network: it is applied, and rolled back by itself after 30 s unless it is kept over a new connection.
+    NetworkTry {
+        /// The plan.
+        plan: Plan,
+    } -> NetworkState;
+    /// Keeps the plan that is tried.
+    NetworkKeep {
+        /// When the connection was opened that this came by; nobody but who took it says so.
+        #[serde(skip)]
+        #[schema(ignore)]
+        opened: Option<Instant>,
+    } -> NetworkState;
+    /// Applies a plan of the network and keeps it at once: whoever is cut off by it stays so.
+    NetworkSet {
+        /// The plan.
+        plan: Plan,
+        /// `network`, typed by a person or vouched for by `--yes`.
+        confirm: String,
+    } -> NetworkState;
     /// Asks how scrubbing stands, and changes it as far as wishes are told.
     RetentionScrub {
         /// One machine; all when absent.
@@ -395,6 +419,17 @@ requests! {
         #[serde(default)]
         no_proof: bool,
     } -> GroupFailbackStarted;
+}
+
+impl Request {
+    /// Notes when the connection was opened that the request came by.
+    #[must_use]
+    pub(crate) fn came_by(self, opened: Instant) -> Self {
+        match self {
+            Self::NetworkKeep(_) => Self::NetworkKeep(NetworkKeep { opened: Some(opened) }),
+            other => other,
+        }
+    }
 }
 
 /// A target disk that is offered.

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -42,9 +42,10 @@ impl Api {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        let opened = Instant::now();
         let service = service_fn(|request| {
             let (api, caller) = (self.clone(), caller.clone());
-            async move { Ok::<_, Infallible>(api.respond(&caller, request).await) }
+            async move { Ok::<_, Infallible>(api.respond(&caller, opened, request).await) }
         });
         let served = http1::Builder::new()
             .timer(TokioTimer::new())

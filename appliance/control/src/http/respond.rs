@@ -1,7 +1,7 @@
 //! What one request is answered with.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -31,7 +31,12 @@ const KEY_LEN_MAX: usize = 128;
 
 impl Api {
     /// Answers one request; whatever fails becomes a problem.
-    pub(super) async fn respond(&self, caller: &Caller, request: hyper::Request<Incoming>) -> Response<Body> {
+    pub(super) async fn respond(
+        &self,
+        caller: &Caller,
+        opened: Instant,
+        request: hyper::Request<Incoming>,
+    ) -> Response<Body> {
         let (head, body) = request.into_parts();
         let (method, path) = (head.method.as_str(), head.uri.path());
         let answered = match (method, path.strip_prefix(PREFIX)) {
@@ -42,7 +47,10 @@ impl Api {
                     Ok(body) => {
                         let asked = Asked { named, query: head.uri.query().unwrap_or_default(), body: &body };
                         match (route.read)(&asked) {
-                            Ok(request) => self.answer(caller, &head.headers, route.method, request).await,
+                            Ok(request) => {
+                                let request = request.came_by(opened);
+                                self.answer(caller, &head.headers, route.method, request).await
+                            }
                             Err(error) => Err(error.into()),
                         }
                     }

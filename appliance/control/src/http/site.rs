@@ -99,7 +99,7 @@ impl Site {
         } else if let Some(page) = self.pages.iter().find(|page| page.path == path) {
             reply::text(page.kind, page.text)
         } else if path.starts_with(PREFIX) {
-            self.api.respond(&Caller::System, request).await
+            self.api.respond(&Caller::System, std::time::Instant::now(), request).await
         } else {
             reply::problem(ApiError::new(Code::RouteUnknown, format!("there is nothing at {path}")).into())
         };

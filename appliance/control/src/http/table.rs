@@ -6,9 +6,10 @@ use crate::api::{
     Cancel, CatalogRebuild, CatalogShow, Commit, DiskEligible, DiskList, DiskWatch, Failback, GroupAdd,
     GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList, GroupPointMake, GroupRemove,
     GroupShow, JobCancel, JobList, JobShow, JobStart, JobWatch, MachineAdd, MachineList, MachineRemove,
-    MachineShow, ManifestList, ManifestShow, PointList, PointPin, PointUnpin, PointVerify, PointView,
-    PolicySet, PolicyShow, PreflightShow, Reprotect, RetentionPlan, RetentionScrub, RetentionShow,
-    ServerList, ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList,
+    MachineShow, ManifestList, ManifestShow, NetworkKeep, NetworkSet, NetworkShow, NetworkTry, PointList,
+    PointPin, PointUnpin, PointVerify, PointView, PolicySet, PolicyShow, PreflightShow, Reprotect,
+    RetentionPlan, RetentionScrub, RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow,
+    ViewClose, ViewList,
 };
 
 /// Every route. What only looks is a `GET`, what takes something away is a `DELETE`, everything else that changes is a `POST`.
@@ -46,6 +47,10 @@ pub const ROUTES: &[Route] = &[
     route::<PolicySet>(Post, "/policies"),
     route::<CatalogShow>(Get, "/catalog"),
     route::<CatalogRebuild>(Post, "/catalog/rebuild"),
+    route::<NetworkShow>(Get, "/network"),
+    route::<NetworkTry>(Post, "/network/try"),
+    route::<NetworkKeep>(Post, "/network/keep"),
+    route::<NetworkSet>(Post, "/network/set"),
     route::<ServerList>(Get, "/servers"),
     route::<ServerToken>(Post, "/servers/tokens"),
     route::<ServerRevoke>(Post, "/servers/{name}/revoke"),

@@ -1,6 +1,7 @@
 //! A service that answers a little: enough to see what the server makes of it.
 
 mod groups;
+mod network;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -278,6 +278,12 @@ fn explanations_and_help_read_as_they_did() {
         "group remove",
         "group delete",
         "group point",
+        "console",
+        "network",
+        "network show",
+        "network try",
+        "network keep",
+        "network set",
         "roles",
         "explain",
         "completions",
@@ -351,6 +357,33 @@ fn groups_read_as_they_did() {
     let lines = in_json(GROUPING);
     transcripts("groups-json.txt", Fake::default, &lines.iter().map(String::as_str).collect::<Vec<_>>());
     transcripts("groups-none.txt", Fake::empty, &["group list"]);
+}
+
+const NETWORK: &[&str] = &[
+    "network show",
+    "network show --yaml",
+    "network try --nic eth0 --dhcp",
+    "network try --nic eth0 --address 192.0.2.20/24 --gateway 192.0.2.1 --dns 192.0.2.54",
+    "network try --nic eth0 --address 192.0.2.20/24 --gateway 192.0.3.1",
+    "network try --nic eth7 --dhcp",
+    "network try --nic eth0 --address 192.0.2.20",
+    "network try",
+    "network try /nonexistent",
+    "network keep",
+    "network set --nic eth0 --dhcp",
+    "network set --nic eth0 --dhcp --yes",
+];
+
+#[test]
+fn the_network_reads_as_it_did() {
+    transcripts("network.txt", Fake::default, NETWORK);
+    let lines = in_json(NETWORK);
+    transcripts("network-json.txt", Fake::default, &lines.iter().map(String::as_str).collect::<Vec<_>>());
+    transcripts(
+        "network-none.txt",
+        Fake::empty,
+        &["network show", "network show --yaml", "network keep", "network try --nic eth1 --dhcp"],
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod facts;
 mod groups;
+mod network;
 mod records;
 
 use std::path::PathBuf;
