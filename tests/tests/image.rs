@@ -337,7 +337,13 @@ fn a_booted_appliance_takes_a_machine_in_loses_nothing_in_a_power_cut_and_brings
     // The power goes while a round is under way.
     change(&origin, 2, 60)?;
     let mut source = scene.source(&origin).spawn()?;
-    std::thread::sleep(Duration::from_millis(400));
+    let mut acked = acked;
+    // As soon as the appliance tells that more is durable, that has been acked, and the rest is on its way.
+    let begun = acked;
+    while acked == begun && source.try_wait()?.is_none() {
+        acked = scene.ask(&["machine", "show", "web-01"])?["durable"].as_u64().context("a sequence")?;
+    }
+    println!("the power goes at {acked}, the round began at {begun}");
     let mut hardware_of_later = scene.hardware.devices.clone();
     let drive = format!("if=none,id=target,format=raw,file={}", target.display());
     let device = "scsi-hd,bus=scsi.0,drive=target,wwn=0x5000c29f0a1b2c3e,serial=target".to_owned();
