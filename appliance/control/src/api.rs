@@ -4,6 +4,8 @@
 //! fields: a client ignores what it does not know. Times are RFC 3339 texts, sizes are whole bytes, hashes are
 //! hexadecimal.
 
+mod alarm;
+mod audit;
 mod catalog;
 mod disk;
 mod failback;
@@ -23,6 +25,10 @@ mod server;
 mod status;
 mod view;
 
+/// Alarms.
+pub use alarm::{Alarm, AlarmEvents, Alarms};
+/// The audit log.
+pub use audit::{AuditEntry, AuditLog, AuditOutcome, AuditVerdict};
 /// The catalog and its copy.
 pub use catalog::{CatalogCopy, CatalogMode, CatalogRebuilt, CatalogReport, KindCount, RebuildFrom};
 /// Block devices and what they may be used for.
@@ -60,7 +66,7 @@ pub use preflight::{Preflight, PreflightFinding};
 pub use reprotect::{ReprotectPlan, Reprotected, Resync};
 /// What a client may ask.
 pub use request::{
-    Call, Cancel, CatalogRebuild, CatalogShow, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch,
+    AlarmAck, AlarmList, AlarmWatch, AuditCheck, AuditList, Call, Cancel, CatalogRebuild, CatalogShow, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch,
     Failback, FailbackTo, GroupAdd, GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList,
     GroupPointMake, GroupRemove, GroupShow, JobCancel, JobList, JobShow, JobStart, JobWatch, MachineAdd,
     MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, NetworkKeep, NetworkSet,

@@ -34,8 +34,12 @@ pub fn action_of(request: &Request) -> Action {
         | R::GroupList(_)
         | R::GroupShow(_)
         | R::GroupPointList(_)
-        | R::CatalogShow(_) => Action::Look,
-        R::PointVerify(_) | R::PointView(_) | R::ViewClose(_) | R::RetentionScrub(_) => Action::Check,
+        | R::CatalogShow(_)
+        | R::AlarmList(_)
+        | R::AlarmWatch(_)
+        | R::AuditList(_)
+        | R::AuditCheck(_) => Action::Look,
+        R::AlarmAck(_) | R::PointVerify(_) | R::PointView(_) | R::ViewClose(_) | R::RetentionScrub(_) => Action::Check,
         R::MachineAdd(_)
         | R::Reprotect(_)
         | R::GroupCreate(_)

@@ -228,6 +228,8 @@ codes! {
         "the root of one side was not given or not computed", "run `landfall failback` to the same point again without --no-proof";
     1525 ManifestDisk Failed: "the disk can't be compared with the manifest",
         "it can't be read, or is smaller than the manifest says", "name the disk with --disk INDEX=PATH";
+    1530 AlarmUnknown Missing: "no such alarm",
+        "no open alarm has this kind and subject", "see `landfall alarm list`";
     1540 CatalogSafe Refused: "landfalld serves without its catalog",
         "the catalog is damaged, missing, or older than the disks", "see `landfall catalog show`, then `landfall catalog rebuild`";
     1541 CatalogFailed Failed: "the catalog failed",

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::api::Request;
+use crate::audit::{Audit, Deed};
 use crate::authorise::{action_of, authorise};
 use crate::caller::Caller;
 use crate::code::Code;
@@ -20,6 +21,7 @@ pub struct Reply(Vec<u8>);
 /// Judges requests and hands them to who answers them.
 pub struct Desk {
     service: Arc<dyn Service>,
+    audit: Option<Arc<dyn Audit>>,
 }
 
 impl Reply {
@@ -49,16 +51,30 @@ impl Reply {
 impl Desk {
     /// Returns a desk before `service`, which answers what is done here.
     pub fn new(service: Arc<dyn Service>) -> Self {
-        Self { service }
+        Self { service, audit: None }
+    }
+
+    /// Has everything written down that changes something, before it is done and after.
+    #[must_use]
+    pub fn audited(self, audit: Arc<dyn Audit>) -> Self {
+        Self { audit: Some(audit), ..self }
     }
 
     /// Answers a request; blocks as long as the service does. A `JobWatch` is answered with the job as it is now. Errors: the
     /// caller may not ask this; as the service says, and nothing was changed unless the error says so.
     pub fn call(&self, caller: &Caller, request: Request) -> Result<Reply, ApiError> {
         tracing::debug!(%caller, request = request.kind(), "request");
-        authorise(caller, &request)?;
-        self.service.admits(action_of(&request))?;
-        answer(&*self.service, request)
+        let admitted = authorise(caller, &request).and_then(|()| self.service.admits(action_of(&request)));
+        let (Some(audit), Some(deed)) = (&self.audit, Deed::of(&request)) else {
+            return admitted.and_then(|()| answer(&*self.service, caller, request));
+        };
+        // 1. It is on record that somebody wants it. 2. It is done. 3. What came of it is on record.
+        if admitted.is_ok() {
+            audit.begun(caller, &deed)?;
+        }
+        let answered = admitted.and_then(|()| answer(&*self.service, caller, request));
+        audit.ended(caller, &deed, answered.as_ref().map(drop));
+        answered
     }
 }
 

@@ -3,6 +3,7 @@
 use units::MachineName;
 
 use crate::api::Request;
+use crate::caller::Caller;
 use crate::code::Code;
 use crate::desk::Reply;
 use crate::error::ApiError;
@@ -10,7 +11,7 @@ use crate::service::Service;
 
 /// Answers a request. Blocks as long as the service does. A `JobWatch` is answered with the job as it is now. Errors: what the
 /// service says; a machine's name that was not confirmed.
-pub(crate) fn answer(service: &dyn Service, request: Request) -> Result<Reply, ApiError> {
+pub(crate) fn answer(service: &dyn Service, caller: &Caller, request: Request) -> Result<Reply, ApiError> {
     Ok(match request {
         Request::StatusShow(_) => Reply::of(&service.status()?),
         Request::MachineAdd(add) => Reply::of(&service.machine_add(add)?),
@@ -83,6 +84,11 @@ pub(crate) fn answer(service: &dyn Service, request: Request) -> Result<Reply, A
         Request::GroupPointMake(make) => Reply::of(&service.group_point_make(&make.name)?),
         Request::GroupPointList(list) => Reply::of(&service.group_point_list(&list.name)?),
         Request::GroupFailback(failback) => Reply::of(&service.group_failback(failback)?),
+        Request::AlarmList(list) => Reply::of(&service.alarm_list(list.every)?),
+        Request::AlarmAck(ack) => Reply::of(&service.alarm_ack(caller, ack)?),
+        Request::AlarmWatch(watch) => Reply::of(&service.alarm_watch(watch.after)?),
+        Request::AuditList(list) => Reply::of(&service.audit_list(list)?),
+        Request::AuditCheck(check) => Reply::of(&service.audit_check(check)?),
         Request::CatalogShow(_) => Reply::of(&service.catalog_show()?),
         Request::CatalogRebuild(rebuild) => Reply::of(&service.catalog_rebuild(rebuild)?),
         Request::RetentionShow(show) => Reply::of(&service.retention_show(show.machine.as_ref())?),

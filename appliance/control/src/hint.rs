@@ -1,9 +1,13 @@
 //! What is not well, and what to do next: pure functions of the facts.
 
+use inventory::AlarmKind;
+
 use crate::api::{Concern, Damage, Health, Machine, Phase, Status};
 
 /// A retention volume with less free space than this, in per cent, is a concern.
-const FREE_PERCENT_MIN: u64 = 10;
+const FREE_PERCENT_LOW: u64 = 30;
+/// With less than this a person must act.
+const FREE_PERCENT_LEAST: u64 = 25;
 
 /// Says what to do next with a machine, if anything.
 pub(crate) fn for_machine(machine: &Machine) -> Option<String> {
@@ -63,32 +67,33 @@ pub(crate) fn for_status(status: &Status) -> Option<String> {
 
 /// Lists what is wrong with a machine: what it is, how old its points are, and how its history stands.
 fn machine_concerns(machine: &Machine) -> Vec<Concern> {
-    let concern = |(health, what)| Concern { health, machine: Some(machine.name.clone()), what };
+    let concern = |(kind, health, what)| Concern::of_machine(kind, health, &machine.name, what);
     let found = machine_concern(machine).into_iter().chain(rpo_concern(machine));
     found.chain(keeping_concerns(machine)).map(concern).collect()
 }
 
 /// Says how old the newest point is, where it is older than wanted: an alarm, if twice as old.
-fn rpo_concern(machine: &Machine) -> Option<(Health, String)> {
+fn rpo_concern(machine: &Machine) -> Option<(AlarmKind, Health, String)> {
     let (age, most) = (machine.rpo_seconds?, u64::from(machine.keeping.policy.rpo_seconds));
     if machine.phase != Phase::Protected || most == 0 || age <= most {
         return None;
     }
     let health = if age > 2 * most { Health::Failed } else { Health::Degraded };
     let [age, most] = [age, most].map(span);
-    Some((health, format!("its newest recovery point is {age} old, the RPO threshold is {most}")))
+    Some((AlarmKind::Rpo, health, format!("its newest recovery point is {age} old, the RPO threshold is {most}")))
 }
 
 /// Says how the history falls short of the policy.
-fn keeping_concerns(machine: &Machine) -> Vec<(Health, String)> {
+fn keeping_concerns(machine: &Machine) -> Vec<(AlarmKind, Health, String)> {
     let keeping = &machine.keeping;
     let mut concerns = Vec::new();
-    concerns.extend(keeping.paused.clone().map(|what| (Health::Failed, what)));
-    concerns.extend(keeping.shrunk.clone().map(|what| (Health::Degraded, what)));
+    concerns.extend(keeping.paused.clone().map(|what| (AlarmKind::Paused, Health::Failed, what)));
+    concerns.extend(keeping.shrunk.clone().map(|what| (AlarmKind::History, Health::Degraded, what)));
     let (left, wanted) = (keeping.history_left_seconds, u64::from(keeping.policy.window_seconds));
     if keeping.churn_bytes_per_hour.is_some() && left < wanted {
         let [left, wanted] = [left, wanted].map(span);
         concerns.push((
+            AlarmKind::History,
             Health::Degraded,
             format!("its history will reach {left} back, the policy wants {wanted}"),
         ));
@@ -98,7 +103,7 @@ fn keeping_concerns(machine: &Machine) -> Vec<(Health, String)> {
         let [age, most] = [age, most].map(span);
         let what =
             format!("its newest application-consistent point is {age} old, wanted is one every {most}");
-        concerns.push((Health::Degraded, what));
+        concerns.push((AlarmKind::Application, Health::Degraded, what));
     }
     concerns
 }
@@ -112,21 +117,21 @@ fn span(seconds: u64) -> String {
     }
 }
 
-fn machine_concern(machine: &Machine) -> Option<(Health, String)> {
+fn machine_concern(machine: &Machine) -> Option<(AlarmKind, Health, String)> {
     let disk_problem = machine.disks.iter().find_map(|disk| disk.problem.as_ref());
     let problem = machine.problem.as_ref().or(disk_problem);
-    let (health, what) = match (machine.phase, problem) {
-        (Phase::Failed | Phase::Damaged, Some(why)) => (Health::Failed, why.clone()),
-        (Phase::Failed, None) => (Health::Failed, "a device of this machine is out".to_owned()),
-        (Phase::Damaged, None) => (Health::Failed, "its journal is damaged".to_owned()),
-        (_, Some(why)) => (Health::Degraded, why.clone()),
-        _ if machine.damage.iter().any(spoils) => (Health::Degraded, damage(machine)),
+    let kind = AlarmKind::Machine;
+    Some(match (machine.phase, problem) {
+        (Phase::Failed | Phase::Damaged, Some(why)) => (kind, Health::Failed, why.clone()),
+        (Phase::Failed, None) => (kind, Health::Failed, "a device of this machine is out".to_owned()),
+        (Phase::Damaged, None) => (kind, Health::Failed, "its journal is damaged".to_owned()),
+        (_, Some(why)) => (kind, Health::Degraded, why.clone()),
+        _ if machine.damage.iter().any(spoils) => (AlarmKind::Damage, Health::Degraded, damage(machine)),
         (Phase::Seeding | Phase::Protected | Phase::Resyncing, None) if !machine.session.connected => {
-            (Health::Degraded, "its source is not connected".to_owned())
+            (AlarmKind::Source, Health::Degraded, "its source is not connected".to_owned())
         }
         _ => return None,
-    };
-    Some((health, what))
+    })
 }
 
 /// Tells whether any recovery point is spoilt.
@@ -157,12 +162,14 @@ fn damage(machine: &Machine) -> String {
 
 fn volume_concern(status: &Status) -> Option<Concern> {
     let volume = &status.volume;
-    let low = volume.free_bytes < volume.capacity_bytes / 100 * FREE_PERCENT_MIN;
-    low.then(|| Concern {
-        health: Health::Degraded,
-        machine: None,
-        what: format!("less than {FREE_PERCENT_MIN} % of the retention volume is free"),
-    })
+    let below = |percent| volume.free_bytes < volume.capacity_bytes / 100 * percent;
+    let (health, percent) = match (below(FREE_PERCENT_LEAST), below(FREE_PERCENT_LOW)) {
+        (true, _) => (Health::Failed, FREE_PERCENT_LEAST),
+        (_, true) => (Health::Degraded, FREE_PERCENT_LOW),
+        _ => return None,
+    };
+    let what = format!("less than {percent} % of the retention volume is free");
+    Some(Concern::of_appliance(AlarmKind::Volume, health, what))
 }
 
 #[cfg(test)]

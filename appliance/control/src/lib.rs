@@ -11,6 +11,7 @@
 
 /// What may be asked and what is told.
 pub mod api;
+mod audit;
 mod authorise;
 mod caller;
 mod client;
@@ -37,6 +38,8 @@ mod service;
 mod socket;
 mod watch;
 
+/// What is written down of requests.
+pub use audit::{Audit, Deed};
 /// What kind of thing each request does.
 pub use authorise::action_of;
 /// Who asks.
@@ -61,5 +64,6 @@ pub use retired::{RETIRED, find_retired, retired_of};
 pub use server::{Config, Server, Stop};
 /// What the server serves.
 pub use service::{GroupService, NetworkService, Service};
+pub use service::{GroupService, RecordService, Service};
 /// Why a server can't serve.
 pub use socket::ServerError;

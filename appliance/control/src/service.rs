@@ -2,13 +2,13 @@
 
 mod groups;
 mod network;
+mod records;
 
 use inventory::Action;
 use units::MachineName;
 
 use crate::api::{
-    Cancel, CatalogRebuild, CatalogRebuilt, CatalogReport, Commit, DiskEvents, DiskVerdicts, Disks, Expiry,
-    Failback, FailbackStarted, Job, JobId, JobStart, JobStarted, Jobs, JoinTokenMade, Machine, MachineAdd,
+    Cancel, Commit, DiskEvents, DiskVerdicts, Disks, Expiry, Failback, FailbackStarted, Job, JobId, JobStart, JobStarted, Jobs, JoinTokenMade, Machine, MachineAdd,
     MachineRemove, MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, Pins, PointList,
     PointPin, PointUnpin, PointVerify, PointView, Points, Policies, PolicyChanged, PolicySet, Preflight,
     Reprotect, Reprotected, Retention, RetentionScrub, Scrubs, ServerEntry, ServerRevoke, ServerToken,
@@ -20,12 +20,14 @@ use crate::error::ApiError;
 pub use groups::GroupService;
 /// The network.
 pub use network::NetworkService;
+pub use records::RecordService;
 
 /// The answers. Methods block; the server calls each on a thread of its own, several at once.
 ///
 /// A method that returns an error has changed nothing, unless the error says so. Fields that follow from others
 /// (RPO, hints, health) are filled in by [`Machine::derived`] and [`Status::derived`], which the service calls.
 pub trait Service: GroupService + NetworkService + Send + Sync + 'static {
+pub trait Service: GroupService + RecordService + Send + Sync + 'static {
     /// Tells whether such a thing can be done at present; asked before anything else is.
     fn admits(&self, _: Action) -> Result<(), ApiError> {
         Ok(())
@@ -124,12 +126,6 @@ pub trait Service: GroupService + NetworkService + Send + Sync + 'static {
 
     /// Keeps a recovery point no longer; durable on return.
     fn point_unpin(&self, request: PointUnpin) -> Result<Pins, ApiError>;
-
-    /// Returns how the catalog stands.
-    fn catalog_show(&self) -> Result<CatalogReport, ApiError>;
-
-    /// Makes the catalog anew; durable on return, in force once the service has begun again. The service compares `confirm`.
-    fn catalog_rebuild(&self, request: CatalogRebuild) -> Result<CatalogRebuilt, ApiError>;
 
     /// Makes a join token; on record on return.
     fn server_token(&self, request: ServerToken) -> Result<JoinTokenMade, ApiError>;

@@ -2,13 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 use landfall_control::api::{
-    Cancel, CatalogRebuild, CatalogShow, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback,
-    FailbackTo, GroupAdd, GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList, GroupPointMake,
-    GroupRemove, GroupShow, GroupTo, JobCancel, JobId, JobList, JobShow, JobStart, JobWatch, JobWish,
-    MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, NetworkKeep, NetworkSet,
-    NetworkShow, NetworkTry, PointList, PointPin, PointUnpin, PointVerify, PointView, PolicyChange,
-    PolicySet, PolicyShow, PreflightShow, RebuildFrom, Reprotect, Request, RetentionPlan, RetentionScrub,
-    RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList, WhenFull,
+    AlarmAck, AlarmList, AlarmWatch, AuditCheck, AuditList, Cancel, CatalogRebuild, CatalogShow, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, GroupAdd, GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList, GroupPointMake, GroupRemove, GroupShow, GroupTo, HexHash, JobCancel, JobId, JobList, JobShow, JobStart, JobWatch, JobWish, MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, NetworkKeep, NetworkSet, NetworkShow, NetworkTry, PointList, PointPin, PointUnpin, PointVerify, PointView, PolicyChange, PolicySet, PolicyShow, PreflightShow, RebuildFrom, Reprotect, Request, RetentionPlan, RetentionScrub, RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList, WhenFull,
 };
 use landfall_control::decode_request;
 use landfall_control::http::{read_request, write_request};
@@ -159,6 +153,20 @@ fn all() -> Vec<(Request, &'static str)> {
             r#"{"request":"group_failback","name":"shop","to":{"number":7},"plan_only":true,"no_proof":false}"#,
         ),
         (PreflightShow { machine: Some(web()) }.into(), r#"{"request":"preflight_show","machine":"web-01"}"#),
+        (AlarmList { every: true }.into(), r#"{"request":"alarm_list","every":true}"#),
+        (
+            AlarmAck { kind: Some("rpo".to_owned()), subject: None }.into(),
+            r#"{"request":"alarm_ack","kind":"rpo","subject":null}"#,
+        ),
+        (AlarmWatch { after: Some(7) }.into(), r#"{"request":"alarm_watch","after":7}"#),
+        (
+            AuditList { limit: 5, before: Some(80) }.into(),
+            r#"{"request":"audit_list","limit":5,"before":80}"#,
+        ),
+        (
+            AuditCheck { number: Some(3), hash: Some(HexHash::default()) }.into(),
+            r#"{"request":"audit_check","number":3,"hash":"0000000000000000000000000000000000000000000000000000000000000000"}"#,
+        ),
         (CatalogShow {}.into(), r#"{"request":"catalog_show"}"#),
         (
             CatalogRebuild { from: RebuildFrom::Copy, confirm: "home".to_owned() }.into(),
@@ -229,12 +237,17 @@ fn place(request: &Request) -> usize {
         Request::GroupPointList(_) => 41,
         Request::GroupFailback(_) => 42,
         Request::PreflightShow(_) => 43,
-        Request::CatalogShow(_) => 44,
-        Request::CatalogRebuild(_) => 45,
-        Request::NetworkShow(_) => 46,
-        Request::NetworkTry(_) => 47,
-        Request::NetworkKeep(_) => 48,
-        Request::NetworkSet(_) => 49,
+        Request::NetworkShow(_) => 44,
+        Request::NetworkTry(_) => 45,
+        Request::NetworkKeep(_) => 46,
+        Request::NetworkSet(_) => 47,
+        Request::AlarmList(_) => 48,
+        Request::AlarmAck(_) => 49,
+        Request::AlarmWatch(_) => 50,
+        Request::AuditList(_) => 51,
+        Request::AuditCheck(_) => 52,
+        Request::CatalogShow(_) => 53,
+        Request::CatalogRebuild(_) => 54,
     }
 }
 

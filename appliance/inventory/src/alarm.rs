@@ -62,7 +62,7 @@ pub struct Ack {
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident $text:literal,)*) => {
         /// A kind of alarm.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum AlarmKind {
             $($(#[$doc])* #[serde(rename = $text)] $name,)*
         }
@@ -83,6 +83,7 @@ macro_rules! kinds {
 
 kinds! {
     /// A machine or one of its disks is out, or damaged.
+    #[default]
     Machine "machine",
     /// The source of a machine is not connected.
     Source "source",
@@ -106,6 +107,10 @@ kinds! {
     Server "server",
     /// A certificate ends soon, or has.
     Certificate "certificate",
+    /// The clock of a server is not that of the appliance.
+    Clock "clock",
+    /// The audit log is not as it was written.
+    Audit "audit",
 }
 
 /// How bad it is.

@@ -17,6 +17,8 @@ mod census;
 mod certificate;
 /// What a cut-over would take.
 mod cutover;
+/// How close to its end a certificate is.
+mod expiry;
 /// Machines whose recovery points share one order.
 mod group;
 /// How a point of a group is made, and which there are.
@@ -49,10 +51,11 @@ mod settings;
 mod token;
 
 pub use alarm::{APPLIANCE, Ack, Alarm, AlarmKind, AlarmStep, Condition, REMEMBERED, Severity, observe};
-pub use audit::{AuditEntry, AuditOutcome};
+pub use audit::{AUDIT_KEPT, AuditDeed, AuditEntry, AuditFlaw, AuditHead, AuditOutcome};
 pub use census::{CensusStep, census, missing};
 pub use certificate::{Holder, Issued, Revocation};
 pub use cutover::{Cutover, Outstanding, Received, SAMPLE_EVERY};
+pub use expiry::expiring;
 pub use group::{
     EVERY_SECONDS, GROUP_MEMBERS_MAX, Group, GroupAttempt, GroupError, GroupMember, HOLD_MS, HOLD_MS_DEFAULT,
 };

@@ -1,5 +1,9 @@
 //! What can be typed.
 
+/// `landfall alarm`.
+mod alarm;
+/// `landfall audit`.
+mod audit;
 /// `landfall catalog`.
 mod catalog;
 /// `landfall console`.
@@ -28,6 +32,8 @@ use clap_complete::Shell;
 use control::api::JobId;
 use units::MachineName;
 
+pub(crate) use alarm::{AckArguments, AlarmCommand};
+pub(crate) use audit::{AuditCheckArguments, AuditCommand};
 pub(crate) use catalog::{CatalogCommand, RebuildArguments, Source};
 pub(crate) use console::ConsoleArguments;
 pub(crate) use group::{CreateArguments, GroupCommand};
@@ -187,6 +193,12 @@ pub(crate) enum Command {
     /// Who belongs to the installation: join tokens, certificates, revocation
     #[command(subcommand, after_help = "Example:\n  landfall server token --role source --name web-01")]
     Server(ServerCommand),
+    /// What is not well, and what was not and nobody has taken note of
+    #[command(subcommand, after_help = "Example:\n  landfall alarm list")]
+    Alarm(AlarmCommand),
+    /// Who asked for what, and what came of it
+    #[command(subcommand, after_help = "Example:\n  landfall audit list")]
+    Audit(AuditCommand),
     /// What is on record, and how that is kept
     #[command(subcommand, after_help = "Example:\n  landfall catalog show")]
     Catalog(CatalogCommand),

@@ -1,5 +1,7 @@
 //! What each command asks and how it shows the answer.
 
+mod alarm;
+mod audit;
 mod catalog;
 mod dashboard;
 mod disk;
@@ -39,7 +41,7 @@ use control::{Client, ErrorReply};
 use units::Timestamp;
 
 use crate::arguments::{
-    Arguments, CatalogCommand, Command, DiskCommand, JobCommand, MachineCommand, ManifestCommand,
+    AlarmCommand, Arguments, AuditCommand, CatalogCommand, Command, DiskCommand, JobCommand, MachineCommand, ManifestCommand,
     PointCommand, PolicyCommand, RetentionCommand, ServerCommand,
 };
 use crate::reach::Reach;
@@ -123,6 +125,11 @@ pub(crate) fn run(arguments: Arguments, screen: &Screen) -> Result<Ending, Error
         Command::Server(ServerCommand::Token { role, name }) => server::token(&context, role, name),
         Command::Server(ServerCommand::List) => server::list(&context),
         Command::Server(ServerCommand::Revoke(wanted)) => server::revoke(&context, wanted),
+        Command::Alarm(AlarmCommand::List { all }) => alarm::list(&context, all),
+        Command::Alarm(AlarmCommand::Ack(wanted)) => alarm::ack(&context, wanted),
+        Command::Alarm(AlarmCommand::Watch) => alarm::watch(&context),
+        Command::Audit(AuditCommand::List { limit, before }) => audit::list(&context, limit, before),
+        Command::Audit(AuditCommand::Check(wanted)) => audit::check(&context, &wanted),
         Command::Catalog(CatalogCommand::Show) => catalog::show(&context),
         Command::Catalog(CatalogCommand::Rebuild(wanted)) => catalog::rebuild(&context, &wanted),
         Command::Network(command) => network::run(&context, command),

@@ -14,7 +14,7 @@ use control::api::{
     ServerRevoke, ServerToken, Status, View, VolumeUse,
 };
 use control::{ApiError, Code, Service};
-use inventory::JobWork;
+use inventory::{AlarmKind, JobWork};
 use retention::{Log, Piece, RewindPlan};
 use target::{DiskOffer, MasterTarget, PointName, ScrubWish};
 use units::{ByteLen, DiskIndex, MachineId, MachineName, Sequence, Timestamp};
@@ -35,7 +35,7 @@ pub(crate) struct Answers {
     views: Views,
     pub(crate) jobs: Arc<crate::jobs::Jobs>,
     cutovers: Arc<crate::cutovers::Cutovers>,
-    servers: Option<Servers>,
+    pub(crate) servers: Option<Servers>,
     pub(crate) records: Option<Arc<Records>>,
     /// The network, where it is ours.
     pub(crate) network: Option<Arc<network::Network>>,
@@ -202,11 +202,12 @@ impl Service for Answers {
             machines: self.machines(),
             jobs,
             volume: self.volume()?,
+            alarms: self.open_alarms(),
             next: None,
         };
-        let unreadable = |what| Concern { health: Health::Failed, machine: None, what };
+        let unreadable = |what| Concern::of_appliance(AlarmKind::Machine, Health::Failed, what);
         let unreadable = self.node.unreadable().into_iter().map(unreadable);
-        Ok(status.derived().with(self.catalog_concerns().into_iter().chain(unreadable)))
+        Ok(status.derived().with(self.further_concerns().into_iter().chain(unreadable)))
     }
 
     fn admits(&self, action: inventory::Action) -> Result<(), ApiError> {
@@ -412,17 +413,6 @@ impl Service for Answers {
         let changed = keeping::set(&self.node, request)?;
         self.settle()?;
         Ok(changed)
-    }
-
-    fn catalog_show(&self) -> Result<control::api::CatalogReport, ApiError> {
-        self.show_catalog()
-    }
-
-    fn catalog_rebuild(
-        &self,
-        request: control::api::CatalogRebuild,
-    ) -> Result<control::api::CatalogRebuilt, ApiError> {
-        self.rebuild_catalog(&request)
     }
 
     fn point_pin(&self, request: PointPin) -> Result<Pins, ApiError> {

@@ -1,15 +1,23 @@
-//! Answers about the catalog, and keeps it up to what is there.
+//! Answers about the catalog, alarms and the audit log, and keeps them up to what is there.
 
-use control::api::{CatalogRebuild, CatalogRebuilt, CatalogReport, Concern, Health};
-use control::{ApiError, Code};
+use std::sync::Arc;
 
-use crate::answers::Answers;
+use control::api::{
+    AlarmAck, AlarmEvents, Alarms, AuditCheck, AuditList, AuditVerdict, CatalogRebuild, CatalogRebuilt,
+    CatalogReport, Concern, Health,
+};
+use control::{ApiError, Caller, Code, RecordService, Service as _};
+use inventory::AlarmKind;
+
+use crate::answers::{Answers, now};
+use crate::audit::AuditLog;
 use crate::records::Records;
+use crate::server_concerns;
 
 impl Answers {
-    /// Brings what is on record up to what is. What can't be done is told, and tried again with the next round.
+    /// Brings what is on record up to what is, and raises and clears alarms. What can't be done is told, and tried again with the next round.
     pub(crate) fn look_after(&self) {
-        if let Err(error) = self.settle() {
+        if let Err(error) = self.settle().and_then(|()| self.observe()) {
             tracing::error!(error = %error, "the catalog is not up to date");
         }
     }
@@ -19,35 +27,81 @@ impl Answers {
         self.records.as_ref().map_or(Ok(()), |records| records.settle(&self.node))
     }
 
-    /// Says what is not well with the catalog.
-    pub(crate) fn catalog_concerns(&self) -> Vec<Concern> {
-        let Some(records) = &self.records else { return Vec::new() };
-        let concern = |(health, what)| Concern { health, machine: None, what };
+    fn observe(&self) -> Result<(), ApiError> {
+        let Some(Ok(alarms)) = self.records.as_ref().map(|records| records.alarms()) else { return Ok(()) };
+        let observed = alarms.observe(&self.status()?.concerns, now());
+        observed.map_err(|error| ApiError::new(Code::CatalogFailed, "alarms are not noted").because(error))
+    }
+
+    /// Says what is not well beside the machines: servers, their certificates and clocks, the catalog.
+    pub(crate) fn further_concerns(&self) -> Vec<Concern> {
+        let servers = self.servers.as_ref().map(|servers| server_concerns::concerns(servers, now()));
+        let catalog = self.records.as_ref().map(|records| self.catalog_concerns(records));
+        servers.into_iter().chain(catalog).flatten().collect()
+    }
+
+    fn catalog_concerns(&self, records: &Records) -> Vec<Concern> {
         let missing = match records.missing(&self.node) {
-            Ok(missing) => missing.into_iter().map(|name| Concern {
-                health: Health::Failed,
-                what: format!(
-                    "it is on record, and not on the retention volume; `landfall machine remove {name}` forgets it"
-                ),
-                machine: Some(name),
-            }).collect(),
-            Err(error) => vec![concern((Health::Failed, error.to_string()))],
+            Ok(missing) => missing
+                .iter()
+                .map(|name| {
+                    let what = format!(
+                        "it is on record, and not on the retention volume; `landfall machine remove {name}` forgets it"
+                    );
+                    Concern::of_machine(AlarmKind::Machine, Health::Failed, name, what)
+                })
+                .collect(),
+            Err(error) => vec![Concern::of_appliance(AlarmKind::Catalog, Health::Failed, error.to_string())],
         };
-        records.problem().map(concern).into_iter().chain(missing).collect()
+        let problem = records.problem();
+        let problem = problem.map(|(health, what)| Concern::of_appliance(AlarmKind::Catalog, health, what));
+        problem.into_iter().chain(missing).collect()
     }
 
-    /// Says how the catalog stands.
-    pub(crate) fn show_catalog(&self) -> Result<CatalogReport, ApiError> {
-        self.records()?.show(&self.node)
+    /// Returns the open alarms; none where there is no catalog.
+    pub(crate) fn open_alarms(&self) -> Vec<control::api::Alarm> {
+        let alarms = self.records.as_ref().and_then(|records| records.alarms().ok());
+        alarms.and_then(|alarms| alarms.list(false).ok()).unwrap_or_default()
     }
 
-    /// Makes the catalog anew.
-    pub(crate) fn rebuild_catalog(&self, wanted: &CatalogRebuild) -> Result<CatalogRebuilt, ApiError> {
-        self.records()?.rebuild(&self.node, wanted)
+    /// Returns the audit log, where there is one.
+    pub(crate) fn audit_log(&self) -> Option<Arc<AuditLog>> {
+        self.records.as_ref()?.audit().ok().cloned()
     }
 
     fn records(&self) -> Result<&Records, ApiError> {
         let none = || ApiError::new(Code::NotHere, "this server keeps no catalog");
         self.records.as_deref().ok_or_else(none)
+    }
+}
+
+impl RecordService for Answers {
+    fn alarm_list(&self, every: bool) -> Result<Alarms, ApiError> {
+        Ok(Alarms { time: now().into(), alarms: self.records()?.alarms()?.list(every)? })
+    }
+
+    fn alarm_ack(&self, caller: &Caller, request: AlarmAck) -> Result<Alarms, ApiError> {
+        let alarms = self.records()?.alarms()?.ack(caller, &request, now())?;
+        Ok(Alarms { time: now().into(), alarms })
+    }
+
+    fn alarm_watch(&self, after: Option<u64>) -> Result<AlarmEvents, ApiError> {
+        self.records()?.alarms()?.watch(after)
+    }
+
+    fn audit_list(&self, request: AuditList) -> Result<control::api::AuditLog, ApiError> {
+        self.records()?.audit()?.list(&request)
+    }
+
+    fn audit_check(&self, request: AuditCheck) -> Result<AuditVerdict, ApiError> {
+        self.records()?.audit()?.check(&request)
+    }
+
+    fn catalog_show(&self) -> Result<CatalogReport, ApiError> {
+        self.records()?.show(&self.node)
+    }
+
+    fn catalog_rebuild(&self, request: CatalogRebuild) -> Result<CatalogRebuilt, ApiError> {
+        self.records()?.rebuild(&self.node, &request)
     }
 }

@@ -58,6 +58,11 @@ impl Heartbeats {
         self.servers.show(identity).map(|view| describe(&view))
     }
 
+    /// Returns what is known of everybody who is expected.
+    pub(crate) fn list(&self) -> Vec<ServerView> {
+        self.servers.list()
+    }
+
     /// Expects nothing more of a server whose certificates were revoked.
     pub(crate) fn forget(&self, identity: &Identity) {
         self.servers.forget(identity);

@@ -3,8 +3,10 @@
 
 mod again;
 mod alive;
+mod alarms;
 mod answers;
 mod arguments;
+mod audit;
 mod catalog_answers;
 mod cutovers;
 mod disk_answers;
@@ -31,6 +33,7 @@ mod records;
 mod report;
 mod reprotect;
 mod scrub;
+mod server_concerns;
 mod servers;
 mod steward;
 mod store;
@@ -173,7 +176,11 @@ fn run(arguments: &Serve, again: &Again) -> Result<()> {
     };
     let answers = Arc::new(Answers::new(parts));
     let steward = Steward::start(answers.clone())?;
-    let desk = Arc::new(Desk::new(answers.clone()));
+    let desk = Desk::new(answers.clone());
+    let desk = Arc::new(match answers.audit_log() {
+        Some(log) => desk.audited(log),
+        None => desk,
+    });
     let gate = gate.map(|gate| manage::with_api(gate, desk.clone())).transpose()?;
     let managing = gate.map(|gate| std::thread::spawn(move || gate.run()));
     if let Some(alive) = Alive::from_environment(arguments.socket.clone()) {

@@ -12,6 +12,8 @@ use target::MasterTarget;
 use units::{MachineName, Timestamp};
 
 use crate::again::Again;
+use crate::alarms::Alarms;
+use crate::audit::AuditLog;
 use crate::answers::now;
 use crate::store::{Copy, Places, Trouble, installation_of, snapshot_of};
 
@@ -24,9 +26,19 @@ pub(crate) struct Records {
 
 enum Kept {
     /// The catalog is well.
-    Well { catalog: Arc<dyn Catalog>, machines: Table<Machine>, copier: Copier, settling: Mutex<()> },
+    Well(Box<Well>),
     /// It is not.
     Safe(Trouble),
+}
+
+/// What is kept in a catalog that is well.
+struct Well {
+    catalog: Arc<dyn Catalog>,
+    machines: Table<Machine>,
+    alarms: Alarms,
+    audit: Arc<AuditLog>,
+    copier: Copier,
+    settling: Mutex<()>,
 }
 
 impl Records {
@@ -34,8 +46,15 @@ impl Records {
     pub(crate) fn keep(catalog: Arc<dyn Catalog>, places: Places, again: Again) -> anyhow::Result<Self> {
         places.clear_copy(&catalog)?;
         let copier = Copier::start(catalog.clone(), &places.copy)?;
-        let machines = Table::new(catalog.clone());
-        Ok(Self { places, kept: Kept::Well { catalog, machines, copier, settling: Mutex::default() }, again })
+        let well = Well {
+            machines: Table::new(catalog.clone()),
+            alarms: Alarms::new(catalog.clone()),
+            audit: Arc::new(AuditLog::new(catalog.clone())),
+            catalog,
+            copier,
+            settling: Mutex::default(),
+        };
+        Ok(Self { places, kept: Kept::Well(Box::new(well)), again })
     }
 
     /// Keeps nothing: the catalog can't be relied on.
@@ -46,7 +65,8 @@ impl Records {
 
     /// Brings the records of machines up to what is on the volume.
     pub(crate) fn settle(&self, node: &MasterTarget) -> Result<(), ApiError> {
-        let Kept::Well { machines, settling, .. } = &self.kept else { return Ok(()) };
+        let Kept::Well(well) = &self.kept else { return Ok(()) };
+        let Well { machines, settling, .. } = &**well;
         let _one_at_a_time = settling.lock().unwrap_or_else(PoisonError::into_inner);
         let settle = || -> Result<(), CatalogError> {
             let rows = machines.list()?.rows;
@@ -64,8 +84,8 @@ impl Records {
 
     /// Puts on record that a machine is to go, before anything of it does. A machine that is not known is no error.
     pub(crate) fn leaving(&self, name: &MachineName) -> Result<(), ApiError> {
-        let Kept::Well { machines, .. } = &self.kept else { return Ok(()) };
-        let left = machines.update(name.as_str(), |found| {
+        let Kept::Well(well) = &self.kept else { return Ok(()) };
+        let left = well.machines.update(name.as_str(), |found| {
             Ok::<_, CatalogError>(found.map(|machine| Machine { leaving: true, ..machine.clone() }))
         });
         left.map(drop).map_err(|error| failed(&format!("machine {name} was not removed"), &error))
@@ -83,8 +103,8 @@ impl Records {
 
     /// Returns the machines that should be on the volume and are not.
     pub(crate) fn missing(&self, node: &MasterTarget) -> Result<Vec<MachineName>, ApiError> {
-        let Kept::Well { machines, .. } = &self.kept else { return Ok(Vec::new()) };
-        let rows = machines.list().map_err(|error| failed("the machines can't be listed", &error))?.rows;
+        let Kept::Well(well) = &self.kept else { return Ok(Vec::new()) };
+        let rows = well.machines.list().map_err(|error| failed("the machines can't be listed", &error))?.rows;
         let known: Vec<_> = rows.into_iter().map(|row| row.record).collect();
         let found = found(node, now());
         Ok(missing(&known, &found, node.name()).map(|machine| machine.name.clone()).collect())
@@ -97,8 +117,8 @@ impl Records {
                 let what = format!("safe mode: {}; see `landfall catalog show`", trouble.what);
                 Some((api::Health::Failed, what))
             }
-            Kept::Well { copier, .. } => {
-                let problem = copier.copied().problem?;
+            Kept::Well(well) => {
+                let problem = well.copier.copied().problem?;
                 let what = format!("the catalog is not copied to the retention volume: {problem}");
                 Some((api::Health::Degraded, what))
             }
@@ -108,7 +128,7 @@ impl Records {
     /// Refuses what can't be done without a catalog.
     pub(crate) fn admits(&self, action: Action) -> Result<(), ApiError> {
         match (&self.kept, action) {
-            (Kept::Well { .. }, _) | (_, Action::Look | Action::Check | Action::Administer) => Ok(()),
+            (Kept::Well(_), _) | (_, Action::Look | Action::Check | Action::Administer) => Ok(()),
             (Kept::Safe(trouble), _) => Err(safe(trouble)),
         }
     }
@@ -116,8 +136,24 @@ impl Records {
     /// Returns the error of what needs a catalog, if there is none.
     pub(crate) fn unavailable(&self) -> Option<ApiError> {
         match &self.kept {
-            Kept::Well { .. } => None,
+            Kept::Well(_) => None,
             Kept::Safe(trouble) => Some(safe(trouble)),
+        }
+    }
+
+    /// Returns the alarms. Errors: there is no catalog to keep them in.
+    pub(crate) fn alarms(&self) -> Result<&Alarms, ApiError> {
+        match &self.kept {
+            Kept::Well(well) => Ok(&well.alarms),
+            Kept::Safe(trouble) => Err(safe(trouble)),
+        }
+    }
+
+    /// Returns the audit log. Errors: there is no catalog to keep it in.
+    pub(crate) fn audit(&self) -> Result<&Arc<AuditLog>, ApiError> {
+        match &self.kept {
+            Kept::Well(well) => Ok(&well.audit),
+            Kept::Safe(trouble) => Err(safe(trouble)),
         }
     }
 
@@ -125,13 +161,13 @@ impl Records {
     pub(crate) fn show(&self, node: &MasterTarget) -> Result<CatalogReport, ApiError> {
         let refused = |error: CatalogError| failed("the catalog can't be read", &error);
         let listing = match &self.kept {
-            Kept::Well { catalog, .. } => Some(catalog.list("").map_err(refused)?),
+            Kept::Well(well) => Some(well.catalog.list("").map_err(refused)?),
             Kept::Safe(_) => None,
         };
         let snapshot = listing.map(catalog::Snapshot::of);
         let installation = snapshot.as_ref().and_then(installation_of);
         let (mode, trouble) = match &self.kept {
-            Kept::Well { .. } => (CatalogMode::Current, None),
+            Kept::Well(_) => (CatalogMode::Current, None),
             Kept::Safe(trouble) => (CatalogMode::Safe, Some(trouble.what.clone())),
         };
         Ok(CatalogReport {

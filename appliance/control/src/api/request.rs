@@ -5,12 +5,12 @@ use std::time::Instant;
 use netplan::Plan;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use units::{MachineName, Sequence, as_text};
+use units::{HexHash, MachineName, Sequence, as_text};
 use utoipa::ToSchema;
 use wire::Role;
 
 use super::{
-    CatalogRebuilt, CatalogReport, DiskEvents, DiskVerdicts, Disks, Expiry, FailbackStarted, Group,
+    AlarmEvents, Alarms, AuditLog, AuditVerdict, CatalogRebuilt, CatalogReport, DiskEvents, DiskVerdicts, Disks, Expiry, FailbackStarted, Group,
     GroupDeleted, GroupFailbackStarted, GroupPoint, GroupPoints, GroupTo, Groups, Job, JobId, JobStarted,
     JobWish, Jobs, JoinTokenMade, Machine, MachineRemoved, Machines, ManifestFile, Manifests, NetworkState,
     Pins, Points, Policies, PolicyChange, PolicyChanged, Preflight, RebuildFrom, Reprotected, Retention,
@@ -215,6 +215,45 @@ requests! {
         /// The name again, typed by a person or vouched for by `--yes`.
         confirm: String,
     } -> ServerEntry;
+    /// Asks for alarms.
+    AlarmList {
+        /// Those that ended and were taken note of, too.
+        #[serde(default)]
+        every: bool,
+    } -> Alarms;
+    /// Takes note of alarms; the result is those that were open.
+    AlarmAck {
+        /// Those of this kind; of any when absent.
+        #[serde(default)]
+        kind: Option<String>,
+        /// Those of this subject; of any when absent.
+        #[serde(default)]
+        subject: Option<String>,
+    } -> Alarms;
+    /// Asks what became of alarms; answered when something has, or after a second.
+    AlarmWatch {
+        /// The newest event that is known; only what comes from now on when absent.
+        #[serde(default)]
+        after: Option<u64>,
+    } -> AlarmEvents;
+    /// Asks for the audit log.
+    AuditList {
+        /// At most so many entries, the newest; 0 for as many as are told at once.
+        #[serde(default)]
+        limit: u32,
+        /// Only entries before this number.
+        #[serde(default)]
+        before: Option<u64>,
+    } -> AuditLog;
+    /// Asks whether the audit log is as it was written.
+    AuditCheck {
+        /// The number of an entry that was noted elsewhere.
+        #[serde(default)]
+        number: Option<u64>,
+        /// Its hash.
+        #[serde(default)]
+        hash: Option<HexHash>,
+    } -> AuditVerdict;
     /// Asks what is on record, and how the catalog and its copy stand.
     CatalogShow {} -> CatalogReport;
     /// Makes a catalog anew that can't be relied on; landfalld begins again with it.

@@ -1,10 +1,11 @@
 //! The one-screen answer.
 
+use inventory::{APPLIANCE, AlarmKind};
 use serde::{Deserialize, Serialize};
 use units::MachineName;
 use utoipa::ToSchema;
 
-use super::{Job, Machine, Rfc3339};
+use super::{Alarm, Job, Machine, Rfc3339};
 
 /// How the appliance is, worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -23,8 +24,15 @@ pub enum Health {
 pub struct Concern {
     /// How bad it is.
     pub health: Health,
+    /// What kind of thing.
+    #[serde(default)]
+    #[schema(value_type = String)]
+    pub kind: AlarmKind,
     /// The machine it is about, if one.
     pub machine: Option<MachineName>,
+    /// Role and name of the server it is about, if one.
+    #[serde(default)]
+    pub server: Option<String>,
     /// What is wrong, in one sentence.
     pub what: String,
 }
@@ -61,8 +69,39 @@ pub struct Status {
     pub jobs: Vec<Job>,
     /// The retention volume.
     pub volume: VolumeUse,
+    /// The alarms that stand or that nobody has taken note of.
+    #[serde(default)]
+    pub alarms: Vec<Alarm>,
     /// What to do next, for people; absent when there is nothing to do.
     pub next: Option<String>,
+}
+
+impl Concern {
+    /// Returns a concern about a machine.
+    pub fn of_machine(
+        kind: AlarmKind,
+        health: Health,
+        machine: &MachineName,
+        what: impl Into<String>,
+    ) -> Self {
+        Self { health, kind, machine: Some(machine.clone()), server: None, what: what.into() }
+    }
+
+    /// Returns a concern about a server, named by its role and name with a `/` between.
+    pub fn of_server(kind: AlarmKind, health: Health, server: String, what: impl Into<String>) -> Self {
+        Self { health, kind, machine: None, server: Some(server), what: what.into() }
+    }
+
+    /// Returns a concern about the appliance itself.
+    pub fn of_appliance(kind: AlarmKind, health: Health, what: impl Into<String>) -> Self {
+        Self { health, kind, machine: None, server: None, what: what.into() }
+    }
+
+    /// Returns what it is about: a machine, a server, or the appliance.
+    pub fn subject(&self) -> &str {
+        let machine = self.machine.as_ref().map(MachineName::as_str);
+        machine.or(self.server.as_deref()).unwrap_or(APPLIANCE)
+    }
 }
 
 impl Status {

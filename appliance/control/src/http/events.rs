@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use super::problem::Problem;
 use super::reply::{self, Body};
-use crate::api::{DiskEvents, DiskWatch, JobWatch, Request};
+use crate::api::{AlarmEvents, AlarmWatch, DiskEvents, DiskWatch, JobWatch, Request};
 use crate::caller::Caller;
 use crate::desk::{Ask, Reply, ask_beside};
 use crate::error::ErrorReply;
@@ -45,6 +45,7 @@ pub(super) struct Following {
 enum What {
     Job(Box<Watch>),
     Disks { after: Option<u64> },
+    Alarms { after: Option<u64> },
     Anew { request: Request, pause: Duration },
 }
 
@@ -57,6 +58,7 @@ impl Following {
                 What::Job(Box::new(Watch::new(ask.clone(), caller.clone(), id)))
             }
             Request::DiskWatch(DiskWatch { after }) => What::Disks { after: last.or(after) },
+            Request::AlarmWatch(AlarmWatch { after }) => What::Alarms { after: last.or(after) },
             request => What::Anew { request, pause: Duration::ZERO },
         };
         Self { ask, caller, what }
@@ -75,6 +77,13 @@ impl Following {
                 *after = Some(events.newest);
                 let event = Event { id: Some(events.newest), ..Event::of("result", reply.json()) };
                 Ok((!events.events.is_empty()).then_some(event))
+            }
+            What::Alarms { after } => {
+                let reply = ask_beside(&self.ask, &self.caller, AlarmWatch { after: *after }.into()).await?;
+                let events: AlarmEvents = reply.read()?;
+                *after = Some(events.newest);
+                let event = Event { id: Some(events.newest), ..Event::of("result", reply.json()) };
+                Ok((!events.alarms.is_empty()).then_some(event))
             }
             What::Anew { request, pause } => {
                 sleep(std::mem::replace(pause, ANEW_PAUSE)).await;

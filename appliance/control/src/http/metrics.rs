@@ -40,6 +40,7 @@ metrics! {
     "info" gauge Labelled(|status| vec![(label("version", &status.version), 1.0)]): "The version that runs.";
     "health" gauge Labelled(|status| states(status.health, &HEALTH)): "1 for the state the appliance is in.";
     "concerns" gauge Labelled(concerns): "How many things are not well, by how bad they are.";
+    "alarm" gauge Labelled(alarms): "1 for each alarm that stands; acked is true once somebody has taken note.";
     "machines" gauge Appliance(|status| count(status.machines.len())): "Protected machines.";
     "jobs_running" gauge Appliance(|status| count(status.jobs.len())): "Jobs under way.";
     "job_progress_ratio" gauge Labelled(jobs): "The part of each job under way that is done.";
@@ -153,6 +154,17 @@ fn concerns(status: &Status) -> Vec<(String, f64)> {
     HEALTH.iter().skip(1).map(|(health, word)| (label("health", word), count_of(*health))).collect()
 }
 
+fn alarms(status: &Status) -> Vec<(String, f64)> {
+    let of = |alarm: &crate::api::Alarm| {
+        let severity =
+            HEALTH.iter().find(|(health, _)| *health == alarm.severity).expect("every severity has a word").1;
+        let acked = if alarm.acked.is_some() { "true" } else { "false" };
+        let about = [("kind", alarm.kind.as_str()), ("subject", alarm.subject.as_str())];
+        (labels(&[about[0], about[1], ("severity", severity), ("acked", acked)]), 1.0)
+    };
+    status.alarms.iter().filter(|alarm| alarm.stands()).map(of).collect()
+}
+
 fn jobs(status: &Status) -> Vec<(String, f64)> {
     let ratio = |done: u64, total: u64| if total == 0 { 0.0 } else { number(done) / number(total) };
     let of = |job: &crate::api::Job| {
@@ -207,6 +219,12 @@ mod tests {
         let status = json!({
             "time": "2026-11-20T14:00:12Z", "version": "1\"2", "listen": "[::]:9443", "health": "degraded",
             "concerns": [{ "health": "degraded", "machine": null, "what": "w" }], "machines": [machine], "jobs": [],
+            "alarms": [
+                { "kind": "rpo", "subject": "web-01", "severity": "failed", "what": "w", "first_seen": "2026-11-20T14:00:00Z",
+                  "last_seen": "2026-11-20T14:00:00Z", "raised": 1, "cleared": null, "acked_by": null, "acked": null },
+                { "kind": "source", "subject": "web-02", "severity": "degraded", "what": "w", "first_seen": "2026-11-20T14:00:00Z",
+                  "last_seen": "2026-11-20T14:00:00Z", "raised": 1, "cleared": "2026-11-20T14:00:01Z", "acked_by": null, "acked": null },
+            ],
             "volume": { "path": "/mnt/retention", "capacity_bytes": 100, "free_bytes": 40, "journal_bytes": 50 }, "next": null,
         });
         serde_json::from_value(status).expect("a status")
@@ -220,6 +238,7 @@ mod tests {
             r#"landfall_health{state="degraded"} 1"#,
             r#"landfall_health{state="failed"} 0"#,
             r#"landfall_concerns{health="degraded"} 1"#,
+            r#"landfall_alarm{kind="rpo",subject="web-01",severity="failed",acked="false"} 1"#,
             "landfall_retention_free_bytes 40",
             "# TYPE landfall_ingest_bytes_total counter",
             r#"landfall_ingest_bytes_total{machine="web-01"} 5"#,
@@ -229,6 +248,7 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");
         }
+        assert!(!text.contains("web-02"), "an alarm that is over does not stand: {text}");
         assert!(!text.contains("scrub_age"), "what is not known is not told: {text}");
     }
 

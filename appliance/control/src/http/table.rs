@@ -3,7 +3,7 @@
 use super::route::Method::{Delete, Get, Post};
 use super::route::{Route, route};
 use crate::api::{
-    Cancel, CatalogRebuild, CatalogShow, Commit, DiskEligible, DiskList, DiskWatch, Failback, GroupAdd,
+    AlarmAck, AlarmList, AlarmWatch, AuditCheck, AuditList, Cancel, CatalogRebuild, CatalogShow, Commit, DiskEligible, DiskList, DiskWatch, Failback, GroupAdd,
     GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList, GroupPointMake, GroupRemove,
     GroupShow, JobCancel, JobList, JobShow, JobStart, JobWatch, MachineAdd, MachineList, MachineRemove,
     MachineShow, ManifestList, ManifestShow, NetworkKeep, NetworkSet, NetworkShow, NetworkTry, PointList,
@@ -45,6 +45,11 @@ pub const ROUTES: &[Route] = &[
     route::<RetentionScrub>(Post, "/retention/scrub"),
     route::<PolicyShow>(Get, "/policies"),
     route::<PolicySet>(Post, "/policies"),
+    route::<AlarmList>(Get, "/alarms"),
+    route::<AlarmAck>(Post, "/alarms/ack"),
+    route::<AlarmWatch>(Get, "/alarms/events"),
+    route::<AuditList>(Get, "/audit"),
+    route::<AuditCheck>(Get, "/audit/check"),
     route::<CatalogShow>(Get, "/catalog"),
     route::<CatalogRebuild>(Post, "/catalog/rebuild"),
     route::<NetworkShow>(Get, "/network"),

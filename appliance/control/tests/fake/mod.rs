@@ -2,17 +2,13 @@
 
 mod groups;
 mod network;
+mod records;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use landfall_control::api::{
-    Cancel, CatalogRebuild, CatalogRebuilt, CatalogReport, Commit, DiskEvents, DiskVerdicts, Disks, Expiry,
-    Failback, FailbackStarted, Job, JobId, JobKind, JobOutcome, JobStart, JobStarted, JobState, Jobs,
-    JoinTokenMade, Machine, MachineAdd, MachineRemove, MachineRemoved, Machines, ManifestFile, ManifestShow,
-    Manifests, Pins, PointList, PointPin, PointUnpin, PointVerify, PointView, Points, Policies,
-    PolicyChanged, PolicySet, Preflight, Reprotect, Reprotected, Retention, RetentionScrub, Rfc3339, Scrubs,
-    ServerEntry, ServerRevoke, ServerToken, Servers, Status, View, Views,
+    Cancel, Commit, DiskEvents, DiskVerdicts, Disks, Expiry, Failback, FailbackStarted, Job, JobId, JobKind, JobOutcome, JobStart, JobStarted, JobState, Jobs, JoinTokenMade, Machine, MachineAdd, MachineRemove, MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, Pins, PointList, PointPin, PointUnpin, PointVerify, PointView, Points, Policies, PolicyChanged, PolicySet, Preflight, Reprotect, Reprotected, Retention, RetentionScrub, Rfc3339, Scrubs, ServerEntry, ServerRevoke, ServerToken, Servers, Status, View, Views,
 };
 use landfall_control::{ApiError, Code, Service};
 use units::{MachineName, Timestamp};
@@ -148,14 +144,6 @@ impl Service for Fake {
     }
 
     fn manifest_show(&self, _: ManifestShow) -> Result<ManifestFile, ApiError> {
-        Err(unknown())
-    }
-
-    fn catalog_show(&self) -> Result<CatalogReport, ApiError> {
-        Err(unknown())
-    }
-
-    fn catalog_rebuild(&self, _: CatalogRebuild) -> Result<CatalogRebuilt, ApiError> {
         Err(unknown())
     }
 

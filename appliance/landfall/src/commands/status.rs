@@ -41,8 +41,13 @@ fn render(status: &Status, paint: Paint) -> String {
     );
     for concern in &status.concerns {
         let (tone, word) = health(concern.health);
-        let about = concern.machine.as_ref().map_or_else(String::new, |machine| format!("{machine}: "));
+        let about = concern.machine.as_ref().map(ToString::to_string).or_else(|| concern.server.clone());
+        let about = about.map_or_else(String::new, |about| format!("{}: ", harmless(&about)));
         text += &format!("  {}: {about}{}\n", paint.tone(tone, word), harmless(&concern.what));
+    }
+    let open = status.alarms.iter().filter(|alarm| alarm.acked.is_none()).count();
+    if open > 0 {
+        text += &format!("  {} open: `landfall alarm list`\n", count(open as u64, "alarm"));
     }
     if !status.machines.is_empty() {
         text += &format!("\n{}", machine::table(&status.machines).render(paint));

@@ -209,6 +209,26 @@ fn the_catalog_reads_as_it_did() {
 }
 
 #[test]
+fn alarms_and_the_audit_log_read_as_they_did() {
+    let known = "audit check --known 7:0000000000000000000000000000000000000000000000000000000000000000";
+    let lines = [
+        "alarm list",
+        "alarm list --output json",
+        "alarm ack",
+        "alarm ack --subject web-01",
+        "alarm ack --kind nonsense",
+        "alarm ack --all --output json",
+        "audit list",
+        "audit list --limit 1 --output json",
+        "audit check",
+        known,
+        "audit check --known 7",
+    ];
+    transcripts("alarms.txt", Fake::default, &lines);
+    transcripts("alarms-none.txt", Fake::well, &["alarm list", "audit list"]);
+}
+
+#[test]
 fn an_empty_appliance_says_what_to_do() {
     let lines = ["status", "machine list", "disk list", "job list", "retention show", "point views"];
     transcripts("empty.txt", Fake::empty, &lines);
@@ -266,6 +286,13 @@ fn explanations_and_help_read_as_they_did() {
         "server token",
         "server list",
         "server revoke",
+        "alarm",
+        "alarm list",
+        "alarm ack",
+        "alarm watch",
+        "audit",
+        "audit list",
+        "audit check",
         "catalog",
         "catalog show",
         "catalog rebuild",

@@ -19,7 +19,7 @@ pub(super) fn now() -> Rfc3339 {
     at("2026-11-20T14:03:19Z")
 }
 
-fn at(text: &str) -> Rfc3339 {
+pub(super) fn at(text: &str) -> Rfc3339 {
     Rfc3339(text.parse().unwrap())
 }
 

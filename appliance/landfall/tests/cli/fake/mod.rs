@@ -11,13 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use control::api::{
-    Cancel, CatalogRebuild, CatalogRebuilt, CatalogReport, Commit, DiskEligible, DiskEvents, DiskVerdicts,
-    DiskWatch, Disks, Expiry, Failback, FailbackStarted, FailbackTo, Job, JobCancel, JobId, JobStart,
-    JobStarted, JobWish, Jobs, JoinTokenMade, Machine, MachineAdd, MachinePolicy, MachineRemove,
-    MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, Phase, Pins, PointList, PointPin,
-    PointUnpin, PointVerify, PointView, Points, Policies, Policy, PolicyChanged, PolicySet, Preflight,
-    Reprotect, Reprotected, Request, Retention, RetentionScrub, Scrubs, ServerEntry, ServerRevoke,
-    ServerToken, Servers, Status, View, Views, WhenFull,
+    Cancel, Commit, DiskEligible, DiskEvents, DiskVerdicts, DiskWatch, Disks, Expiry, Failback, FailbackStarted, FailbackTo, Job, JobCancel, JobId, JobStart, JobStarted, JobWish, Jobs, JoinTokenMade, Machine, MachineAdd, MachinePolicy, MachineRemove, MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, Phase, Pins, PointList, PointPin, PointUnpin, PointVerify, PointView, Points, Policies, Policy, PolicyChanged, PolicySet, Preflight, Reprotect, Reprotected, Request, Retention, RetentionScrub, Scrubs, ServerEntry, ServerRevoke, ServerToken, Servers, Status, View, Views, WhenFull,
 };
 use control::{ApiError, Code, Config, Desk, Server, Service, Stop};
 use tempfile::TempDir;
@@ -343,16 +337,6 @@ impl Service for Fake {
         let identity = format!("landfall:{}:{}", request.role, request.name);
         let (expires, token) = (facts::now(), "landfall1-not-a-real-token".to_owned());
         Ok(JoinTokenMade { identity, expires, token })
-    }
-
-    fn catalog_show(&self) -> Result<CatalogReport, ApiError> {
-        Ok(if self.well { records::catalog() } else { records::catalog_in_trouble() })
-    }
-
-    fn catalog_rebuild(&self, request: CatalogRebuild) -> Result<CatalogRebuilt, ApiError> {
-        self.note(request.clone());
-        let (records, aside) = (records::catalog().records, "aside-1795183399".to_owned());
-        Ok(CatalogRebuilt { from: request.from, records, aside })
     }
 
     fn server_list(&self) -> Result<Servers, ApiError> {
