@@ -75,6 +75,16 @@ impl Appliance {
         })
     }
 
+    /// Gives it other addresses, as another machine would have. Errors: it runs; no free port.
+    pub fn moved(&mut self) -> Result<()> {
+        ensure!(self.process.is_none(), "an appliance moves while it does not run");
+        let before = self.door();
+        (self.port, self.managing_port) = (free_port()?, free_port()?);
+        let door = self.door();
+        self.who.iter_mut().filter(|word| **word == *before).for_each(|word| *word = door.clone().into());
+        Ok(())
+    }
+
     /// Adds arguments to those `landfalld` is started with.
     #[must_use]
     pub fn with(mut self, arguments: &[&str]) -> Self {

@@ -27,6 +27,7 @@ const LISTS: &[(&str, &[(&str, Decoder)])] = &[
     ("netplan", netplan::DECODERS),
     ("appliance/seed", seed::DECODERS),
     ("appliance/catalog", catalog::DECODERS),
+    ("appliance/backup", backup::DECODERS),
 ];
 
 fn repository() -> PathBuf {

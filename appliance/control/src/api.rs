@@ -6,6 +6,7 @@
 
 mod alarm;
 mod audit;
+mod backup;
 mod catalog;
 mod disk;
 mod failback;
@@ -29,6 +30,8 @@ mod view;
 pub use alarm::{Alarm, AlarmEvents, Alarms};
 /// The audit log.
 pub use audit::{AuditEntry, AuditLog, AuditOutcome, AuditVerdict};
+/// Backups, and secrets on their way.
+pub use backup::{BackupMade, Secret};
 /// The catalog and its copy.
 pub use catalog::{CatalogCopy, CatalogMode, CatalogRebuilt, CatalogReport, KindCount, RebuildFrom};
 /// Block devices and what they may be used for.
@@ -66,13 +69,14 @@ pub use preflight::{Preflight, PreflightFinding};
 pub use reprotect::{ReprotectPlan, Reprotected, Resync};
 /// What a client may ask.
 pub use request::{
-    AlarmAck, AlarmList, AlarmWatch, AuditCheck, AuditList, Call, Cancel, CatalogRebuild, CatalogShow, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch,
-    Failback, FailbackTo, GroupAdd, GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList,
-    GroupPointMake, GroupRemove, GroupShow, JobCancel, JobList, JobShow, JobStart, JobWatch, MachineAdd,
-    MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, NetworkKeep, NetworkSet,
-    NetworkShow, NetworkTry, PointList, PointPin, PointUnpin, PointVerify, PointView, PolicySet, PolicyShow,
-    PreflightShow, Reprotect, Request, RetentionPlan, RetentionScrub, RetentionShow, ServerList,
-    ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList,
+    AlarmAck, AlarmList, AlarmWatch, AuditCheck, AuditList, BackupMake, Call, Cancel, CatalogRebuild,
+    CatalogShow, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, GroupAdd,
+    GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList, GroupPointMake, GroupRemove,
+    GroupShow, JobCancel, JobList, JobShow, JobStart, JobWatch, MachineAdd, MachineList, MachineRemove,
+    MachineShow, ManifestList, ManifestShow, NetworkKeep, NetworkSet, NetworkShow, NetworkTry, PointList,
+    PointPin, PointUnpin, PointVerify, PointView, PolicySet, PolicyShow, PreflightShow, Reprotect, Request,
+    RetentionPlan, RetentionScrub, RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow,
+    ViewClose, ViewList,
 };
 /// How far back history reaches, and what it costs.
 pub use retention::{Epoch, History, Retention};

@@ -1,6 +1,6 @@
 //! Who asked for what: written down before it is done, and what came of it after.
 
-use crate::api::{Failback, PolicySet, Reprotect, Request};
+use crate::api::{Failback, GroupFailback, PolicySet, Reprotect, Request};
 use crate::authorise::action_of;
 use crate::caller::Caller;
 use crate::error::ApiError;
@@ -30,6 +30,7 @@ impl Deed {
         let plans = matches!(
             request,
             Request::Failback(Failback { plan_only: true, .. })
+                | Request::GroupFailback(GroupFailback { plan_only: true, .. })
                 | Request::Reprotect(Reprotect { plan_only: true, .. })
                 | Request::PolicySet(PolicySet { plan_only: true, .. })
         );
@@ -55,7 +56,8 @@ mod tests {
     #[test]
     fn what_changes_something_is_written_down_with_its_subject() {
         let name: units::MachineName = "web-01".parse().expect("a name");
-        let of = |request: Request| Deed::of(&request).map(|deed| format!("{} {}", deed.action, deed.subject));
+        let of =
+            |request: Request| Deed::of(&request).map(|deed| format!("{} {}", deed.action, deed.subject));
         let confirm = "web-01".to_owned();
         assert_eq!(
             of(MachineRemove { name: name.clone(), confirm }.into()).as_deref(),

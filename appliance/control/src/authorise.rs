@@ -39,7 +39,9 @@ pub fn action_of(request: &Request) -> Action {
         | R::AlarmWatch(_)
         | R::AuditList(_)
         | R::AuditCheck(_) => Action::Look,
-        R::AlarmAck(_) | R::PointVerify(_) | R::PointView(_) | R::ViewClose(_) | R::RetentionScrub(_) => Action::Check,
+        R::AlarmAck(_) | R::PointVerify(_) | R::PointView(_) | R::ViewClose(_) | R::RetentionScrub(_) => {
+            Action::Check
+        }
         R::MachineAdd(_)
         | R::Reprotect(_)
         | R::GroupCreate(_)
@@ -60,7 +62,7 @@ pub fn action_of(request: &Request) -> Action {
         R::MachineRemove(_) => Action::Unprotect,
         R::NetworkTry(_) | R::NetworkKeep(_) | R::NetworkSet(_) => Action::Network,
         R::ServerToken(_) | R::ServerRevoke(_) => Action::Enrol,
-        R::CatalogRebuild(_) => Action::Administer,
+        R::BackupMake(_) | R::CatalogRebuild(_) => Action::Administer,
     }
 }
 

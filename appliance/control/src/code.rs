@@ -238,6 +238,20 @@ codes! {
         "only one that can't be relied on is made anew", "see `landfall catalog show`";
     1543 CatalogSource Refused: "the catalog can't be made of that",
         "there is no copy of it on the retention volume, or it is damaged", "make it of what the disks tell: `landfall catalog rebuild --from disks`";
+    1550 BackupFailed Failed: "no backup was made",
+        "a key or the catalog can't be read", "look at the state directory and the kernel's log";
+    1551 BackupWrite Failed: "the backup can't be written",
+        "the file is there already, or the directory can't be written", "name another file, or make room";
+    1552 BackupRefused Refused: "the backup can't be opened",
+        "it is something else, was changed or damaged, or the passphrase is another", "try the passphrase again, or take another backup";
+    1553 Passphrase Usage: "the passphrase is of no use",
+        "it can't be read, is shorter than 8 characters, or was typed differently the second time", "give it again, or in a file with --passphrase-file";
+    1554 RestoreOccupied Refused: "there is an appliance already",
+        "the state directory holds its authority, keys or catalog", "add --replace to put it aside";
+    1555 RestoreRunning Refused: "landfalld is running",
+        "it has the state directory", "stop it first";
+    1556 RestoreFailed Failed: "the backup was not restored",
+        "a file can't be written", "put that right, then run the same command again, with --replace if it says so";
     1610 ViewUnknown Missing: "no such view",
         "it never was, or was closed", "see `landfall point views`";
     1611 ViewAddress Usage: "the address of a view is not understood",

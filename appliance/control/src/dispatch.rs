@@ -89,6 +89,7 @@ pub(crate) fn answer(service: &dyn Service, caller: &Caller, request: Request) -
         Request::AlarmWatch(watch) => Reply::of(&service.alarm_watch(watch.after)?),
         Request::AuditList(list) => Reply::of(&service.audit_list(list)?),
         Request::AuditCheck(check) => Reply::of(&service.audit_check(check)?),
+        Request::BackupMake(make) => Reply::of(&service.backup_make(make)?),
         Request::CatalogShow(_) => Reply::of(&service.catalog_show()?),
         Request::CatalogRebuild(rebuild) => Reply::of(&service.catalog_rebuild(rebuild)?),
         Request::RetentionShow(show) => Reply::of(&service.retention_show(show.machine.as_ref())?),

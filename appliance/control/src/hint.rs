@@ -80,7 +80,11 @@ fn rpo_concern(machine: &Machine) -> Option<(AlarmKind, Health, String)> {
     }
     let health = if age > 2 * most { Health::Failed } else { Health::Degraded };
     let [age, most] = [age, most].map(span);
-    Some((AlarmKind::Rpo, health, format!("its newest recovery point is {age} old, the RPO threshold is {most}")))
+    Some((
+        AlarmKind::Rpo,
+        health,
+        format!("its newest recovery point is {age} old, the RPO threshold is {most}"),
+    ))
 }
 
 /// Says how the history falls short of the policy.
@@ -233,6 +237,7 @@ mod tests {
             machines: machines.into_iter().map(|machine| machine.derived(now)).collect(),
             jobs: Vec::new(),
             volume: VolumeUse { path: String::new(), capacity_bytes: 1000, free_bytes, journal_bytes: 0 },
+            alarms: Vec::new(),
             next: None,
         };
         status.derived()
@@ -250,7 +255,7 @@ mod tests {
     #[test]
     fn old_points_a_lost_source_and_a_filling_volume_are_concerns() {
         let lost = Machine { session: Session::default(), ..machine("b", Phase::Protected) };
-        let status = status(901, vec![machine("a", Phase::Protected), lost], 99);
+        let status = status(901, vec![machine("a", Phase::Protected), lost], 299);
         assert_eq!(status.health, Health::Degraded);
         let about: Vec<_> = status
             .concerns
@@ -258,6 +263,13 @@ mod tests {
             .map(|concern| concern.machine.as_ref().map(|name| name.as_str()))
             .collect();
         assert_eq!(about, [Some("a"), Some("b"), Some("b"), None], "b is lost, and its points are old");
+    }
+
+    #[test]
+    fn a_volume_is_low_below_30_per_cent_and_a_person_must_act_below_25() {
+        let health = |free| status(0, vec![machine("a", Phase::Protected)], free).health;
+        use Health::{Degraded, Failed, Healthy};
+        assert_eq!([300, 299, 250, 249].map(health), [Healthy, Degraded, Degraded, Failed]);
     }
 
     #[test]

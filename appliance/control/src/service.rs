@@ -8,11 +8,11 @@ use inventory::Action;
 use units::MachineName;
 
 use crate::api::{
-    Cancel, Commit, DiskEvents, DiskVerdicts, Disks, Expiry, Failback, FailbackStarted, Job, JobId, JobStart, JobStarted, Jobs, JoinTokenMade, Machine, MachineAdd,
-    MachineRemove, MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, Pins, PointList,
-    PointPin, PointUnpin, PointVerify, PointView, Points, Policies, PolicyChanged, PolicySet, Preflight,
-    Reprotect, Reprotected, Retention, RetentionScrub, Scrubs, ServerEntry, ServerRevoke, ServerToken,
-    Servers, Status, View, Views,
+    Cancel, Commit, DiskEvents, DiskVerdicts, Disks, Expiry, Failback, FailbackStarted, Job, JobId, JobStart,
+    JobStarted, Jobs, JoinTokenMade, Machine, MachineAdd, MachineRemove, MachineRemoved, Machines,
+    ManifestFile, ManifestShow, Manifests, Pins, PointList, PointPin, PointUnpin, PointVerify, PointView,
+    Points, Policies, PolicyChanged, PolicySet, Preflight, Reprotect, Reprotected, Retention, RetentionScrub,
+    Scrubs, ServerEntry, ServerRevoke, ServerToken, Servers, Status, View, Views,
 };
 use crate::error::ApiError;
 
@@ -26,8 +26,7 @@ pub use records::RecordService;
 ///
 /// A method that returns an error has changed nothing, unless the error says so. Fields that follow from others
 /// (RPO, hints, health) are filled in by [`Machine::derived`] and [`Status::derived`], which the service calls.
-pub trait Service: GroupService + NetworkService + Send + Sync + 'static {
-pub trait Service: GroupService + RecordService + Send + Sync + 'static {
+pub trait Service: GroupService + NetworkService + RecordService + Send + Sync + 'static {
     /// Tells whether such a thing can be done at present; asked before anything else is.
     fn admits(&self, _: Action) -> Result<(), ApiError> {
         Ok(())

@@ -2,10 +2,17 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 use landfall_control::api::{
-    AlarmAck, AlarmList, AlarmWatch, AuditCheck, AuditList, Cancel, CatalogRebuild, CatalogShow, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, GroupAdd, GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList, GroupPointMake, GroupRemove, GroupShow, GroupTo, HexHash, JobCancel, JobId, JobList, JobShow, JobStart, JobWatch, JobWish, MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, NetworkKeep, NetworkSet, NetworkShow, NetworkTry, PointList, PointPin, PointUnpin, PointVerify, PointView, PolicyChange, PolicySet, PolicyShow, PreflightShow, RebuildFrom, Reprotect, Request, RetentionPlan, RetentionScrub, RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList, WhenFull,
+    AlarmAck, AlarmList, AlarmWatch, AuditCheck, AuditList, BackupMake, Cancel, CatalogRebuild, CatalogShow,
+    Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, GroupAdd, GroupCreate,
+    GroupDelete, GroupFailback, GroupList, GroupPointList, GroupPointMake, GroupRemove, GroupShow, GroupTo,
+    HexHash, JobCancel, JobId, JobList, JobShow, JobStart, JobWatch, JobWish, MachineAdd, MachineList,
+    MachineRemove, MachineShow, ManifestList, ManifestShow, NetworkKeep, NetworkSet, NetworkShow, NetworkTry,
+    PointList, PointPin, PointUnpin, PointVerify, PointView, PolicyChange, PolicySet, PolicyShow,
+    PreflightShow, RebuildFrom, Reprotect, Request, RetentionPlan, RetentionScrub, RetentionShow, Secret,
+    ServerList, ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList, WhenFull,
 };
 use landfall_control::decode_request;
-use landfall_control::http::{read_request, write_request};
+use landfall_control::http::{DOCUMENT, document, read_request, write_request};
 use units::{MachineName, Sequence};
 
 fn web() -> MachineName {
@@ -167,6 +174,10 @@ fn all() -> Vec<(Request, &'static str)> {
             AuditCheck { number: Some(3), hash: Some(HexHash::default()) }.into(),
             r#"{"request":"audit_check","number":3,"hash":"0000000000000000000000000000000000000000000000000000000000000000"}"#,
         ),
+        (
+            BackupMake { passphrase: Secret::new("correct horse".to_owned()) }.into(),
+            r#"{"request":"backup_make","passphrase":"correct horse"}"#,
+        ),
         (CatalogShow {}.into(), r#"{"request":"catalog_show"}"#),
         (
             CatalogRebuild { from: RebuildFrom::Copy, confirm: "home".to_owned() }.into(),
@@ -246,8 +257,9 @@ fn place(request: &Request) -> usize {
         Request::AlarmWatch(_) => 50,
         Request::AuditList(_) => 51,
         Request::AuditCheck(_) => 52,
-        Request::CatalogShow(_) => 53,
-        Request::CatalogRebuild(_) => 54,
+        Request::BackupMake(_) => 53,
+        Request::CatalogShow(_) => 54,
+        Request::CatalogRebuild(_) => 55,
     }
 }
 
@@ -316,4 +328,15 @@ fn no_request_panics_whatever_bit_flips_or_byte_is_missing() {
             }
         }
     }
+}
+
+/// `LANDFALL_BLESS=1` writes the document instead.
+#[test]
+fn the_document_is_what_follows_from_the_code() {
+    let found = document();
+    if std::env::var_os("LANDFALL_BLESS").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+        return std::fs::write(path, found).unwrap();
+    }
+    assert!(DOCUMENT == found, "openapi.json is not of this code; LANDFALL_BLESS=1 writes it anew");
 }

@@ -33,6 +33,7 @@ const REQUESTS: &[&str] = &[
     r#"{"request":"audit_check"}"#,
     r#"{"request":"alarm_ack"}"#,
     r#"{"request":"catalog_show"}"#,
+    r#"{"request":"backup_make","passphrase":"correct horse"}"#,
     r#"{"request":"catalog_rebuild","from":"copy","confirm":"home"}"#,
     r#"{"request":"point_verify","machine":"a","point":"latest"}"#,
     r#"{"request":"point_view","machine":"a","point":"latest"}"#,
@@ -100,7 +101,7 @@ fn what_the_table_says_is_what_happens() {
             "Commit" | "MachineRemove" | "PointUnpin" | "ServerToken" | "ServerRevoke" | "NetworkTry"
             | "NetworkKeep" | "NetworkSet" => &["manager"],
             "PolicySet" if line.contains("7200") => &["manager"],
-            "CatalogRebuild" => &["operator", "manager"],
+            "BackupMake" | "CatalogRebuild" => &["operator", "manager"],
             _ => &[],
         };
         assert_eq!(refused, expected, "{line} ({:?})", action_of(&request));

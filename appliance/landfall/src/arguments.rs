@@ -4,6 +4,8 @@
 mod alarm;
 /// `landfall audit`.
 mod audit;
+/// `landfall backup` and `landfall restore`.
+mod backup;
 /// `landfall catalog`.
 mod catalog;
 /// `landfall console`.
@@ -34,6 +36,7 @@ use units::MachineName;
 
 pub(crate) use alarm::{AckArguments, AlarmCommand};
 pub(crate) use audit::{AuditCheckArguments, AuditCommand};
+pub(crate) use backup::{BackupArguments, PassphraseArguments, RestoreArguments};
 pub(crate) use catalog::{CatalogCommand, RebuildArguments, Source};
 pub(crate) use console::ConsoleArguments;
 pub(crate) use group::{CreateArguments, GroupCommand};
@@ -199,6 +202,22 @@ pub(crate) enum Command {
     /// Who asked for what, and what came of it
     #[command(subcommand, after_help = "Example:\n  landfall audit list")]
     Audit(AuditCommand),
+    /// Write authority, keys and catalog into one file, sealed under a passphrase
+    ///
+    /// Whoever has the file and its passphrase can be everybody: keep them apart. `landfalld --backup-dir` makes backups by itself.
+    #[command(
+        after_help = "Examples:\n  landfall backup /mnt/usb/home.backup\n  landfall backup /mnt/usb --passphrase-file ./passphrase"
+    )]
+    Backup(BackupArguments),
+    /// Restore authority, keys and catalog from a backup, on a machine where landfalld does not run
+    ///
+    /// landfalld then takes the catalog of the backup, or, if the retention volume holds a newer copy of it, that one. Sources that reached the
+    /// appliance under another address need the new one: `--to` of `landfall-source protect`, and the file `controller` beside their
+    /// certificate. Never run both the old appliance and the restored one.
+    #[command(
+        after_help = "Examples:\n  landfall restore /mnt/usb/home.backup\n  landfall restore home.backup --passphrase-file - --yes < passphrase"
+    )]
+    Restore(RestoreArguments),
     /// What is on record, and how that is kept
     #[command(subcommand, after_help = "Example:\n  landfall catalog show")]
     Catalog(CatalogCommand),

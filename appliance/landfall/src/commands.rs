@@ -2,6 +2,7 @@
 
 mod alarm;
 mod audit;
+mod backup;
 mod catalog;
 mod dashboard;
 mod disk;
@@ -18,11 +19,13 @@ mod machine;
 mod manifest;
 mod manifest_check;
 mod network;
+mod passphrase;
 mod pin;
 mod point;
 mod policy;
 mod preflight;
 mod reprotect;
+mod restore;
 mod retention;
 mod retention_adopt;
 mod retention_init;
@@ -41,8 +44,8 @@ use control::{Client, ErrorReply};
 use units::Timestamp;
 
 use crate::arguments::{
-    AlarmCommand, Arguments, AuditCommand, CatalogCommand, Command, DiskCommand, JobCommand, MachineCommand, ManifestCommand,
-    PointCommand, PolicyCommand, RetentionCommand, ServerCommand,
+    AlarmCommand, Arguments, AuditCommand, CatalogCommand, Command, DiskCommand, JobCommand, MachineCommand,
+    ManifestCommand, PointCommand, PolicyCommand, RetentionCommand, ServerCommand,
 };
 use crate::reach::Reach;
 use crate::screen::{Ending, Screen};
@@ -130,6 +133,8 @@ pub(crate) fn run(arguments: Arguments, screen: &Screen) -> Result<Ending, Error
         Command::Alarm(AlarmCommand::Watch) => alarm::watch(&context),
         Command::Audit(AuditCommand::List { limit, before }) => audit::list(&context, limit, before),
         Command::Audit(AuditCommand::Check(wanted)) => audit::check(&context, &wanted),
+        Command::Backup(wanted) => backup::backup(&context, &wanted),
+        Command::Restore(wanted) => restore::restore(screen, &wanted),
         Command::Catalog(CatalogCommand::Show) => catalog::show(&context),
         Command::Catalog(CatalogCommand::Rebuild(wanted)) => catalog::rebuild(&context, &wanted),
         Command::Network(command) => network::run(&context, command),

@@ -66,6 +66,45 @@ pub(crate) fn secret(screen: &Screen, question: &str) -> Result<String, ErrorRep
     Err(error.because("nobody can be asked: this is not a terminal").fixed_by("give --token-file").into())
 }
 
+/// Asks for a secret that is not shown while it is typed. Errors: nobody can be asked.
+pub(crate) fn hidden(screen: &Screen, question: &str) -> Result<String, ErrorReply> {
+    if !screen.can_ask() {
+        let error = ApiError::new(Code::Passphrase, "there is no passphrase");
+        let cause = "nobody can be asked: this is not a terminal";
+        return Err(error.because(cause).fixed_by("give --passphrase-file").into());
+    }
+    let _hidden = Hidden::begin();
+    let typed = answer(question);
+    // The end of the line that was typed was not shown either.
+    let _ = io::stderr().write_all(b"\n");
+    typed
+}
+
+/// A terminal that does not show what is typed, until this is dropped.
+struct Hidden(Option<rustix::termios::Termios>);
+
+impl Hidden {
+    /// What can't be hidden is shown: some terminals have nothing to switch.
+    fn begin() -> Self {
+        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+        let before = tcgetattr(io::stdin()).ok();
+        if let Some(before) = &before {
+            let mut silent = before.clone();
+            silent.local_modes.remove(LocalModes::ECHO);
+            let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &silent);
+        }
+        Self(before)
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        if let Some(before) = &self.0 {
+            let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Flush, before);
+        }
+    }
+}
+
 fn answer(question: &str) -> Result<String, ErrorReply> {
     let failed = |error: io::Error| {
         ErrorReply::from(ApiError::new(Code::NotConfirmed, "the question can't be asked").because(error))

@@ -15,14 +15,13 @@ const NEWS_WITHIN: Duration = Duration::from_secs(1);
 /// The alarms of this configuration server.
 #[derive(Debug)]
 pub(crate) struct Alarms {
-    catalog: Arc<dyn Catalog>,
     table: Table<Alarm>,
 }
 
 impl Alarms {
     /// Keeps alarms in a catalog.
     pub(crate) fn new(catalog: Arc<dyn Catalog>) -> Self {
-        Self { table: Table::new(catalog.clone()), catalog }
+        Self { table: Table::new(catalog) }
     }
 
     /// Raises what is not well, clears what is well again, forgets what ended long ago; durable on return.
@@ -83,7 +82,8 @@ impl Alarms {
             };
             match self.table.watch(after).and_then(|mut changes| changes.next(NEWS_WITHIN)) {
                 Ok(changes) => {
-                    let newest = changes.iter().filter_map(|change| change.row.as_ref()).map(|row| row.revision);
+                    let newest =
+                        changes.iter().filter_map(|change| change.row.as_ref()).map(|row| row.revision);
                     let newest = newest.max().unwrap_or(after).0;
                     let alarms = changes.into_iter().filter_map(|change| change.row);
                     let alarms = alarms.map(|row| described(&row.record)).collect();
@@ -98,11 +98,6 @@ impl Alarms {
             }
         };
         news().map_err(|error| failed(&error))
-    }
-
-    /// Returns the catalog the alarms are in.
-    pub(crate) fn catalog(&self) -> &Arc<dyn Catalog> {
-        &self.catalog
     }
 
     fn all(&self) -> Result<Vec<Alarm>, CatalogError> {
@@ -125,7 +120,8 @@ fn condition(concern: &Concern) -> Option<Condition> {
 fn tell(alarm: &Alarm, known: &[Alarm]) {
     let Condition { kind, subject, severity, what } = &alarm.condition;
     let before = known.iter().find(|before| before.name() == alarm.name());
-    let goes_on = |before: &Alarm| before.stands() == alarm.stands() && before.condition.severity == *severity;
+    let goes_on =
+        |before: &Alarm| before.stands() == alarm.stands() && before.condition.severity == *severity;
     if before.is_some_and(goes_on) {
         return;
     }

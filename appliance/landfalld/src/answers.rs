@@ -19,6 +19,7 @@ use retention::{Log, Piece, RewindPlan};
 use target::{DiskOffer, MasterTarget, PointName, ScrubWish};
 use units::{ByteLen, DiskIndex, MachineId, MachineName, Sequence, Timestamp};
 
+use crate::backups::Backups;
 use crate::failure::api_error;
 use crate::random::random_bytes;
 use crate::records::Records;
@@ -39,6 +40,7 @@ pub(crate) struct Answers {
     pub(crate) records: Option<Arc<Records>>,
     /// The network, where it is ours.
     pub(crate) network: Option<Arc<network::Network>>,
+    pub(crate) backups: Option<Backups>,
 }
 
 /// What a service is made of.
@@ -60,13 +62,26 @@ pub(crate) struct Parts {
     pub(crate) records: Option<Arc<Records>>,
     /// The network, where it is ours.
     pub(crate) network: Option<Arc<network::Network>>,
+    /// What makes backups, where there is something to make them of.
+    pub(crate) backups: Option<Backups>,
 }
 
 impl Answers {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { node, disks, views, listen, retention, jobs, cutovers, servers, records, network } =
-            parts;
-        Self { node, listen, retention, disks, views, jobs, cutovers, servers, records, network }
+        let Parts {
+            node,
+            disks,
+            views,
+            listen,
+            retention,
+            jobs,
+            cutovers,
+            servers,
+            records,
+            network,
+            backups,
+        } = parts;
+        Self { node, listen, retention, disks, views, jobs, cutovers, servers, records, network, backups }
     }
 
     /// Sends every client of a view away.

@@ -11,6 +11,7 @@ use target::replica::ReplicaLimits;
 use target::{NodeConfig, Notary};
 use units::{ByteLen, MachineName};
 
+use crate::backups::Schedule;
 use crate::joining::JoinArguments;
 
 /// The appliance's agent: receives what sources replicate, and keeps its history
@@ -113,6 +114,18 @@ pub(crate) struct Serve {
     /// How disks are written
     #[arg(long, value_enum, default_value_t = Engine::Best)]
     engine: Engine,
+    /// Directory that backups go to, by the clock
+    #[arg(long, value_name = "DIR", requires = "backup_passphrase_file")]
+    backup_dir: Option<PathBuf>,
+    /// How long after one backup the next is made
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = units::parse_span)]
+    backup_every: Duration,
+    /// Backups that are kept in the directory
+    #[arg(long, value_name = "N", default_value_t = 14, value_parser = clap::value_parser!(u16).range(1..))]
+    backup_keep: u16,
+    /// The file with the passphrase that backups are sealed under
+    #[arg(long, value_name = "FILE")]
+    backup_passphrase_file: Option<PathBuf>,
     /// What is logged, as in `info` or `target=debug`
     #[arg(long, value_name = "FILTER", default_value = "info")]
     pub(crate) log: String,
@@ -147,6 +160,12 @@ Exit codes:
   2  the command line is wrong";
 
 impl Serve {
+    /// Returns when and where backups are made by themselves.
+    pub(crate) fn backups(&self) -> Option<Schedule> {
+        let (directory, passphrase) = (self.backup_dir.clone()?, self.backup_passphrase_file.clone()?);
+        Some(Schedule { directory, every: self.backup_every, keep: self.backup_keep.into(), passphrase })
+    }
+
     /// Returns what the master target is set up with.
     pub(crate) fn node(&self, name: MachineName, notary: Arc<dyn Notary>) -> NodeConfig {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);

@@ -111,9 +111,7 @@ impl Audit for AuditLog {
     fn ended(&self, caller: &Caller, deed: &Deed, outcome: Result<(), &ApiError>) {
         let outcome = match outcome {
             Ok(()) => AuditOutcome::Done,
-            Err(error) => {
-                AuditOutcome::Refused(error.to_string().chars().take(REASON_LEN_MAX).collect())
-            }
+            Err(error) => AuditOutcome::Refused(error.to_string().chars().take(REASON_LEN_MAX).collect()),
         };
         if let Err(error) = self.append(&entry(caller, deed, outcome)) {
             tracing::error!(%caller, action = deed.action, error = %error, "what came of a request is not written down");

@@ -2,21 +2,29 @@
 
 use std::sync::Arc;
 
+use backup::Passphrase;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use control::api::{
-    AlarmAck, AlarmEvents, Alarms, AuditCheck, AuditList, AuditVerdict, CatalogRebuild, CatalogRebuilt,
-    CatalogReport, Concern, Health,
+    AlarmAck, AlarmEvents, Alarms, AuditCheck, AuditList, AuditVerdict, BackupMade, BackupMake,
+    CatalogRebuild, CatalogRebuilt, CatalogReport, Concern, Health,
 };
 use control::{ApiError, Caller, Code, RecordService, Service as _};
 use inventory::AlarmKind;
 
 use crate::answers::{Answers, now};
 use crate::audit::AuditLog;
+use crate::backups::Backups;
 use crate::records::Records;
 use crate::server_concerns;
 
 impl Answers {
     /// Brings what is on record up to what is, and raises and clears alarms. What can't be done is told, and tried again with the next round.
     pub(crate) fn look_after(&self) {
+        if let Some(backups) = &self.backups {
+            backups.look_after(now());
+        }
         if let Err(error) = self.settle().and_then(|()| self.observe()) {
             tracing::error!(error = %error, "the catalog is not up to date");
         }
@@ -37,7 +45,12 @@ impl Answers {
     pub(crate) fn further_concerns(&self) -> Vec<Concern> {
         let servers = self.servers.as_ref().map(|servers| server_concerns::concerns(servers, now()));
         let catalog = self.records.as_ref().map(|records| self.catalog_concerns(records));
-        servers.into_iter().chain(catalog).flatten().collect()
+        let backup = self.backups.as_ref().and_then(Backups::problem);
+        let backup = backup.map(|problem| {
+            let what = format!("no backup was made: {problem}");
+            Concern::of_appliance(AlarmKind::Backup, Health::Failed, what)
+        });
+        servers.into_iter().chain(catalog).flatten().chain(backup).collect()
     }
 
     fn catalog_concerns(&self, records: &Records) -> Vec<Concern> {
@@ -95,6 +108,21 @@ impl RecordService for Answers {
 
     fn audit_check(&self, request: AuditCheck) -> Result<AuditVerdict, ApiError> {
         self.records()?.audit()?.check(&request)
+    }
+
+    fn backup_make(&self, request: BackupMake) -> Result<BackupMade, ApiError> {
+        let what = "no backup was made";
+        let none =
+            || ApiError::new(Code::NotHere, what).because("this server has no authority and no catalog");
+        let backups = self.backups.as_ref().ok_or_else(none)?;
+        let passphrase = Passphrase::new(request.passphrase.expose());
+        let passphrase = passphrase.map_err(|error| ApiError::new(Code::Passphrase, what).because(error))?;
+        let failed = |error| ApiError::new(Code::BackupFailed, what).because(format!("{error:#}"));
+        let now = now();
+        let (revision, file) = backups.make(&passphrase, now).map_err(failed)?;
+        let (file_name, file) = (backups.file_name(now), STANDARD.encode(file));
+        tracing::info!(revision, "backup made");
+        Ok(BackupMade { file_name, created: now.into(), revision, file })
     }
 
     fn catalog_show(&self) -> Result<CatalogReport, ApiError> {

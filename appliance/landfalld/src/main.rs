@@ -2,11 +2,12 @@
 //! and a configuration server, which gives out certificates on 443. It answers operators on a unix socket.
 
 mod again;
-mod alive;
 mod alarms;
+mod alive;
 mod answers;
 mod arguments;
 mod audit;
+mod backups;
 mod catalog_answers;
 mod cutovers;
 mod disk_answers;
@@ -53,12 +54,13 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use target::{MasterTarget, NewVolume, TargetError};
 use tracing_subscriber::EnvFilter;
-use units::{Timestamp, VolumeId};
+use units::{MachineName, Timestamp, VolumeId};
 
 use crate::again::Again;
 use crate::alive::Alive;
 use crate::answers::{Answers, Parts};
 use crate::arguments::{Arguments, Command, Roles, Serve};
+use crate::backups::Backups;
 use crate::cutovers::Cutovers;
 use crate::heartbeats::Heartbeats;
 use crate::house::{House, Store};
@@ -162,6 +164,7 @@ fn run(arguments: &Serve, again: &Again) -> Result<()> {
     jobs.take_up().context("the jobs that were under way can't be taken up")?;
     let cutovers = Cutovers::begin(&node).context("what is received can't be looked at")?;
     let (listen, retention) = (told, arguments.retention.clone());
+    let backups = backups(arguments, &house, node.name());
     let parts = Parts {
         node,
         disks,
@@ -173,6 +176,7 @@ fn run(arguments: &Serve, again: &Again) -> Result<()> {
         servers: heartbeats,
         records,
         network,
+        backups,
     };
     let answers = Arc::new(Answers::new(parts));
     let steward = Steward::start(answers.clone())?;
@@ -198,6 +202,12 @@ fn run(arguments: &Serve, again: &Again) -> Result<()> {
         door.join().map_err(|_| anyhow::anyhow!("the listening thread panicked"))??;
     }
     Ok(())
+}
+
+/// Returns what makes backups, where there is something to make them of.
+fn backups(arguments: &Serve, house: &House, name: &MachineName) -> Option<Backups> {
+    let catalog = house.office.as_ref()?.catalog.clone();
+    Some(Backups::new(catalog, &arguments.state, name, arguments.backups()))
 }
 
 fn listen(address: &str) -> Result<TcpListener> {

@@ -13,8 +13,8 @@ use units::{MachineName, Timestamp};
 
 use crate::again::Again;
 use crate::alarms::Alarms;
-use crate::audit::AuditLog;
 use crate::answers::now;
+use crate::audit::AuditLog;
 use crate::store::{Copy, Places, Trouble, installation_of, snapshot_of};
 
 /// What is kept in the catalog, or why nothing is.

@@ -18,7 +18,9 @@ const SKEW_MOST: Duration = Duration::from_secs(900);
 pub(crate) fn concerns(servers: &Servers, now: Timestamp) -> Vec<Concern> {
     let holders = match servers.registrar.holders() {
         Ok(holders) => holders,
-        Err(error) => return vec![Concern::of_appliance(AlarmKind::Catalog, Health::Failed, error.to_string())],
+        Err(error) => {
+            return vec![Concern::of_appliance(AlarmKind::Catalog, Health::Failed, error.to_string())];
+        }
     };
     let views = servers.heartbeats.list();
     let certificates = holders.iter().filter_map(|holder| certificate(holder, now));
@@ -45,9 +47,11 @@ fn heartbeat(view: &ServerView) -> Vec<Concern> {
     let about = |kind, health, what: String| Concern::of_server(kind, health, subject(&view.identity), what);
     let lost = match &view.liveness {
         // A source is missed by its machine, too; a server by all of its machines.
-        Liveness::Lost(finding) if view.identity.role == Role::Source => {
-            Some(about(AlarmKind::Server, Health::Degraded, format!("it does not report: {}", finding.detail)))
-        }
+        Liveness::Lost(finding) if view.identity.role == Role::Source => Some(about(
+            AlarmKind::Server,
+            Health::Degraded,
+            format!("it does not report: {}", finding.detail),
+        )),
         Liveness::Lost(finding) => {
             Some(about(AlarmKind::Server, Health::Failed, format!("it does not report: {}", finding.detail)))
         }

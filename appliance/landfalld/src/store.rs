@@ -16,6 +16,8 @@ use crate::random::random_bytes;
 
 /// The file of the catalog.
 pub(crate) const CATALOG_FILE: &str = "catalog.db";
+/// What a restore has left: a snapshot.
+const RESTORED_FILE: &str = "catalog.restore";
 
 /// How the catalog was found.
 #[derive(Debug)]
@@ -63,6 +65,7 @@ impl Places {
 
     /// Opens the catalog, and makes it at the first start. `lived` says that this is not the first.
     pub(crate) fn open(&self, lived: bool) -> Result<Found> {
+        self.take_restored()?;
         let trouble = |what: String| Ok(Found::Trouble(Trouble { what }));
         if lived && !self.catalog.exists() {
             return trouble(format!("{} is missing", self.catalog.display()));
@@ -79,6 +82,34 @@ impl Places {
                 None => Ok(Found::Good(catalog)),
             },
         }
+    }
+
+    /// Makes the catalog of what a restore has left, or of the copy on the retention volume, if that is a newer one of the same installation.
+    ///
+    /// 1. The catalog is durable. 2. What the restore has left is removed. After a crash in between it is done again.
+    fn take_restored(&self) -> Result<()> {
+        let left = self.catalog.with_file_name(RESTORED_FILE);
+        let bytes = match std::fs::read(&left) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            read => read.with_context(|| format!("{} can't be read", left.display()))?,
+        };
+        let restored =
+            Snapshot::decode(&bytes).with_context(|| format!("{} is no catalog", left.display()))?;
+        let own = installation_of(&restored);
+        let newest = match self.copy(own.as_deref()) {
+            Copy::Own(copy) if own.is_some() && copy.revision() > restored.revision() => {
+                tracing::warn!(
+                    backup = restored.revision().0,
+                    copy = copy.revision().0,
+                    "the copy on the retention volume is newer than the backup, and taken instead"
+                );
+                copy
+            }
+            _ => restored,
+        };
+        self.restore(&newest).context("the restored catalog can't be made")?;
+        tracing::info!(revision = newest.revision().0, "catalog restored");
+        std::fs::remove_file(&left).with_context(|| format!("{} can't be removed", left.display()))
     }
 
     /// Returns the id of the installation, and gives it one at the first start. None, if a catalog that lived says nothing at all.

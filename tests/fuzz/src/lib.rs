@@ -25,6 +25,7 @@ mod seeds;
 /// Every list of decoders.
 pub const LISTS: &[&[(&str, fn(&[u8]))]] = &[
     agent::DECODERS,
+    backup::DECODERS,
     blockdev::DECODERS,
     catalog::DECODERS,
     control::DECODERS,

@@ -45,6 +45,9 @@ const RECORDS: [&str; 3] = [
 ];
 
 const ENVIRONMENT: &str = include_str!("../../../appliance/seed/tests/specimen.xml");
+const BACKUP: &[u8] = include_bytes!("../../../appliance/backup/tests/golden/backup");
+/// The form, then texts, each with its length: postcard.
+const BACKUP_CONTENTS: &[u8] = b"\x01\x04home\x80\x80\x80\x80\x04\x01s\x01c\x01k\x01c\x01k\x01c\x01k\x01x";
 const SNAPSHOT: &str = include_str!("../../../appliance/catalog/tests/golden/snapshot");
 const MANIFEST: &str = include_str!("../../../appliance/manifest/tests/golden/failback.manifest");
 const HEADS: &str = include_str!("../../../appliance/retention/tests/journal/golden/head.hex");
@@ -137,6 +140,8 @@ pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
         "command-ledger" => {
             vec![unhex(include_str!("../../../appliance/agent/tests/golden/ledger.hex"))]
         }
+        "backup_header" => vec![BACKUP.to_vec()],
+        "backup_contents" => vec![BACKUP_CONTENTS.to_vec()],
         "catalog_snapshot" => vec![SNAPSHOT.as_bytes().to_vec()],
         "manifest" => vec![MANIFEST.as_bytes().to_vec()],
         "netplan-yaml" => text(&[include_str!("../../../netplan/tests/golden/office.yaml")]),

@@ -10,11 +10,12 @@ use utoipa::ToSchema;
 use wire::Role;
 
 use super::{
-    AlarmEvents, Alarms, AuditLog, AuditVerdict, CatalogRebuilt, CatalogReport, DiskEvents, DiskVerdicts, Disks, Expiry, FailbackStarted, Group,
-    GroupDeleted, GroupFailbackStarted, GroupPoint, GroupPoints, GroupTo, Groups, Job, JobId, JobStarted,
-    JobWish, Jobs, JoinTokenMade, Machine, MachineRemoved, Machines, ManifestFile, Manifests, NetworkState,
-    Pins, Points, Policies, PolicyChange, PolicyChanged, Preflight, RebuildFrom, Reprotected, Retention,
-    Rfc3339, Scrubs, ServerEntry, Servers, Status, View, Views,
+    AlarmEvents, Alarms, AuditLog, AuditVerdict, BackupMade, CatalogRebuilt, CatalogReport, DiskEvents,
+    DiskVerdicts, Disks, Expiry, FailbackStarted, Group, GroupDeleted, GroupFailbackStarted, GroupPoint,
+    GroupPoints, GroupTo, Groups, Job, JobId, JobStarted, JobWish, Jobs, JoinTokenMade, Machine,
+    MachineRemoved, Machines, ManifestFile, Manifests, NetworkState, Pins, Points, Policies, PolicyChange,
+    PolicyChanged, Preflight, RebuildFrom, Reprotected, Retention, Rfc3339, Scrubs, Secret, ServerEntry,
+    Servers, Status, View, Views,
 };
 
 /// A kind of request and what answers it.
@@ -254,6 +255,11 @@ requests! {
         #[serde(default)]
         hash: Option<HexHash>,
     } -> AuditVerdict;
+    /// Makes a backup of authority, keys and catalog.
+    BackupMake {
+        /// What it is sealed under; at least 8 characters.
+        passphrase: Secret,
+    } -> BackupMade;
     /// Asks what is on record, and how the catalog and its copy stand.
     CatalogShow {} -> CatalogReport;
     /// Makes a catalog anew that can't be relied on; landfalld begins again with it.

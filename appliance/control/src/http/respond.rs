@@ -115,9 +115,9 @@ fn json(reply: &Reply) -> Response<Body> {
     reply::json(reply.json().to_vec())
 }
 
-/// A token is a secret that is told once: a second one is made rather than the first kept.
+/// Secrets, asked or told, are not kept: a second token or backup is made rather than the first remembered.
 fn may_be_kept(request: &Request) -> bool {
-    !matches!(request, Request::ServerToken(_))
+    !matches!(request, Request::ServerToken(_) | Request::BackupMake(_))
 }
 
 fn nothing(path: &str) -> ErrorReply {

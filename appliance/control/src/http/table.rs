@@ -3,13 +3,13 @@
 use super::route::Method::{Delete, Get, Post};
 use super::route::{Route, route};
 use crate::api::{
-    AlarmAck, AlarmList, AlarmWatch, AuditCheck, AuditList, Cancel, CatalogRebuild, CatalogShow, Commit, DiskEligible, DiskList, DiskWatch, Failback, GroupAdd,
-    GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList, GroupPointMake, GroupRemove,
-    GroupShow, JobCancel, JobList, JobShow, JobStart, JobWatch, MachineAdd, MachineList, MachineRemove,
-    MachineShow, ManifestList, ManifestShow, NetworkKeep, NetworkSet, NetworkShow, NetworkTry, PointList,
-    PointPin, PointUnpin, PointVerify, PointView, PolicySet, PolicyShow, PreflightShow, Reprotect,
-    RetentionPlan, RetentionScrub, RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow,
-    ViewClose, ViewList,
+    AlarmAck, AlarmList, AlarmWatch, AuditCheck, AuditList, BackupMake, Cancel, CatalogRebuild, CatalogShow,
+    Commit, DiskEligible, DiskList, DiskWatch, Failback, GroupAdd, GroupCreate, GroupDelete, GroupFailback,
+    GroupList, GroupPointList, GroupPointMake, GroupRemove, GroupShow, JobCancel, JobList, JobShow, JobStart,
+    JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, NetworkKeep,
+    NetworkSet, NetworkShow, NetworkTry, PointList, PointPin, PointUnpin, PointVerify, PointView, PolicySet,
+    PolicyShow, PreflightShow, Reprotect, RetentionPlan, RetentionScrub, RetentionShow, ServerList,
+    ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList,
 };
 
 /// Every route. What only looks is a `GET`, what takes something away is a `DELETE`, everything else that changes is a `POST`.
@@ -50,6 +50,7 @@ pub const ROUTES: &[Route] = &[
     route::<AlarmWatch>(Get, "/alarms/events"),
     route::<AuditList>(Get, "/audit"),
     route::<AuditCheck>(Get, "/audit/check"),
+    route::<BackupMake>(Post, "/backup"),
     route::<CatalogShow>(Get, "/catalog"),
     route::<CatalogRebuild>(Post, "/catalog/rebuild"),
     route::<NetworkShow>(Get, "/network"),

@@ -1,8 +1,8 @@
 //! What is on record: the catalog, alarms, the audit log.
 
 use crate::api::{
-    AlarmAck, AlarmEvents, Alarms, AuditCheck, AuditList, AuditLog, AuditVerdict, CatalogRebuild,
-    CatalogRebuilt, CatalogReport,
+    AlarmAck, AlarmEvents, Alarms, AuditCheck, AuditList, AuditLog, AuditVerdict, BackupMade, BackupMake,
+    CatalogRebuild, CatalogRebuilt, CatalogReport,
 };
 use crate::caller::Caller;
 use crate::error::ApiError;
@@ -24,6 +24,9 @@ pub trait RecordService {
 
     /// Returns whether the audit log is as it was written.
     fn audit_check(&self, request: AuditCheck) -> Result<AuditVerdict, ApiError>;
+
+    /// Makes a backup; nothing of it is kept here.
+    fn backup_make(&self, request: BackupMake) -> Result<BackupMade, ApiError>;
 
     /// Returns how the catalog stands.
     fn catalog_show(&self) -> Result<CatalogReport, ApiError>;

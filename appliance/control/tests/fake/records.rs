@@ -1,8 +1,8 @@
 //! What is on record: nothing.
 
 use landfall_control::api::{
-    AlarmAck, AlarmEvents, Alarms, AuditCheck, AuditList, AuditLog, AuditVerdict, CatalogRebuild,
-    CatalogRebuilt, CatalogReport,
+    AlarmAck, AlarmEvents, Alarms, AuditCheck, AuditList, AuditLog, AuditVerdict, BackupMade, BackupMake,
+    CatalogRebuild, CatalogRebuilt, CatalogReport,
 };
 use landfall_control::{ApiError, Caller, RecordService};
 
@@ -26,6 +26,10 @@ impl RecordService for Fake {
     }
 
     fn audit_check(&self, _: AuditCheck) -> Result<AuditVerdict, ApiError> {
+        Err(unknown())
+    }
+
+    fn backup_make(&self, _: BackupMake) -> Result<BackupMade, ApiError> {
         Err(unknown())
     }
 

@@ -13,8 +13,10 @@ pub(crate) enum AlarmCommand {
         all: bool,
     },
     /// Take note of alarms: they are no longer open, but stand as long as their cause does
-    #[command(after_help = "Examples:\n  landfall alarm ack --kind rpo --subject web-01\n  landfall alarm ack --subject web-01\n  \
-                            landfall alarm ack --all")]
+    #[command(
+        after_help = "Examples:\n  landfall alarm ack --kind rpo --subject web-01\n  landfall alarm ack --subject web-01\n  \
+                            landfall alarm ack --all"
+    )]
     Ack(AckArguments),
     /// Follow alarms as they come up, change and end, until interrupted
     #[command(after_help = "Examples:\n  landfall alarm watch\n  landfall alarm watch --output json")]

@@ -7,7 +7,9 @@ use control::api::HexHash;
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
     /// List who asked for what, and what came of it, the newest last
-    #[command(after_help = "Examples:\n  landfall audit list\n  landfall audit list --limit 1000 --output json")]
+    #[command(
+        after_help = "Examples:\n  landfall audit list\n  landfall audit list --limit 1000 --output json"
+    )]
     List {
         /// At most so many, the newest; 0 for as many as are told at once
         #[arg(long, value_name = "N", default_value_t = 50)]

@@ -293,6 +293,8 @@ fn explanations_and_help_read_as_they_did() {
         "audit",
         "audit list",
         "audit check",
+        "backup",
+        "restore",
         "catalog",
         "catalog show",
         "catalog rebuild",

@@ -193,6 +193,7 @@ pub(super) fn status(machines: Vec<Machine>, jobs: Vec<Job>) -> Status {
         machines,
         jobs,
         volume: volume(),
+        alarms: Vec::new(),
         next: None,
     };
     status.derived()

@@ -11,7 +11,12 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use control::api::{
-    Cancel, Commit, DiskEligible, DiskEvents, DiskVerdicts, DiskWatch, Disks, Expiry, Failback, FailbackStarted, FailbackTo, Job, JobCancel, JobId, JobStart, JobStarted, JobWish, Jobs, JoinTokenMade, Machine, MachineAdd, MachinePolicy, MachineRemove, MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, Phase, Pins, PointList, PointPin, PointUnpin, PointVerify, PointView, Points, Policies, Policy, PolicyChanged, PolicySet, Preflight, Reprotect, Reprotected, Request, Retention, RetentionScrub, Scrubs, ServerEntry, ServerRevoke, ServerToken, Servers, Status, View, Views, WhenFull,
+    Cancel, Commit, DiskEligible, DiskEvents, DiskVerdicts, DiskWatch, Disks, Expiry, Failback,
+    FailbackStarted, FailbackTo, Job, JobCancel, JobId, JobStart, JobStarted, JobWish, Jobs, JoinTokenMade,
+    Machine, MachineAdd, MachinePolicy, MachineRemove, MachineRemoved, Machines, ManifestFile, ManifestShow,
+    Manifests, Phase, Pins, PointList, PointPin, PointUnpin, PointVerify, PointView, Points, Policies,
+    Policy, PolicyChanged, PolicySet, Preflight, Reprotect, Reprotected, Request, Retention, RetentionScrub,
+    Scrubs, ServerEntry, ServerRevoke, ServerToken, Servers, Status, View, Views, WhenFull,
 };
 use control::{ApiError, Code, Config, Desk, Server, Service, Stop};
 use tempfile::TempDir;

@@ -2,15 +2,15 @@
 
 use control::api::{
     Alarm, AlarmAck, AlarmEvents, Alarms, AuditCheck, AuditEntry, AuditList, AuditLog, AuditOutcome,
-    AuditVerdict, CatalogCopy, CatalogMode, CatalogRebuild, CatalogRebuilt, CatalogReport, Health, HexHash,
-    KindCount,
+    AuditVerdict, BackupMade, BackupMake, CatalogCopy, CatalogMode, CatalogRebuild, CatalogRebuilt,
+    CatalogReport, Health, HexHash, KindCount,
 };
 use control::{ApiError, Caller, Code, RecordService};
 use inventory::AlarmKind;
 use units::Hash;
 
 use super::Fake;
-use super::facts::{self, at, now};
+use super::facts::{at, now};
 
 fn kinds(each: &[(&str, u64)]) -> Vec<KindCount> {
     each.iter().map(|(kind, count)| KindCount { kind: (*kind).to_owned(), count: *count }).collect()
@@ -49,7 +49,7 @@ pub(super) fn catalog_in_trouble() -> CatalogReport {
 impl RecordService for Fake {
     fn alarm_list(&self, every: bool) -> Result<Alarms, ApiError> {
         let alarms = if self.well { Vec::new() } else { alarms(every) };
-        Ok(Alarms { time: facts::now(), alarms })
+        Ok(Alarms { time: now(), alarms })
     }
 
     fn alarm_ack(&self, caller: &Caller, request: AlarmAck) -> Result<Alarms, ApiError> {
@@ -61,9 +61,9 @@ impl RecordService for Fake {
         let mut alarms = alarms(false);
         alarms.iter_mut().for_each(|alarm| {
             alarm.acked_by = Some("uid 0".to_owned());
-            alarm.acked = Some(facts::now());
+            alarm.acked = Some(now());
         });
-        Ok(Alarms { time: facts::now(), alarms })
+        Ok(Alarms { time: now(), alarms })
     }
 
     fn alarm_watch(&self, after: Option<u64>) -> Result<AlarmEvents, ApiError> {
@@ -86,6 +86,10 @@ impl RecordService for Fake {
         let AuditLog { first, last, .. } = audit();
         let problem = request.number.map(|number| format!("entry {number} is not the one that is known"));
         Ok(AuditVerdict { first, last, hash: hash(), problem })
+    }
+
+    fn backup_make(&self, _: BackupMake) -> Result<BackupMade, ApiError> {
+        Err(ApiError::new(Code::BackupFailed, "the fake appliance has no keys"))
     }
 
     fn catalog_show(&self) -> Result<CatalogReport, ApiError> {
