@@ -15,6 +15,7 @@ mod job;
 mod machine;
 mod manifest;
 mod network;
+mod plan;
 mod point;
 mod policy;
 mod preflight;
@@ -56,6 +57,8 @@ pub use machine::{Machine, MachineDisk, MachineRemoved, Machines, Phase, Session
 pub use manifest::{ManifestEntry, ManifestFile, ManifestSummary, Manifests};
 /// The network of the appliance.
 pub use network::{NetworkNic, NetworkState, NetworkTrial};
+/// Recovery plans.
+pub use plan::{Plan, PlanRunning, PlanState, PlanStep, Plans};
 pub use point::{Consistency, Gap, GapKind, GroupMark, Point, Points};
 /// Policies, what goes by them, and pins.
 pub use policy::{
@@ -73,10 +76,10 @@ pub use request::{
     CatalogShow, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, GroupAdd,
     GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList, GroupPointMake, GroupRemove,
     GroupShow, JobCancel, JobList, JobShow, JobStart, JobWatch, MachineAdd, MachineList, MachineRemove,
-    MachineShow, ManifestList, ManifestShow, NetworkKeep, NetworkSet, NetworkShow, NetworkTry, PointList,
-    PointPin, PointUnpin, PointVerify, PointView, PolicySet, PolicyShow, PreflightShow, Reprotect, Request,
-    RetentionPlan, RetentionScrub, RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow,
-    ViewClose, ViewList,
+    MachineShow, ManifestList, ManifestShow, NetworkKeep, NetworkSet, NetworkShow, NetworkTry, PlanContinue,
+    PlanCreate, PlanDelete, PlanList, PlanRun, PlanShow, PlanStop, PointList, PointPin, PointUnpin,
+    PointVerify, PointView, PolicySet, PolicyShow, PreflightShow, Reprotect, Request, RetentionPlan,
+    RetentionScrub, RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList,
 };
 /// How far back history reaches, and what it costs.
 pub use retention::{Epoch, History, Retention};

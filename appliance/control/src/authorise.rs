@@ -31,6 +31,8 @@ pub fn action_of(request: &Request) -> Action {
         | R::NetworkShow(_)
         | R::ServerList(_)
         | R::PreflightShow(_)
+        | R::PlanList(_)
+        | R::PlanShow(_)
         | R::GroupList(_)
         | R::GroupShow(_)
         | R::GroupPointList(_)
@@ -48,12 +50,15 @@ pub fn action_of(request: &Request) -> Action {
         | R::GroupAdd(_)
         | R::GroupRemove(_)
         | R::GroupDelete(_)
-        | R::GroupPointMake(_) => Action::Protect,
+        | R::GroupPointMake(_)
+        | R::PlanCreate(_)
+        | R::PlanDelete(_) => Action::Protect,
         R::JobStart(start) => match start.kind {
             JobWish::Resync => Action::Protect,
             JobWish::Expire => Action::Keep,
             JobWish::Scrub => Action::Check,
         },
+        R::PlanRun(_) | R::PlanContinue(_) | R::PlanStop(_) => Action::Failback,
         R::JobCancel(_) | R::Failback(_) | R::GroupFailback(_) | R::Cancel(_) => Action::Failback,
         R::Commit(_) => Action::Commit,
         R::PointPin(_) => Action::Keep,

@@ -280,6 +280,20 @@ codes! {
         "a member could not hold its writes, or could not make its point", "put that right, then `landfall group point GROUP`";
     1708 GroupPointNone Refused: "the members have no such point in common",
         "a group point exists only where every member has it", "see `landfall point list --group GROUP`";
+    1720 PlanUnknown Missing: "no such recovery plan",
+        "it was never made, or was deleted", "see `landfall plan list`";
+    1721 PlanExists Refused: "the recovery plan exists already",
+        "a plan of this name was made before", "choose another name, or look with `landfall plan show NAME`";
+    1722 PlanSteps Refused: "the steps don't make a recovery plan",
+        "a plan has 1 to 64 steps, and no machine twice", "see `landfall plan create --help`";
+    1723 PlanRunning Refused: "the recovery plan is being run",
+        "one run of a plan is under way at a time", "wait for it, or end it with `landfall plan stop NAME`";
+    1724 PlanNotWaiting Refused: "the recovery plan does not wait",
+        "it is not being run, or does not wait for a person", "see `landfall plan show NAME`";
+    1725 HookMissing Refused: "no such hook",
+        "the hook directory of the appliance has no program of this name", "put an executable file into STATE/hooks of landfalld";
+    1726 PlanFailed Failed: "the recovery plan failed",
+        "one of its steps did", "see `landfall plan show NAME`, put that right, then run it again";
     1801 NotInInventory Refused: "the machine is not in the inventory",
         "its source has joined, and no machine of this name was added", "add it with `landfall machine add NAME --disk PATH`, or revoke the source";
     1802 SourceNotJoined Refused: "the source has not joined",

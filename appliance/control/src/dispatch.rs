@@ -71,6 +71,19 @@ pub(crate) fn answer(service: &dyn Service, caller: &Caller, request: Request) -
             confirmed(&revoke.name, &revoke.confirm, "revoked")?;
             Reply::of(&service.server_revoke(revoke)?)
         }
+        Request::PlanList(_) => Reply::of(&service.plan_list()?),
+        Request::PlanShow(show) => Reply::of(&service.plan_show(&show.name)?),
+        Request::PlanCreate(create) => Reply::of(&service.plan_create(create)?),
+        Request::PlanDelete(delete) => {
+            confirmed(&delete.name, &delete.confirm, "deleted")?;
+            Reply::of(&service.plan_delete(&delete.name)?)
+        }
+        Request::PlanRun(run) => {
+            confirmed(&run.name, &run.confirm, "begun")?;
+            Reply::of(&service.plan_run(run)?)
+        }
+        Request::PlanContinue(go_on) => Reply::of(&service.plan_continue(&go_on.name)?),
+        Request::PlanStop(stop) => Reply::of(&service.plan_stop(&stop.name)?),
         Request::PreflightShow(show) => Reply::of(&service.preflight(show.machine.as_ref())?),
         Request::GroupList(_) => Reply::of(&service.group_list()?),
         Request::GroupShow(show) => Reply::of(&service.group_show(&show.name)?),

@@ -63,6 +63,6 @@ pub use retired::{RETIRED, find_retired, retired_of};
 /// The server and its limits.
 pub use server::{Config, Server, Stop};
 /// What the server serves.
-pub use service::{GroupService, NetworkService, RecordService, Service};
+pub use service::{GroupService, NetworkService, PlanService, RecordService, Service};
 /// Why a server can't serve.
 pub use socket::ServerError;

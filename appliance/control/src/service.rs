@@ -2,6 +2,7 @@
 
 mod groups;
 mod network;
+mod plans;
 mod records;
 
 use inventory::Action;
@@ -20,13 +21,18 @@ use crate::error::ApiError;
 pub use groups::GroupService;
 /// The network.
 pub use network::NetworkService;
+/// Recovery plans.
+pub use plans::PlanService;
+/// Alarms, the audit log, backups, the catalog.
 pub use records::RecordService;
 
 /// The answers. Methods block; the server calls each on a thread of its own, several at once.
 ///
 /// A method that returns an error has changed nothing, unless the error says so. Fields that follow from others
 /// (RPO, hints, health) are filled in by [`Machine::derived`] and [`Status::derived`], which the service calls.
-pub trait Service: GroupService + NetworkService + RecordService + Send + Sync + 'static {
+pub trait Service:
+    GroupService + NetworkService + PlanService + RecordService + Send + Sync + 'static
+{
     /// Tells whether such a thing can be done at present; asked before anything else is.
     fn admits(&self, _: Action) -> Result<(), ApiError> {
         Ok(())

@@ -30,6 +30,9 @@ pub struct Job {
     /// Steps that were done.
     #[serde(default)]
     pub done: usize,
+    /// The step of a recovery plan that started it, if one did.
+    #[serde(default)]
+    pub origin: Option<JobOrigin>,
     /// Somebody wants it to end before its next step.
     #[serde(default)]
     pub stop: bool,
@@ -47,6 +50,17 @@ pub struct Job {
     /// What happened, oldest first.
     #[serde(default)]
     pub log: Vec<JobLine>,
+}
+
+/// A step of a run of a recovery plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobOrigin {
+    /// The plan.
+    pub plan: MachineName,
+    /// Which run of it.
+    pub run: u64,
+    /// Which step, from 0.
+    pub step: u64,
 }
 
 /// What a job does.
@@ -263,9 +277,20 @@ impl Job {
     /// Begins a job, of which no step was done.
     pub fn new(id: u64, machine: MachineName, work: JobWork, now: Timestamp) -> Self {
         let (started, state) = (now.into(), JobState::Running);
-        let (done, stop, ended, found, error) = (0, false, None, JobFound::default(), None);
-        let job =
-            Self { id, machine, work, state, done, stop, started, ended, found, error, log: Vec::new() };
+        let job = Self {
+            id,
+            machine,
+            work,
+            state,
+            done: 0,
+            origin: None,
+            stop: false,
+            started,
+            ended: None,
+            found: JobFound::default(),
+            error: None,
+            log: Vec::new(),
+        };
         job.noted("started", now)
     }
 

@@ -61,14 +61,17 @@ pub use group::{
 };
 pub use group_point::{CommonPoint, GroupEffect, GroupEvent, GroupMaking, MarkedPoint, common_points};
 pub use job::{
-    JOB_LINES_MAX, JOBS_KEPT, Job, JobClaim, JobError, JobEvent, JobFound, JobLine, JobState, JobStep,
-    JobWork, forgettable_jobs,
+    JOB_LINES_MAX, JOBS_KEPT, Job, JobClaim, JobError, JobEvent, JobFound, JobLine, JobOrigin, JobState,
+    JobStep, JobWork, forgettable_jobs,
 };
 pub use key::{KEY_LEN_MAX, Key, KeyError};
 pub use liveness::{Ending, Finding, Liveness, PROBE_EVERY, Pulse, PulseEffect, PulseEvent};
 pub use machine::{Machine, MachineDisk, Policy, WhenFull};
 pub use order::{ENDED_KEPT, EXPIRES_AFTER, Order, OrderState, forgettable, next_sequence};
-pub use plan::Plan;
+pub use plan::{
+    HOOK_SECONDS, PLAN_NOTE_LEN_MAX, PLAN_STEPS_MAX, PLAN_TOGETHER_MAX, Plan, PlanError, PlanEvent, PlanRun,
+    PlanState, PlanStep,
+};
 pub use preflight::{Broken, CLOCK_SKEW_MAX, PreflightFacts, Rule, SourceFacts, preflight};
 pub use record::{Record, RecordError};
 pub use revision::Revision;

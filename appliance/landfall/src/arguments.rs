@@ -18,6 +18,8 @@ mod keeping;
 mod manifest;
 /// `landfall network`.
 mod network;
+/// `landfall plan`.
+mod plan;
 /// `landfall point`.
 mod point;
 /// `landfall retention`.
@@ -43,6 +45,7 @@ pub(crate) use group::{CreateArguments, GroupCommand};
 pub(crate) use keeping::{PinArguments, PolicyArguments, PolicyCommand, SizeArguments, WhenFull};
 pub(crate) use manifest::{CheckArguments, ManifestCommand, NumberedDisk};
 pub(crate) use network::{NetworkCommand, NicWish, PlanArguments};
+pub(crate) use plan::{PlanCommand, moment};
 pub(crate) use point::{PointCommand, ViewArguments};
 pub(crate) use retention::{AdoptArguments, FileSystem, InitArguments, RetentionCommand, ScrubArguments};
 
@@ -175,6 +178,9 @@ pub(crate) enum Command {
         #[arg(long, value_name = "PORT", default_value_t = 9480)]
         port: u16,
     },
+    /// Recovery plans: in which order machines come home, with pauses and hooks
+    #[command(subcommand, after_help = "Example:\n  landfall plan run shop")]
+    Plan(PlanCommand),
     /// Say what would go wrong, before anything is touched
     #[command(
         after_help = "Exits with 3 when some kind of job would be refused. Each rule has a code; `landfall explain CODE` \

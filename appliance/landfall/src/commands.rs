@@ -21,6 +21,7 @@ mod manifest_check;
 mod network;
 mod passphrase;
 mod pin;
+mod plan;
 mod point;
 mod policy;
 mod preflight;
@@ -142,6 +143,7 @@ pub(crate) fn run(arguments: Arguments, screen: &Screen) -> Result<Ending, Error
         Command::Login(wanted) => login::login(screen, arguments.at.as_deref(), &wanted),
         Command::Roles => roles::show(screen),
         Command::Explain { code } => explain::explain(screen, code.as_deref()),
+        Command::Plan(command) => plan::run(&context, command),
         Command::Preflight { machine } => preflight::show(&context, machine),
         Command::Wait(wanted) => wait::wait(&context, &wanted),
         Command::Dashboard { port } => dashboard::serve(&context, port),

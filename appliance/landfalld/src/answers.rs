@@ -35,6 +35,7 @@ pub(crate) struct Answers {
     pub(crate) disks: Arc<crate::disks::DiskEvents>,
     views: Views,
     pub(crate) jobs: Arc<crate::jobs::Jobs>,
+    pub(crate) plans: Option<Arc<crate::plans::Plans>>,
     cutovers: Arc<crate::cutovers::Cutovers>,
     pub(crate) servers: Option<Servers>,
     pub(crate) records: Option<Arc<Records>>,
@@ -54,6 +55,8 @@ pub(crate) struct Parts {
     pub(crate) retention: PathBuf,
     /// The jobs of this server.
     pub(crate) jobs: Arc<crate::jobs::Jobs>,
+    /// The recovery plans of a configuration server.
+    pub(crate) plans: Option<Arc<crate::plans::Plans>>,
     /// What machines have received.
     pub(crate) cutovers: Arc<crate::cutovers::Cutovers>,
     /// Who joined here, where certificates are given out.
@@ -75,13 +78,27 @@ impl Answers {
             listen,
             retention,
             jobs,
+            plans,
             cutovers,
             servers,
             records,
             network,
             backups,
         } = parts;
-        Self { node, listen, retention, disks, views, jobs, cutovers, servers, records, network, backups }
+        Self {
+            node,
+            listen,
+            retention,
+            disks,
+            views,
+            jobs,
+            plans,
+            cutovers,
+            servers,
+            records,
+            network,
+            backups,
+        }
     }
 
     /// Sends every client of a view away.

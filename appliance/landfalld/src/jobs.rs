@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use catalog::{Catalog, CatalogError, Change, Expect, Row, Table};
 use control::heartbeat::Orders;
 use control::{ApiError, Code};
-use inventory::{Job, JobClaim, JobEvent, JobWork, Record as _, forgettable_jobs};
+use inventory::{Job, JobClaim, JobEvent, JobOrigin, JobWork, Record as _, forgettable_jobs};
 use target::replica::Progress;
 use target::{MasterTarget, Occupied, TargetError};
 use units::MachineName;
@@ -89,11 +89,21 @@ impl Jobs {
 
     /// Starts a job; durable on return. Errors: another one of this machine is under way, the catalog fails.
     pub(crate) fn start(self: &Arc<Self>, machine: &MachineName, work: JobWork) -> Result<u64, ApiError> {
+        self.start_for(machine, work, None)
+    }
+
+    /// Starts a job for a step of a recovery plan, or for nobody in particular; durable on return. Errors: as [`Jobs::start`].
+    pub(crate) fn start_for(
+        self: &Arc<Self>,
+        machine: &MachineName,
+        work: JobWork,
+        origin: Option<JobOrigin>,
+    ) -> Result<u64, ApiError> {
         for _ in 0..ATTEMPTS_MAX {
             self.refuse_if_busy(machine)?;
             let known = self.list()?;
             let id = known.last().map_or(0, |job| job.id) + 1;
-            let job = Job::new(id, machine.clone(), work.clone(), now());
+            let job = Job { origin: origin.clone(), ..Job::new(id, machine.clone(), work.clone(), now()) };
             let claim = JobClaim { machine: machine.clone(), job: id };
             let changes = [Change::put(&job, Expect::Absent), Change::put(&claim, Expect::Absent)];
             match self.catalog.commit(&changes) {

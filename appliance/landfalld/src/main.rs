@@ -18,6 +18,7 @@ mod group_answers;
 mod group_point;
 mod groups;
 mod heartbeats;
+mod hook;
 mod house;
 mod job_report;
 mod job_run;
@@ -28,6 +29,8 @@ mod manage;
 mod network_answers;
 mod notary;
 mod own_keeper;
+mod plan_answers;
+mod plans;
 mod preflight;
 mod random;
 mod records;
@@ -66,6 +69,7 @@ use crate::heartbeats::Heartbeats;
 use crate::house::{House, Store};
 use crate::jobs::Jobs;
 use crate::notary::OwnKey;
+use crate::plans::Plans;
 use crate::random::random_bytes;
 use crate::servers::Servers;
 use crate::steward::Steward;
@@ -162,6 +166,15 @@ fn run(arguments: &Serve, again: &Again) -> Result<()> {
         jobs.preflight.know(servers.preflight_office());
     }
     jobs.take_up().context("the jobs that were under way can't be taken up")?;
+    let plans = match (&heartbeats, &house.office) {
+        (Some(servers), Some(office)) => {
+            let hooks = arguments.state.join("hooks");
+            let plans = Plans::new(office.catalog.clone(), jobs.clone(), servers.groups.clone(), hooks);
+            plans.take_up().context("the plans that were under way can't be taken up")?;
+            Some(plans)
+        }
+        _ => None,
+    };
     let cutovers = Cutovers::begin(&node).context("what is received can't be looked at")?;
     let (listen, retention) = (told, arguments.retention.clone());
     let backups = backups(arguments, &house, node.name());
@@ -172,6 +185,7 @@ fn run(arguments: &Serve, again: &Again) -> Result<()> {
         listen,
         retention,
         jobs,
+        plans,
         cutovers,
         servers: heartbeats,
         records,

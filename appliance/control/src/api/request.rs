@@ -13,9 +13,9 @@ use super::{
     AlarmEvents, Alarms, AuditLog, AuditVerdict, BackupMade, CatalogRebuilt, CatalogReport, DiskEvents,
     DiskVerdicts, Disks, Expiry, FailbackStarted, Group, GroupDeleted, GroupFailbackStarted, GroupPoint,
     GroupPoints, GroupTo, Groups, Job, JobId, JobStarted, JobWish, Jobs, JoinTokenMade, Machine,
-    MachineRemoved, Machines, ManifestFile, Manifests, NetworkState, Pins, Points, Policies, PolicyChange,
-    PolicyChanged, Preflight, RebuildFrom, Reprotected, Retention, Rfc3339, Scrubs, Secret, ServerEntry,
-    Servers, Status, View, Views,
+    MachineRemoved, Machines, ManifestFile, Manifests, NetworkState, Pins, Plan, PlanStep, Plans, Points,
+    Policies, PolicyChange, PolicyChanged, Preflight, RebuildFrom, Reprotected, Retention, Rfc3339, Scrubs,
+    Secret, ServerEntry, Servers, Status, View, Views,
 };
 
 /// A kind of request and what answers it.
@@ -394,6 +394,47 @@ requests! {
         /// Which point.
         point: FailbackTo,
     } -> Pins;
+    /// Asks for the recovery plans.
+    PlanList {} -> Plans;
+    /// Asks for one recovery plan, with all that happened in its newest run.
+    PlanShow {
+        /// Which.
+        name: MachineName,
+    } -> Plan;
+    /// Makes a recovery plan.
+    PlanCreate {
+        /// Its name.
+        name: MachineName,
+        /// What is done, first things first; 1 to 64 steps.
+        steps: Vec<PlanStep>,
+    } -> Plan;
+    /// Deletes a recovery plan that is not being run; the result is the plan as it was.
+    PlanDelete {
+        /// Which.
+        name: MachineName,
+        /// The name again, typed by a person or vouched for by `--yes`.
+        confirm: String,
+    } -> Plan;
+    /// Begins to carry a recovery plan out.
+    PlanRun {
+        /// Which.
+        name: MachineName,
+        /// The newest points at or before this time are taken; the latest when absent.
+        #[serde(default)]
+        to: Option<Rfc3339>,
+        /// The name again, typed by a person or vouched for by `--yes`.
+        confirm: String,
+    } -> Plan;
+    /// Lets a run go on that waits for a person.
+    PlanContinue {
+        /// Which plan.
+        name: MachineName,
+    } -> Plan;
+    /// Ends a run before its next step; jobs that it has started go on.
+    PlanStop {
+        /// Which plan.
+        name: MachineName,
+    } -> Plan;
     /// Asks what would go wrong, before anything is touched.
     PreflightShow {
         /// One machine; all when absent, and all who have joined as sources.

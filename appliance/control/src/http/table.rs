@@ -7,9 +7,10 @@ use crate::api::{
     Commit, DiskEligible, DiskList, DiskWatch, Failback, GroupAdd, GroupCreate, GroupDelete, GroupFailback,
     GroupList, GroupPointList, GroupPointMake, GroupRemove, GroupShow, JobCancel, JobList, JobShow, JobStart,
     JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, NetworkKeep,
-    NetworkSet, NetworkShow, NetworkTry, PointList, PointPin, PointUnpin, PointVerify, PointView, PolicySet,
-    PolicyShow, PreflightShow, Reprotect, RetentionPlan, RetentionScrub, RetentionShow, ServerList,
-    ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList,
+    NetworkSet, NetworkShow, NetworkTry, PlanContinue, PlanCreate, PlanDelete, PlanList, PlanRun, PlanShow,
+    PlanStop, PointList, PointPin, PointUnpin, PointVerify, PointView, PolicySet, PolicyShow, PreflightShow,
+    Reprotect, RetentionPlan, RetentionScrub, RetentionShow, ServerList, ServerRevoke, ServerToken,
+    StatusShow, ViewClose, ViewList,
 };
 
 /// Every route. What only looks is a `GET`, what takes something away is a `DELETE`, everything else that changes is a `POST`.
@@ -60,6 +61,13 @@ pub const ROUTES: &[Route] = &[
     route::<ServerList>(Get, "/servers"),
     route::<ServerToken>(Post, "/servers/tokens"),
     route::<ServerRevoke>(Post, "/servers/{name}/revoke"),
+    route::<PlanList>(Get, "/plans"),
+    route::<PlanCreate>(Post, "/plans"),
+    route::<PlanShow>(Get, "/plans/{name}"),
+    route::<PlanDelete>(Delete, "/plans/{name}"),
+    route::<PlanRun>(Post, "/plans/{name}/run"),
+    route::<PlanContinue>(Post, "/plans/{name}/continue"),
+    route::<PlanStop>(Post, "/plans/{name}/stop"),
     route::<PreflightShow>(Get, "/preflight"),
     route::<GroupList>(Get, "/groups"),
     route::<GroupCreate>(Post, "/groups"),

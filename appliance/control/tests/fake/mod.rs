@@ -2,6 +2,7 @@
 
 mod groups;
 mod network;
+mod plans;
 mod records;
 
 use std::sync::atomic::{AtomicU64, Ordering};

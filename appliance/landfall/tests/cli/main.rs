@@ -270,6 +270,14 @@ fn explanations_and_help_read_as_they_did() {
         "job start",
         "job cancel",
         "job watch",
+        "plan",
+        "plan list",
+        "plan show",
+        "plan create",
+        "plan delete",
+        "plan run",
+        "plan continue",
+        "plan stop",
         "preflight",
         "wait",
         "dashboard",
@@ -380,6 +388,28 @@ const GROUPING: &[&str] = &[
     "failback --group shop --to 9 --yes",
 ];
 
+const PLANNING: &[&str] = &[
+    "plan list",
+    "plan show shop",
+    "plan show nobody",
+    "plan create office --step machines:db-01,web-01 --step pause:look_at_it --step hook:dns/90s --step group:shop",
+    "plan create shop --step group:shop",
+    "plan delete shop",
+    "plan delete shop --yes",
+    "plan run shop --yes --no-wait",
+    "plan run shop --yes",
+    "plan run shop",
+    "plan continue shop --no-wait",
+    "plan stop shop",
+];
+
+#[test]
+fn plans_read_as_they_did() {
+    transcripts("plans.txt", Fake::default, PLANNING);
+    let lines = in_json(PLANNING);
+    transcripts("plans-json.txt", Fake::default, &lines.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
 #[test]
 fn groups_read_as_they_did() {
     transcripts("groups.txt", Fake::default, GROUPING);
@@ -480,6 +510,9 @@ fn wrong_command_lines_are_refused_without_asking_anyone() {
         "point list",
         "point list web-01 --group shop",
         "group create shop",
+        "plan create shop",
+        "plan create shop --step dance:all",
+        "plan create shop --step hook:x/never",
         "group create shop web-01 --every never",
     ] {
         assert_eq!(exit_of(&appliance, line), 2, "{line}");

@@ -3,6 +3,7 @@
 mod facts;
 mod groups;
 mod network;
+mod plans;
 mod records;
 
 use std::path::PathBuf;
