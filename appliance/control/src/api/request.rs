@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use netplan::Plan;
+use netplan::Plan as NetworkPlan;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use units::{HexHash, MachineName, Sequence, as_text};
@@ -311,7 +311,7 @@ requests! {
     /// Tries a plan of the network: it is applied, and rolled back by itself after 30 s unless it is kept over a new connection.
     NetworkTry {
         /// The plan.
-        plan: Plan,
+        plan: NetworkPlan,
     } -> NetworkState;
     /// Keeps the plan that is tried.
     NetworkKeep {
@@ -323,7 +323,7 @@ requests! {
     /// Applies a plan of the network and keeps it at once: whoever is cut off by it stays so.
     NetworkSet {
         /// The plan.
-        plan: Plan,
+        plan: NetworkPlan,
         /// `network`, typed by a person or vouched for by `--yes`.
         confirm: String,
     } -> NetworkState;
