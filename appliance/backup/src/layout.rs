@@ -1,4 +1,4 @@
-//! The header of a backup. FORMAT.md 8 draws it.
+//! The header of a backup. FORMAT.md 9 draws it.
 
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
