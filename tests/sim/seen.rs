@@ -104,8 +104,6 @@ sights! {
         RefusedFenced,
         RefusedRewound,
         RefusedOut,
-        RefusedFull,
-        RefusedOverCredit,
         FrameTwice,
         CutInsideASession,
         HalfOpen,
@@ -119,6 +117,10 @@ sights! {
         Reprotected,
         ReprotectedOnOriginals,
         GhostRefused;
+    /// What is too rare to be demanded of the few runs of a test.
+    RARE:
+        RefusedFull,
+        RefusedOverCredit;
 }
 
 /// How often each was met.

@@ -197,6 +197,7 @@ mod tests {
         let (machine, generation) = (MachineId([1; 16]), Generation(1));
         let mut index = EpochIndex::empty(machine, generation, EpochNumber(number), Sequence(first));
         index.last = Sequence(last);
+        index.redo_len = ByteOffset(4096);
         index.entries = entries;
         index
     }
