@@ -5,10 +5,10 @@
 pub(crate) fn seal(name: &str, bytes: &mut [u8]) {
     match name {
         "record_head" => seal_record(bytes),
-        "journal_head" => seal_envelope(*b"LFHD", 3, bytes),
+        "journal_head" => seal_envelope(*b"LFHD", 4, bytes),
         "making_mark" => seal_envelope(*b"LFMK", 1, bytes),
         "superblock" => seal_envelope(*b"LFSB", 1, bytes),
-        "scrub_record" => seal_envelope(*b"LFSC", 1, bytes),
+        "scrub_record" => seal_envelope(*b"LFSC", 2, bytes),
         "leaf_page" => seal_envelope(*b"LFLP", 1, bytes),
         "epoch_index" => seal_envelope(*b"LFIX", 3, bytes),
         "leaf-table" => seal_leaf_table(bytes),
