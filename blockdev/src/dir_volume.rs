@@ -10,6 +10,7 @@ use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, fsync};
 use rustix::io::Errno;
 use units::{ByteLen, SECTOR_LEN};
 
+use crate::directory::capacity;
 use crate::open::{Access, take_device};
 use crate::volume_path::{LOCK_NAME, check_directory, check_path, is_own_name};
 use crate::{FileKind, OpenDevice, Volume, VolumeError, VolumeUsage, device};
@@ -195,8 +196,8 @@ impl Volume for DirVolume {
     fn usage(&self) -> Result<VolumeUsage, VolumeError> {
         let told = rustix::fs::fstatvfs(&*self.directory)
             .map_err(|source| failed("", "asking for its space", source))?;
-        let bytes = |blocks: u64| ByteLen(blocks.saturating_mul(told.f_frsize));
-        Ok(VolumeUsage { capacity: bytes(told.f_blocks), free: bytes(told.f_bavail) })
+        let free = ByteLen(told.f_bavail.saturating_mul(told.f_frsize));
+        Ok(VolumeUsage { capacity: capacity(&told), free })
     }
 }
 

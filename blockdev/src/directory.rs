@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, StatVfsMountFlags};
+use rustix::fs::{Mode, OFlags, StatVfs, StatVfsMountFlags};
 use rustix::io::Errno;
 use units::ByteLen;
 
@@ -18,7 +18,7 @@ pub struct DirectoryFacts {
     pub fat: Option<&'static str>,
     /// It can't be written.
     pub read_only: bool,
-    /// Size of the file system.
+    /// What the file system can hold, without what it keeps back for the superuser.
     pub capacity: ByteLen,
     /// A file system of its own is mounted here.
     pub is_mount: bool,
@@ -26,6 +26,13 @@ pub struct DirectoryFacts {
     pub foreign: Vec<String>,
     /// What is in it by names of ours, sorted.
     pub own: Vec<String>,
+}
+
+/// What a file system can hold. Blocks kept back for the superuser are no room of ours: counted in, a volume of which they are the
+/// larger part would never be as free as the alarms want it.
+pub(crate) fn capacity(space: &StatVfs) -> ByteLen {
+    let kept_back = space.f_bfree.saturating_sub(space.f_bavail);
+    ByteLen(space.f_blocks.saturating_sub(kept_back).saturating_mul(space.f_frsize))
 }
 
 /// Looks at a directory. `ours` are the names at the top of a retention volume. Errors: it is missing, or no directory.
@@ -48,7 +55,7 @@ pub fn directory_facts(path: &Path, ours: &[&str]) -> Result<DirectoryFacts, Err
     Ok(DirectoryFacts {
         fat: FAT_FAMILY.iter().find(|(number, _)| *number == magic).map(|(_, name)| *name),
         read_only: space.f_flag.contains(StatVfsMountFlags::RDONLY),
-        capacity: ByteLen(space.f_blocks.saturating_mul(space.f_frsize)),
+        capacity: capacity(&space),
         is_mount: above.is_none_or(|above| Ok(above) != number(&real)),
         foreign,
         own,
@@ -58,6 +65,13 @@ pub fn directory_facts(path: &Path, ours: &[&str]) -> Result<DirectoryFacts, Err
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blocks_kept_back_are_no_capacity() {
+        let mut space = rustix::fs::statvfs("/").unwrap();
+        (space.f_frsize, space.f_blocks, space.f_bfree, space.f_bavail) = (4096, 100, 70, 30);
+        assert_eq!(capacity(&space), ByteLen(60 * 4096), "30 are used and 30 can be");
+    }
 
     #[test]
     fn a_directory_tells_what_is_in_it_by_whom() {

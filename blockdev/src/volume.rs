@@ -7,7 +7,7 @@ use crate::VolumeError;
 /// Size and free space of a volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VolumeUsage {
-    /// What the volume can hold.
+    /// What the volume can hold, without blocks kept back for the superuser.
     pub capacity: ByteLen,
     /// What is free.
     pub free: ByteLen,
