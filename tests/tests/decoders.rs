@@ -128,6 +128,7 @@ fn sealed_bytes_pass_the_checksum_they_were_sealed_for() {
         "leaf-table",
         "command-ledger",
         "catalog_snapshot",
+        "etcd_value",
     ] {
         for seed in seeds::seeds(name) {
             let mut sealed = seed.clone();

@@ -7,10 +7,12 @@ use inventory::{Key, Record, Revision};
 
 use crate::CatalogError;
 
-/// Changes in one commit.
-pub const CHANGES_MAX: usize = 128;
+/// Changes in one commit: two fewer than etcd carries out at once, which its writer needs.
+pub const CHANGES_MAX: usize = 126;
 /// Bytes of the longest value.
 pub const VALUE_LEN_MAX: usize = 1 << 20;
+/// Bytes of keys and values in one commit: what etcd takes at once (1.5 MiB), less what surrounds them.
+pub const COMMIT_LEN_MAX: usize = VALUE_LEN_MAX + (256 << 10);
 
 /// A catalog. Methods block for as long as its database takes; several threads may call at once.
 pub trait Catalog: Debug + Send + Sync {
@@ -145,6 +147,7 @@ impl Expect {
 /// Refuses changes that no catalog takes.
 pub(crate) fn check(changes: &[Change]) -> Result<(), CatalogError> {
     assert!(changes.len() <= CHANGES_MAX, "a commit has at most {CHANGES_MAX} changes");
+    let mut sum = 0;
     for (at, change) in changes.iter().enumerate() {
         let again = changes[..at].iter().any(|before| before.key == change.key);
         assert!(!again, "a commit changes {} once", change.key);
@@ -152,6 +155,10 @@ pub(crate) fn check(changes: &[Change]) -> Result<(), CatalogError> {
         if len > VALUE_LEN_MAX {
             return Err(CatalogError::ValueTooLong { key: change.key.clone(), len });
         }
+        sum += change.key.as_str().len() + len;
+    }
+    if sum > COMMIT_LEN_MAX {
+        return Err(CatalogError::CommitTooLong { count: changes.len(), len: sum });
     }
     Ok(())
 }

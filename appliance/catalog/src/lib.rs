@@ -15,6 +15,8 @@ mod copier;
 mod copy;
 /// Why it did not.
 mod error;
+/// A catalog in a cluster.
+mod etcd;
 /// A whole catalog as a text.
 mod snapshot;
 /// A catalog in one file.
@@ -23,11 +25,13 @@ mod sqlite;
 mod table;
 
 pub use catalog::{
-    CHANGES_MAX, Catalog, Change, Entry, Event, Expect, Lease, LeaseId, Listing, VALUE_LEN_MAX, Watch,
+    CHANGES_MAX, COMMIT_LEN_MAX, Catalog, Change, Entry, Event, Expect, Lease, LeaseId, Listing,
+    VALUE_LEN_MAX, Watch,
 };
 pub use copier::{Copied, Copier};
 pub use copy::{COPY_FILE, CopyError, read_copy, set_copy_aside, write_copy};
-pub use error::CatalogError;
+pub use error::{CatalogError, Place};
+pub use etcd::{Endpoints, EndpointsError, Etcd, EtcdError, EtcdFiles};
 pub use snapshot::{Snapshot, SnapshotError};
 pub use sqlite::Sqlite;
 pub use table::{Changed, Changes, Row, Rows, Table};
@@ -36,4 +40,5 @@ pub use table::{Changed, Changes, Row, Rows, Table};
 pub type Decoder = fn(&[u8]);
 
 /// Every decoder of this crate, by name: each must have golden bytes and a fuzz target.
-pub const DECODERS: &[(&str, Decoder)] = &[("catalog_snapshot", |bytes| drop(Snapshot::decode(bytes)))];
+pub const DECODERS: &[(&str, Decoder)] =
+    &[("catalog_snapshot", |bytes| drop(Snapshot::decode(bytes))), ("etcd_value", etcd::decode_any_value)];

@@ -14,6 +14,7 @@ pub(crate) fn seal(name: &str, bytes: &mut [u8]) {
         "leaf-table" => seal_leaf_table(bytes),
         "command-ledger" => seal_command_ledger(bytes),
         "catalog_snapshot" => seal_snapshot(bytes),
+        "etcd_value" => seal_etcd_value(bytes),
         "wire_header" | "wire_frame" => seal_frame(*b"LFRP\x02\0", bytes),
         "heartbeat_frame" => seal_frame(*b"LFHB\x01\0", bytes),
         _ => {}
@@ -66,6 +67,16 @@ fn seal_snapshot(bytes: &mut [u8]) {
     let Some((content, last)) = bytes.len().checked_sub(72).map(|at| bytes.split_at_mut(at)) else { return };
     let hash = blake3::hash(content).to_hex();
     last.copy_from_slice(format!("blake3 {hash}\n").as_bytes());
+}
+
+/// Of the record that the golden value is of.
+fn seal_etcd_value(bytes: &mut [u8]) {
+    const KEY: &[u8] = b"machine/home/web-01";
+    let Some((value, last)) = bytes.len().checked_sub(73).map(|at| bytes.split_at_mut(at)) else { return };
+    let (lease, key_len) = (7_i64.to_le_bytes(), (KEY.len() as u64).to_le_bytes());
+    let parts: [&[u8]; 4] = [&lease, &key_len, KEY, value];
+    let hash = blake3::Hash::from(keyed("landfall 2026 record in a cluster", &parts)).to_hex();
+    last.copy_from_slice(format!("\nblake3 {hash}\n").as_bytes());
 }
 
 fn seal_frame(begin: [u8; 6], bytes: &mut [u8]) {

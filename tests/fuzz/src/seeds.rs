@@ -49,6 +49,7 @@ const BACKUP: &[u8] = include_bytes!("../../../appliance/backup/tests/golden/bac
 /// The form, then texts, each with its length: postcard.
 const BACKUP_CONTENTS: &[u8] = b"\x01\x04home\x80\x80\x80\x80\x04\x01s\x01c\x01k\x01c\x01k\x01c\x01k\x01x";
 const SNAPSHOT: &str = include_str!("../../../appliance/catalog/tests/golden/snapshot");
+const ETCD_VALUE: &str = include_str!("../../../appliance/catalog/tests/golden/etcd-value");
 const MANIFEST: &str = include_str!("../../../appliance/manifest/tests/golden/failback.manifest");
 const HEADS: &str = include_str!("../../../appliance/retention/tests/journal/golden/head.hex");
 const MARK: &str = include_str!("../../../appliance/retention/tests/journal/golden/mark.hex");
@@ -143,6 +144,7 @@ pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
         "backup_header" => vec![BACKUP.to_vec()],
         "backup_contents" => vec![BACKUP_CONTENTS.to_vec()],
         "catalog_snapshot" => vec![SNAPSHOT.as_bytes().to_vec()],
+        "etcd_value" => vec![ETCD_VALUE.as_bytes().to_vec()],
         "manifest" => vec![MANIFEST.as_bytes().to_vec()],
         "netplan-yaml" => text(&[include_str!("../../../netplan/tests/golden/office.yaml")]),
         "ovf-environment" => vec![ENVIRONMENT.as_bytes().to_vec()],

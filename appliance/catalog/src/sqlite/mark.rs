@@ -44,7 +44,7 @@ impl Mark {
             .map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { path, file }),
-            Err(TryLockError::WouldBlock) => Err(CatalogError::Taken { path: catalog.to_owned() }),
+            Err(TryLockError::WouldBlock) => Err(CatalogError::Taken { place: catalog.into() }),
             Err(TryLockError::Error(source)) => Err(failed(source)),
         }
     }

@@ -33,7 +33,7 @@ pub(super) fn open(path: &Path, mark: &Mark) -> Result<(Connection, Standing), C
     let standing = verify(path, &database)?;
     match mark.get() {
         Some(committed) if committed > standing.revision => {
-            Err(CatalogError::Older { path: path.to_owned(), found: standing.revision, committed })
+            Err(CatalogError::Older { place: path.into(), found: standing.revision, committed })
         }
         _ => Ok((database, standing)),
     }
@@ -81,7 +81,7 @@ fn is_new(path: &Path, database: &Connection) -> Result<bool, CatalogError> {
         (0, 0) if pragma(path, database, "page_count")? <= 1 && is_empty(path, database)? => Ok(true),
         (APPLICATION, 1..=FORM) => Ok(false),
         (APPLICATION, found) if found > FORM => {
-            Err(CatalogError::Newer { path: path.to_owned(), found, known: FORM })
+            Err(CatalogError::Newer { place: path.into(), found, known: FORM })
         }
         _ => Err(damaged(path, "it is a database of something else")),
     }

@@ -240,7 +240,7 @@ fn number(revision: Revision) -> i64 {
 
 /// Returns the error of a catalog that is not as it was written.
 pub(super) fn damaged(path: &Path, what: impl Into<String>) -> CatalogError {
-    CatalogError::Damaged { path: path.to_owned(), what: what.into() }
+    CatalogError::Damaged { place: path.into(), what: what.into() }
 }
 
 /// Returns what an error of the database says of the catalog: that it is damaged, or that something failed.

@@ -167,3 +167,81 @@ pub(crate) fn a_value_has_a_limit(catalog: &dyn Catalog) {
     assert_eq!(catalog.get(&key("a")).unwrap(), None);
     assert_eq!(catalog.commit(&[]).unwrap(), Revision(catalog.list("group/").unwrap().revision.0));
 }
+
+/// The longest value is kept, and what one commit takes altogether has a limit, too.
+pub(crate) fn a_long_value_is_kept_and_a_commit_has_a_limit(catalog: &dyn Catalog) {
+    let long = |name: &str, len: usize| Change {
+        key: key(name),
+        expect: Expect::Absent,
+        value: Some("x".repeat(len)),
+        lease: None,
+    };
+    let revision = catalog.commit(&[long("a", catalog::VALUE_LEN_MAX)]).unwrap();
+    let kept = catalog.get(&key("a")).unwrap().unwrap();
+    assert_eq!((kept.value.len(), kept.revision), (catalog::VALUE_LEN_MAX, revision));
+    let most = catalog::COMMIT_LEN_MAX - "group/bgroup/c".len();
+    let both = |len: usize| [long("b", len / 2), long("c", len - len / 2)];
+    let refused = catalog.commit(&both(most + 1)).unwrap_err();
+    assert!(matches!(refused, CatalogError::CommitTooLong { .. }), "{refused}");
+    assert_eq!(catalog.get(&key("b")).unwrap(), None);
+    catalog.commit(&both(most)).unwrap();
+}
+
+/// A listing is of one moment, however many records it has and whatever is committed meanwhile.
+pub(crate) fn a_long_listing_is_of_one_moment(catalog: &Arc<dyn Catalog>) {
+    const RECORDS: usize = 1000;
+    let name = |number: usize| format!("g{number:04}");
+    let numbers: Vec<_> = (0..RECORDS).collect();
+    for some in numbers.chunks(catalog::CHANGES_MAX) {
+        let put = |number: &usize| Change::put(&group(&name(*number), 1), Expect::Absent);
+        catalog.commit(&some.iter().map(put).collect::<Vec<_>>()).unwrap();
+    }
+    let (first, last) = (name(0), name(RECORDS - 1));
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| {
+            for members in 2..40 {
+                let ends = [&first, &last].map(|name| Change::put(&group(name, members), Expect::Any));
+                catalog.commit(&ends).unwrap();
+            }
+        });
+        let table = Table::<Group>::new(catalog.clone());
+        while !writing.is_finished() {
+            let rows = table.list().unwrap().rows;
+            let ends = [rows.first().unwrap(), rows.last().unwrap()];
+            assert_eq!(rows.len(), RECORDS);
+            assert_eq!(ends[0].record.machines.len(), ends[1].record.machines.len(), "both or none");
+            assert_eq!(ends[0].revision == ends[1].revision, ends[0].record.machines.len() > 1);
+        }
+    });
+}
+
+/// Revisions rise with each commit, and a watch tells every change of many once, in their order.
+pub(crate) fn a_watch_tells_each_change_once_in_order(catalog: &Arc<dyn Catalog>) {
+    const COMMITS: usize = 200;
+    let start = catalog.list("group/").unwrap().revision;
+    let mut watch = catalog.watch("group/", start).unwrap();
+    let writer = catalog.clone();
+    let writing = std::thread::spawn(move || -> Vec<Revision> {
+        let put = |number: usize| [Change::put(&group(&format!("g{}", number % 7), number), Expect::Any)];
+        (0..COMMITS).map(|number| writer.commit(&put(number)).unwrap()).collect()
+    });
+    let seen = gather(&mut *watch, COMMITS);
+    let revisions = writing.join().unwrap();
+    assert!(revisions.is_sorted_by(|one, next| one < next), "{revisions:?}");
+    assert_eq!(seen.iter().map(|event| event.revision).collect::<Vec<_>>(), revisions);
+    assert_eq!(watch.next(Duration::from_millis(50)).unwrap(), []);
+}
+
+/// Takes events until there are so many, or patience is over.
+pub(crate) fn gather(watch: &mut dyn catalog::Watch, count: usize) -> Vec<catalog::Event> {
+    let (mut seen, until) = (Vec::new(), Instant::now() + PATIENCE);
+    while seen.len() < count && Instant::now() < until {
+        // While nobody answers, a watch says so; what it tells later is what it would have told.
+        match watch.next(Duration::from_millis(200)) {
+            Ok(events) => seen.extend(events),
+            Err(CatalogError::Failed { .. }) => std::thread::sleep(Duration::from_millis(100)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    seen
+}

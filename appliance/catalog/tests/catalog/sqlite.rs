@@ -66,6 +66,21 @@ fn a_value_has_a_limit() {
 }
 
 #[test]
+fn a_long_value_is_kept_and_a_commit_has_a_limit() {
+    contract::a_long_value_is_kept_and_a_commit_has_a_limit(&*Place::new().open());
+}
+
+#[test]
+fn a_long_listing_is_of_one_moment() {
+    contract::a_long_listing_is_of_one_moment(&Place::new().open());
+}
+
+#[test]
+fn a_watch_tells_each_change_once_in_order() {
+    contract::a_watch_tells_each_change_once_in_order(&Place::new().open());
+}
+
+#[test]
 fn what_was_committed_is_there_after_a_restart() {
     let place = Place::new();
     let first = place.open();
