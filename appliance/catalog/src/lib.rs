@@ -7,6 +7,8 @@
 //! *Invariants:* a catalog opens at its last commit, or says what is wrong with it; a record that is handed out is as it was written;
 //! a watch misses nothing, or says that it did. What this crate does not do: it knows no record's meaning, that is `inventory`'s.
 
+/// A shared catalog, as one appliance sees it.
+mod appliance;
 /// What every catalog does.
 mod catalog;
 /// A copy that is kept current.
@@ -24,6 +26,7 @@ mod sqlite;
 /// Records of one kind.
 mod table;
 
+pub use appliance::OfAppliance;
 pub use catalog::{
     CHANGES_MAX, COMMIT_LEN_MAX, Catalog, Change, Entry, Event, Expect, Lease, LeaseId, Listing,
     VALUE_LEN_MAX, Watch,

@@ -43,6 +43,8 @@ mod record;
 mod revision;
 /// Who may do what.
 mod roles;
+/// Whose records are, where several appliances share a catalog.
+mod scope;
 /// Servers and sources that report.
 mod server;
 /// What holds for the whole installation.
@@ -76,6 +78,7 @@ pub use preflight::{Broken, CLOCK_SKEW_MAX, PreflightFacts, Rule, SourceFacts, p
 pub use record::{Record, RecordError};
 pub use revision::Revision;
 pub use roles::{Action, ROLES, Row, SUBJECTS, Subject, Verdict, roles_for};
+pub use scope::Scope;
 pub use server::Server;
 pub use settings::Installation;
 pub use token::{TOKEN_FAILURES_MAX, TOKEN_LIFE, Token, TokenRefused, TokenState};
