@@ -66,8 +66,8 @@ pub struct Etcd {
 }
 
 impl Etcd {
-    /// Opens the catalog of a cluster, or makes it, verifies every record, and begins to write as `writer`: another process that wrote
-    /// under that name can't any more. `instance` is random.
+    /// Opens the catalog of a cluster, or makes it, and verifies every record. It will be written as `writer`: from the first commit on,
+    /// another process that wrote under that name can't any more. `instance` is random.
     ///
     /// # Errors
     /// The cluster does not answer ([`CatalogError::Failed`]); a record is not as it was written, or the catalog was never filled to its
@@ -81,7 +81,7 @@ impl Etcd {
         let (client, mut layout) = start(endpoints, files)?;
         layout.base = opened(&client, &layout)?.base;
         listing::list(&client, &layout, "")?;
-        let writer = Writer::begin(&client, &layout, writer, name_of(instance))?;
+        let writer = Writer::new(writer, name_of(instance));
         Ok(Self { client: Arc::new(client), layout, writer })
     }
 

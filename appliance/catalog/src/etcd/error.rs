@@ -9,7 +9,7 @@ use std::time::Duration;
 pub enum EtcdError {
     /// No endpoint answered in time.
     #[error(
-        "no etcd endpoint answered {path} within {waited:?}; the last one tried was {endpoint}; look at `etcdctl endpoint health`"
+        "no etcd endpoint answered {path} within {waited:.1?}; the last one tried was {endpoint}; look at `etcdctl endpoint health`"
     )]
     Away {
         /// What was asked for.

@@ -36,8 +36,8 @@ pub(super) struct Writer {
 #[derive(Debug)]
 struct Last {
     number: u64,
-    /// The revision of the cluster at which it, or one before it, was noted.
-    noted: i64,
+    /// The revision of the cluster at which it, or one before it, was noted. Nothing, before the first.
+    noted: Option<i64>,
 }
 
 /// What is noted under a writer's name.
@@ -48,29 +48,10 @@ struct Note {
 }
 
 impl Writer {
-    /// Begins to write under a name; whoever did before can't any more.
-    pub(super) fn begin(
-        client: &Client,
-        layout: &Layout,
-        name: &str,
-        instance: String,
-    ) -> Result<Self, CatalogError> {
-        for _ in 0..ATTEMPTS_MAX {
-            let range = Range { key: writer_key(name), ..Range::default() };
-            let found: Ranged = client.ask(RANGE, &range).map_err(failed(layout))?;
-            let noted = found.kvs.first().map_or(0, |kept| kept.mod_revision.0);
-            let writer = Self {
-                name: name.to_owned(),
-                instance: instance.clone(),
-                last: Mutex::new(Last { number: 0, noted }),
-            };
-            match writer.commit(client, layout, &[]) {
-                // Somebody else of this name has begun at the same moment: the last one stays.
-                Err(CatalogError::Supplanted { .. }) => {}
-                begun => return begun.map(|_| writer),
-            }
-        }
-        Err(CatalogError::Supplanted { place: layout.place.clone(), writer: name.to_owned() })
+    /// Returns who will write under this name; whoever does now can't any more after the first commit. `instance` is random.
+    pub(super) fn new(name: &str, instance: String) -> Self {
+        let last = Mutex::new(Last { number: 0, noted: None });
+        Self { name: name.to_owned(), instance, last }
     }
 
     /// Carries out all the changes, or none.
@@ -85,45 +66,56 @@ impl Writer {
     ) -> Result<Revision, CatalogError> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.number += 1;
+        let mut noted = match last.noted {
+            Some(noted) => noted,
+            None => self.predecessor(client, layout)?,
+        };
         for _ in 0..ATTEMPTS_MAX {
-            let txn = self.transaction(&last, layout, changes);
+            let txn = self.transaction(last.number, noted, layout, changes);
             let answer: Transacted =
                 client.ask(TXN, &txn).map_err(|error| lease_or(changes, error, layout))?;
             let revision = answer.header.revision.0;
             if answer.succeeded {
-                last.noted = revision;
+                last.noted = Some(revision);
                 return Ok(layout.revision(revision));
             }
             let mut found = answer.found();
             let note = found.next().flatten();
             let at = note.as_ref().map_or(0, |note| note.mod_revision.0);
-            if at == last.noted {
+            if at == noted {
                 return Err(conflict(layout, changes, found));
             }
             match note.map(|note| self.read(layout, &note)).transpose()? {
-                Some(note) if note.instance != self.instance => {
+                // An endpoint has passed it on that could not say so.
+                Some(note) if note.instance == self.instance && note.number == last.number => {
+                    last.noted = Some(at);
+                    return Ok(layout.revision(at));
+                }
+                Some(note) if note.instance != self.instance && last.noted.is_some() => {
                     let writer = self.name.clone();
                     return Err(CatalogError::Supplanted { place: layout.place.clone(), writer });
                 }
-                // An endpoint has passed it on that could not say so.
-                Some(note) if note.number == last.number => {
-                    last.noted = at;
-                    return Ok(layout.revision(at));
-                }
-                // One before, of which nobody could say whether it would happen; or somebody has removed the note.
-                _ => last.noted = at,
+                // One before, of which nobody could say whether it would happen; a predecessor's last one; or the note was removed.
+                _ => noted = at,
             }
         }
         let what = format!("the key of {} is changed by somebody else, again and again", self.name);
         Err(layout.damaged(what))
     }
 
-    fn transaction(&self, last: &Last, layout: &Layout, changes: &[Change]) -> Txn {
+    /// Returns the revision of what is noted under our name before our first commit.
+    fn predecessor(&self, client: &Client, layout: &Layout) -> Result<i64, CatalogError> {
+        let range = Range { key: writer_key(&self.name), keys_only: true, ..Range::default() };
+        let found: Ranged = client.ask(RANGE, &range).map_err(failed(layout))?;
+        Ok(found.kvs.first().map_or(0, |kept| kept.mod_revision.0))
+    }
+
+    fn transaction(&self, number: u64, noted: i64, layout: &Layout, changes: &[Change]) -> Txn {
         let own = writer_key(&self.name);
-        let note = Note { instance: self.instance.clone(), number: last.number };
+        let note = Note { instance: self.instance.clone(), number };
         let note = serde_json::to_vec(&note).expect("a note is text and number");
         let mut txn = Txn {
-            compare: vec![Compare::modified(own.clone(), last.noted)],
+            compare: vec![Compare::modified(own.clone(), noted)],
             success: vec![Operation::Put(Put { key: own.clone(), value: Bytes(note), lease: Number(0) })],
             failure: vec![Operation::Range(Range { key: own, ..Range::default() })],
         };
