@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use catalog::read_copy;
 use control::api::{CatalogMode, CatalogReport, Health, MachineRemoved, Servers};
 use inventory::Machine;
@@ -177,6 +177,7 @@ fn flipped_pages_bring_safe_mode_and_the_copy_brings_everything_back() -> Result
             rig.appliance.start()?;
             match report(&rig)?.mode {
                 CatalogMode::Safe => noticed += 1,
+                CatalogMode::Away => bail!("{end}, byte {at}: a file is never away"),
                 // What nothing refers to is no damage; then everything is as it was.
                 CatalogMode::Current => {
                     let now: Servers = rig.appliance.landfall(["server", "list"])?;

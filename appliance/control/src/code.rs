@@ -238,6 +238,8 @@ codes! {
         "only one that can't be relied on is made anew", "see `landfall catalog show`";
     1543 CatalogSource Refused: "the catalog can't be made of that",
         "there is no copy of it on the retention volume, or it is damaged", "make it of what the disks tell: `landfall catalog rebuild --from disks`";
+    1544 CatalogAway Failed: "the catalog's cluster does not answer",
+        "too few of its etcd servers run, or the network between is cut", "look at it with `etcdctl endpoint health`; what replicates goes on meanwhile, and landfalld uses the cluster again by itself";
     1550 BackupFailed Failed: "no backup was made",
         "a key or the catalog can't be read", "look at the state directory and the kernel's log";
     1551 BackupWrite Failed: "the backup can't be written",

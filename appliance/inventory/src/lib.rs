@@ -23,6 +23,8 @@ mod expiry;
 mod group;
 /// How a point of a group is made, and which there are.
 mod group_point;
+/// Which configuration server hears whom.
+mod hearing;
 /// Units of work.
 mod job;
 /// Where a record is kept.
@@ -62,6 +64,7 @@ pub use group::{
     EVERY_SECONDS, GROUP_MEMBERS_MAX, Group, GroupAttempt, GroupError, GroupMember, HOLD_MS, HOLD_MS_DEFAULT,
 };
 pub use group_point::{CommonPoint, GroupEffect, GroupEvent, GroupMaking, MarkedPoint, common_points};
+pub use hearing::Hearing;
 pub use job::{
     JOB_LINES_MAX, JOBS_KEPT, Job, JobClaim, JobError, JobEvent, JobFound, JobLine, JobOrigin, JobState,
     JobStep, JobWork, forgettable_jobs,

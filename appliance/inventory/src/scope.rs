@@ -24,8 +24,8 @@ impl Scope {
 mod tests {
     use super::*;
     use crate::{
-        Alarm, AuditEntry, AuditHead, Group, GroupMember, Holder, Installation, Job, JobClaim, Machine,
-        Order, Plan, PlanRun, Record, Server, Token,
+        Alarm, AuditEntry, AuditHead, Group, GroupMember, Hearing, Holder, Installation, Job, JobClaim,
+        Machine, Order, Plan, PlanRun, Record, Server, Token,
     };
 
     fn kinds<const N: usize>(kinds: [&'static str; N], scope: Scope) {
@@ -51,6 +51,7 @@ mod tests {
         let shared = [
             AuditEntry::KIND,
             AuditHead::KIND,
+            Hearing::KIND,
             Holder::KIND,
             Installation::KIND,
             Order::KIND,

@@ -12,6 +12,10 @@ pub struct Installation {
     pub id: String,
     /// When it was made.
     pub created: Rfc3339,
+    /// The SHA-256 of its authority's key, as join tokens name it, in hexadecimal digits; noted where several configuration servers share
+    /// the catalog, which must all sign alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<String>,
 }
 
 impl Record for Installation {

@@ -9,6 +9,8 @@ use control::{ApiError, Caller, Code};
 use inventory::{Alarm, AlarmStep, Condition, Record as _, Revision, Severity, observe};
 use units::Timestamp;
 
+use crate::failure::catalog_failed;
+
 /// How long a watcher waits for news.
 const NEWS_WITHIN: Duration = Duration::from_secs(1);
 
@@ -159,5 +161,5 @@ fn sorted(mut alarms: Vec<api::Alarm>) -> Vec<api::Alarm> {
 }
 
 fn failed(error: &CatalogError) -> ApiError {
-    ApiError::new(Code::CatalogFailed, "the alarms can't be had").because(target::replica::chain(error))
+    catalog_failed("the alarms can't be had", error)
 }

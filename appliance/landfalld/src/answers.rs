@@ -223,7 +223,11 @@ impl Answers {
 
 impl Service for Answers {
     fn status(&self) -> Result<Status, ApiError> {
-        let mut jobs = self.all_jobs()?;
+        let mut jobs = match self.all_jobs() {
+            Err(error) if self.records.is_none() => return Err(error),
+            // That the catalog can't be read now is told among the concerns; the machines are well all the same.
+            listed => listed.unwrap_or_default(),
+        };
         jobs.retain(|job| job.state == control::api::JobState::Running);
         let status = Status {
             time: now().into(),

@@ -1,10 +1,13 @@
 //! The command line, and the configuration it stands for.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::{Result, ensure};
 use blockdev::EngineChoice;
+use catalog::{Endpoints, EtcdFiles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use retention::Policy;
 use target::replica::ReplicaLimits;
@@ -12,6 +15,7 @@ use target::{NodeConfig, Notary};
 use units::{ByteLen, MachineName};
 
 use crate::backups::Schedule;
+use crate::fleet::Fleet;
 use crate::joining::JoinArguments;
 
 /// The appliance's agent: receives what sources replicate, and keeps its history
@@ -50,6 +54,19 @@ pub(crate) struct Serve {
     /// Directory of what it keeps: authority, catalog, certificates; made at the first start
     #[arg(long, value_name = "DIR", default_value = "/var/lib/landfall")]
     pub(crate) state: PathBuf,
+    /// Where the catalog is kept: `file`, in the state directory, or in an etcd cluster that several configuration servers share, as in
+    /// etcd:https://db1:2379,https://db2:2379
+    #[arg(long, value_name = "PLACE", default_value = "file")]
+    catalog: CatalogPlace,
+    /// The certificate of the cluster's authority, in PEM
+    #[arg(long, value_name = "FILE", requires_all = ["catalog_cert", "catalog_key"])]
+    catalog_ca: Option<PathBuf>,
+    /// The certificate that the cluster knows this server by, in PEM
+    #[arg(long, value_name = "FILE", requires_all = ["catalog_ca", "catalog_key"])]
+    catalog_cert: Option<PathBuf>,
+    /// Its key, in PEM
+    #[arg(long, value_name = "FILE", requires_all = ["catalog_ca", "catalog_cert"])]
+    catalog_key: Option<PathBuf>,
     /// Its roles
     #[arg(long, value_enum, default_value_t = Roles::All)]
     pub(crate) roles: Roles,
@@ -131,6 +148,30 @@ pub(crate) struct Serve {
     pub(crate) log: String,
 }
 
+/// Where the catalog is kept.
+#[derive(Clone, Debug)]
+enum CatalogPlace {
+    /// In a file of the state directory.
+    File,
+    /// In a cluster.
+    Etcd(Endpoints),
+}
+
+impl FromStr for CatalogPlace {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match (text, text.strip_prefix("etcd:")) {
+            ("file", _) => Ok(Self::File),
+            (_, Some(endpoints)) => endpoints.parse().map(Self::Etcd).map_err(|error| format!("{error}")),
+            _ => {
+                Err("allowed is file, or etcd: and endpoints as https://HOST:PORT with ',' between"
+                    .to_owned())
+            }
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Engine {
     /// io_uring if the kernel offers it, plain system calls otherwise
@@ -144,7 +185,7 @@ enum Engine {
 /// The least and the most a disk may be given.
 const DEADLINE: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 
-fn parse_deadline(text: &str) -> Result<Duration, String> {
+fn parse_deadline(text: &str) -> std::result::Result<Duration, String> {
     let deadline = units::parse_span(text).map_err(|error| error.to_string())?;
     if DEADLINE.contains(&deadline) { Ok(deadline) } else { Err("allowed is 1s to 1h".to_owned()) }
 }
@@ -152,6 +193,7 @@ fn parse_deadline(text: &str) -> Result<Duration, String> {
 const EXAMPLES: &str = "\
 Examples:
   landfalld --retention /mnt/retention
+  landfalld --catalog etcd:https://db1:2379,https://db2:2379 --catalog-ca ca.pem --catalog-cert cert.pem --catalog-key key.pem
   landfalld --retention ./history --state ./state --listen 127.0.0.1:9443 --manage 127.0.0.1:8443 --socket ./control.sock
 
 Exit codes:
@@ -160,6 +202,25 @@ Exit codes:
   2  the command line is wrong";
 
 impl Serve {
+    /// Returns the cluster that the catalog is in, if it is in one. Errors: it is not known by what certificates.
+    pub(crate) fn fleet(&self) -> Result<Option<Fleet>> {
+        let endpoints = match &self.catalog {
+            CatalogPlace::File => return Ok(None),
+            CatalogPlace::Etcd(endpoints) => endpoints.clone(),
+        };
+        let files = match (&self.catalog_ca, &self.catalog_cert, &self.catalog_key) {
+            (Some(ca), Some(certificate), Some(key)) => {
+                Some(EtcdFiles { ca: ca.clone(), certificate: certificate.clone(), key: key.clone() })
+            }
+            _ => None,
+        };
+        ensure!(
+            files.is_some() || !endpoints.need_certificates(),
+            "https endpoints of --catalog need --catalog-ca, --catalog-cert and --catalog-key"
+        );
+        Fleet::new(endpoints, files).map(Some)
+    }
+
     /// Returns when and where backups are made by themselves.
     pub(crate) fn backups(&self) -> Option<Schedule> {
         let (directory, passphrase) = (self.backup_dir.clone()?, self.backup_passphrase_file.clone()?);

@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use catalog::{Catalog, CatalogError, Change, Expect, Table};
 use control::api::{self, AuditCheck, AuditList, AuditVerdict};
-use control::{ApiError, Audit, Caller, Code, Deed};
+use control::{ApiError, Audit, Caller, Deed};
 use inventory::{AuditDeed, AuditEntry, AuditHead, AuditOutcome, Record as _};
 
 use crate::answers::now;
+use crate::failure::catalog_failed as failed;
 
 /// Attempts to append while another configuration server does.
 const ATTEMPTS_MAX: usize = 32;
@@ -132,8 +133,4 @@ fn described(entry: AuditEntry) -> api::AuditEntry {
         AuditOutcome::Refused(why) => (api::AuditOutcome::Refused, Some(why)),
     };
     api::AuditEntry { number, time, who, action, subject, outcome, why, hash }
-}
-
-fn failed(what: &str, error: &CatalogError) -> ApiError {
-    ApiError::new(Code::CatalogFailed, what).because(target::replica::chain(error))
 }

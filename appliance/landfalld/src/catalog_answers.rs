@@ -16,6 +16,7 @@ use inventory::AlarmKind;
 use crate::answers::{Answers, now};
 use crate::audit::AuditLog;
 use crate::backups::Backups;
+use crate::failure::catalog_failed;
 use crate::records::Records;
 use crate::server_concerns;
 
@@ -38,7 +39,7 @@ impl Answers {
     fn observe(&self) -> Result<(), ApiError> {
         let Some(Ok(alarms)) = self.records.as_ref().map(|records| records.alarms()) else { return Ok(()) };
         let observed = alarms.observe(&self.status()?.concerns, now());
-        observed.map_err(|error| ApiError::new(Code::CatalogFailed, "alarms are not noted").because(error))
+        observed.map_err(|error| catalog_failed("alarms are not noted", &error))
     }
 
     /// Says what is not well beside the machines: servers, their certificates and clocks, the catalog.

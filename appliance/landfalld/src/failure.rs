@@ -1,6 +1,7 @@
 //! Errors of the master target, as operators read them.
 
 use blockdev::DeviceError;
+use catalog::CatalogError;
 use control::{ApiError, Code};
 use retention::Damage;
 use target::TargetError;
@@ -17,6 +18,12 @@ pub(crate) fn api_error(error: &TargetError) -> ApiError {
         Some(source) => made.because(chain(source)),
         None => made,
     }
+}
+
+/// Says what a request came to that the catalog failed.
+pub(crate) fn catalog_failed(what: &str, error: &CatalogError) -> ApiError {
+    let code = if error.is_away() { Code::CatalogAway } else { Code::CatalogFailed };
+    ApiError::new(code, what).because(chain(error))
 }
 
 /// Names what is lost, which points that spoils, and which are whole.

@@ -16,7 +16,7 @@ use target::MasterTarget;
 use units::MachineName;
 
 use crate::answers::now;
-use crate::failure::api_error;
+use crate::failure::{api_error, catalog_failed};
 use crate::report;
 
 /// Attempts to change a group while others change it.
@@ -292,7 +292,5 @@ fn crowded(what: String) -> ApiError {
 
 /// Says that the catalog failed.
 pub(crate) fn unusable(error: &CatalogError) -> ApiError {
-    let cause = std::error::Error::source(error)
-        .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
-    ApiError::new(Code::Internal, "the catalog can't be used now").because(cause)
+    catalog_failed("the catalog can't be used now", error)
 }

@@ -17,16 +17,18 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, bail, ensure};
 use catalog::{Catalog, Sqlite};
 use enrol::{Keeper, Revocations, controller_of};
+use inventory::Holder;
 use link::{Credentials, Denied, Peer, Standing};
 use pki::{Authority, CertificateFacts};
-use registrar::{Registrar, Terms};
+use registrar::{Register, Registrar, Terms};
 use units::{CertificateId, MachineName, Timestamp};
 use wire::{Identity, Role};
 
 use crate::again::Again;
+use crate::fleet::{Fleet, note_authority, refuse_other_authority, refuse_taken_name};
 use crate::own_keeper::{Kept, OwnKeeper};
 use crate::records::Records;
-use crate::store::{Found, Places, Trouble};
+use crate::store::{CatalogPlace, Copy, Found, Places, Trouble, TroubleKind};
 
 /// Where the certificate for 9443 lies.
 pub(crate) const IDENTITY: &str = "identity";
@@ -63,6 +65,17 @@ pub(crate) struct Office {
     pub(crate) credentials: Credentials,
     /// What is known.
     pub(crate) catalog: Arc<dyn Catalog>,
+    /// Whether other configuration servers share the catalog.
+    pub(crate) sharing: Sharing,
+}
+
+/// Whether a configuration server is the only one of its installation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// It is.
+    Alone,
+    /// There may be others, which have the same catalog.
+    Fleet,
 }
 
 /// Whoever keeps the certificates good, until it is dropped.
@@ -77,30 +90,56 @@ impl Store {
     pub(crate) fn records(self, again: &Again) -> Result<Records> {
         match self.found {
             Found::Good(catalog) => Records::keep(catalog, self.places, again.clone()),
-            Found::Trouble(trouble) => Ok(Records::safe(trouble, self.places, again.clone())),
+            Found::Trouble(trouble) => {
+                if let (TroubleKind::Away, CatalogPlace::Cluster(fleet, name)) =
+                    (trouble.kind, &self.places.catalog)
+                {
+                    fleet.clone().await_return(name.clone(), again.clone())?;
+                }
+                Ok(Records::safe(trouble, self.places, again.clone()))
+            }
         }
     }
 }
 
 impl House {
     /// Opens the house of a server that is its own configuration server; builds it at the first start.
-    /// One whose catalog can't be relied on has no office: it knows nobody.
+    /// One whose catalog can't be relied on has no office: it knows nobody, or only whom its copy knows.
     pub(crate) fn own(
         state: &Path,
         retention: &Path,
         name: Option<&MachineName>,
         terms: Terms,
+        fleet: Option<Fleet>,
     ) -> Result<Self> {
         make(state)?;
         let lived = ["server", IDENTITY].iter().any(|place| state.join(place).exists());
-        let authority = open_authority(state, lived)?;
-        let places = Places::new(state, retention);
+        let name = own_name(state, name)?;
+        let sharing = if fleet.is_some() { Sharing::Fleet } else { Sharing::Alone };
+        let place = fleet.map_or(CatalogPlace::File, |fleet| CatalogPlace::Cluster(fleet, name.clone()));
+        let places = Places::new(state, retention, place);
+        // A server that is the first one of its installation makes the authority before it makes a catalog, another one never.
+        let own = match sharing {
+            Sharing::Alone => Some(open_authority(state, lived)?),
+            Sharing::Fleet => None,
+        };
         let catalog = match places.open(lived)? {
             Found::Good(catalog) => catalog,
             Found::Trouble(trouble) => return Self::without_catalog(state, places, trouble),
         };
+        let authority = match own {
+            Some(own) => own,
+            None => {
+                if !lived {
+                    refuse_taken_name(&catalog, &name)?;
+                }
+                refuse_other_authority(&catalog, &state.join("ca"))?;
+                let authority = open_authority(state, lived)?;
+                note_authority(&catalog, &authority)?;
+                authority
+            }
+        };
         let registrar = Registrar::open(authority, catalog.clone(), terms)?;
-        let name = own_name(state, name)?;
         let kept = |role, directory: &str| -> Result<Kept> {
             let (identity, place) = (Identity { role, name: name.clone() }, state.join(directory));
             registrar
@@ -116,6 +155,7 @@ impl House {
             registrar: registrar.clone(),
             credentials: server.credentials.clone(),
             catalog: catalog.clone(),
+            sharing,
         };
         let (credentials, place) = (target.credentials.clone(), target.place.clone());
         let keeper = OwnKeeper::start(registrar, vec![server, target], terms.life)?;
@@ -124,13 +164,27 @@ impl House {
         Ok(Self { target: credentials, place, jobs, office: Some(office), store, _keeping: keeping })
     }
 
-    /// Opens what there is without a catalog: the identity, for which nobody else counts.
+    /// Opens what there is without a catalog: the identity, for which nobody else counts; or whoever did when the catalog was copied
+    /// last, if its cluster does not answer.
     fn without_catalog(state: &Path, places: Places, trouble: Trouble) -> Result<Self> {
         let place = state.join(IDENTITY);
         let credentials = Credentials::read(&place).context("its certificate can't be used")?;
-        let target = credentials.with_standing(Arc::new(Nobody));
+        let standing: Arc<dyn Standing> = match (trouble.kind, places.copy(None)) {
+            (TroubleKind::Away, Copy::Own(copy)) => Arc::new(Register::of(&copy.table::<Holder>()?)),
+            _ => Arc::new(Nobody),
+        };
+        let target = credentials.with_standing(standing);
         let store = Some(Store { places, found: Found::Trouble(trouble) });
         Ok(Self { target, place, jobs: own_jobs(state)?, office: None, store, _keeping: None })
+    }
+
+    /// Tells whether nobody is known who could be let in.
+    pub(crate) fn knows_nobody(&self) -> bool {
+        let trouble = match &self.store {
+            Some(Store { found: Found::Trouble(trouble), .. }) => trouble,
+            _ => return false,
+        };
+        trouble.kind == TroubleKind::Damaged
     }
 
     /// Opens the house of a master target that was joined at another configuration server.

@@ -14,9 +14,11 @@ mod disk_answers;
 mod disks;
 mod enrolment;
 mod failure;
+mod fleet;
 mod group_answers;
 mod group_point;
 mod groups;
+mod hearings;
 mod heartbeats;
 mod hook;
 mod house;
@@ -66,14 +68,13 @@ use crate::arguments::{Arguments, Command, Roles, Serve};
 use crate::backups::Backups;
 use crate::cutovers::Cutovers;
 use crate::heartbeats::Heartbeats;
-use crate::house::{House, Store};
+use crate::house::House;
 use crate::jobs::Jobs;
 use crate::notary::OwnKey;
 use crate::plans::Plans;
 use crate::random::random_bytes;
 use crate::servers::Servers;
 use crate::steward::Steward;
-use crate::store::Found;
 use crate::views::Views;
 
 fn main() -> ExitCode {
@@ -120,8 +121,7 @@ fn run(arguments: &Serve, again: &Again) -> Result<()> {
     let notary = OwnKey::read(&house.place).context("its key can't sign manifests")?;
     let gate = house.office.as_ref().map(|office| manage::gate(&arguments.manage, office)).transpose()?;
     // Without a catalog nobody is known, and nobody is let in.
-    let safe = matches!(&house.store, Some(Store { found: Found::Trouble(_), .. }));
-    let listener = if safe { None } else { Some(listen(&arguments.listen)?) };
+    let listener = if house.knows_nobody() { None } else { Some(listen(&arguments.listen)?) };
     let address = listener.as_ref().map(TcpListener::local_addr).transpose();
     let address = address.context("the listening address can't be read")?;
     let config = arguments.node(credentials.identity().name.clone(), Arc::new(notary));
@@ -234,7 +234,8 @@ fn house(arguments: &Serve) -> Result<House> {
         Roles::MasterTarget => House::joined(&arguments.state),
         Roles::All => {
             let terms = Terms { life: arguments.certificate_life };
-            House::own(&arguments.state, &arguments.retention, arguments.name.as_ref(), terms)
+            let fleet = arguments.fleet()?;
+            House::own(&arguments.state, &arguments.retention, arguments.name.as_ref(), terms, fleet)
         }
     }
 }

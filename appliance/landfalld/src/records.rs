@@ -15,7 +15,8 @@ use crate::again::Again;
 use crate::alarms::Alarms;
 use crate::answers::now;
 use crate::audit::AuditLog;
-use crate::store::{Copy, Places, Trouble, installation_of, snapshot_of};
+use crate::failure::catalog_failed as failed;
+use crate::store::{Copy, Places, Trouble, TroubleKind, installation_of, snapshot_of};
 
 /// What is kept in the catalog, or why nothing is.
 pub(crate) struct Records {
@@ -113,9 +114,12 @@ impl Records {
     /// Says what is not well with the catalog and its copy.
     pub(crate) fn problem(&self) -> Option<(api::Health, String)> {
         match &self.kept {
-            Kept::Safe(trouble) => {
-                let what = format!("safe mode: {}; see `landfall catalog show`", trouble.what);
-                Some((api::Health::Failed, what))
+            Kept::Safe(Trouble { what, kind }) => {
+                let mode = match kind {
+                    TroubleKind::Damaged => "safe mode",
+                    TroubleKind::Away => "nothing can be changed",
+                };
+                Some((api::Health::Failed, format!("{mode}: {what}; see `landfall catalog show`")))
             }
             Kept::Well(well) => {
                 let problem = well.copier.copied().problem?;
@@ -168,7 +172,13 @@ impl Records {
         let installation = snapshot.as_ref().and_then(installation_of);
         let (mode, trouble) = match &self.kept {
             Kept::Well(_) => (CatalogMode::Current, None),
-            Kept::Safe(trouble) => (CatalogMode::Safe, Some(trouble.what.clone())),
+            Kept::Safe(trouble) => {
+                let mode = match trouble.kind {
+                    TroubleKind::Damaged => CatalogMode::Safe,
+                    TroubleKind::Away => CatalogMode::Away,
+                };
+                (mode, Some(trouble.what.clone()))
+            }
         };
         Ok(CatalogReport {
             time: now().into(),
@@ -239,11 +249,11 @@ impl Records {
 }
 
 fn safe(trouble: &Trouble) -> ApiError {
-    ApiError::new(Code::CatalogSafe, "nothing was changed").because(trouble.what.clone())
-}
-
-fn failed(what: &str, error: &CatalogError) -> ApiError {
-    ApiError::new(Code::CatalogFailed, what).because(target::replica::chain(error))
+    let code = match trouble.kind {
+        TroubleKind::Damaged => Code::CatalogSafe,
+        TroubleKind::Away => Code::CatalogAway,
+    };
+    ApiError::new(code, "nothing was changed").because(trouble.what.clone())
 }
 
 /// Counts the records of each kind.

@@ -11,10 +11,12 @@ use units::MachineName;
 use wire::{Identity, Role};
 
 use crate::answers::now;
+use crate::failure::catalog_failed;
 use crate::group_point;
 use crate::groups::Groups;
+use crate::hearings::Hearings;
 use crate::heartbeats::Heartbeats;
-use crate::house::Office;
+use crate::house::{Office, Sharing};
 use crate::jobs::Jobs;
 use crate::preflight::PreflightOffice;
 
@@ -26,6 +28,8 @@ pub(crate) struct Servers {
     pub(crate) heartbeats: Heartbeats,
     /// The consistency groups.
     pub(crate) groups: Arc<Groups>,
+    /// Tells other configuration servers who is heard here, where there may be any.
+    _hearings: Option<Hearings>,
 }
 
 impl Servers {
@@ -38,7 +42,13 @@ impl Servers {
         let (orders, heard) = (heartbeats.orders.clone(), heartbeats.servers.clone());
         let groups = Groups::new(office.catalog.clone(), node.clone(), orders, heard);
         group_point::make_when_due(&groups)?;
-        Ok(Self { registrar: office.registrar.clone(), heartbeats, groups })
+        let _hearings = match office.sharing {
+            Sharing::Alone => None,
+            Sharing::Fleet => {
+                Some(Hearings::begin(office.catalog.clone(), node.name(), heartbeats.servers.clone())?)
+            }
+        };
+        Ok(Self { registrar: office.registrar.clone(), heartbeats, groups, _hearings })
     }
 
     /// Has jobs give orders to sources from now on.
@@ -124,6 +134,7 @@ impl Servers {
 
 fn api_error(what: &str, error: &RegistrarError) -> ApiError {
     let code = match error {
+        RegistrarError::Catalog(error) => return catalog_failed(what, error),
         RegistrarError::Unknown { .. } => Code::ServerUnknown,
         _ => Code::Internal,
     };

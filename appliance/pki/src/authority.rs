@@ -96,6 +96,11 @@ impl Authority {
         &self.certificate
     }
 
+    /// Returns the SHA-256 of its key, as join tokens name it.
+    pub fn key_hash(&self) -> [u8; 32] {
+        self.key_hash
+    }
+
     /// Returns its certificate in PEM.
     pub(crate) fn certificate_pem(&self) -> &str {
         &self.certificate_pem

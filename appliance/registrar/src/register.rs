@@ -13,6 +13,13 @@ use wire::Identity;
 pub struct Register(RwLock<HashMap<Identity, Option<CertificateId>>>);
 
 impl Register {
+    /// Returns a register of these holders, as they are.
+    pub fn of(holders: &[Holder]) -> Self {
+        let register = Self::default();
+        register.replace(holders);
+        register
+    }
+
     /// Takes in a holder as it is now.
     pub(crate) fn put(&self, holder: &Holder) {
         let upto = holder.revoked.as_ref().map(|revoked| revoked.upto);

@@ -39,6 +39,9 @@ pub enum CatalogMode {
     Current,
     /// It can't be relied on: status, points and views are served from the disks, and nothing is changed.
     Safe,
+    /// Its cluster does not answer: who belonged to the installation a moment ago is let in, nothing is changed, and it is used again when the
+    /// cluster answers.
+    Away,
 }
 
 /// How many records of a kind there are.

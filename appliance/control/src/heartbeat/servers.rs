@@ -109,6 +109,14 @@ impl Servers {
         }
     }
 
+    /// Takes servers as heard that another configuration server hears: they are expected from now on, and lost once nobody hears them.
+    pub fn heard_elsewhere(&self, identities: impl IntoIterator<Item = Identity>) {
+        for identity in identities {
+            self.expect([identity.clone()]);
+            self.note(&identity, PulseEvent::Heard);
+        }
+    }
+
     /// Forgets a server that was revoked; to end its connection is the gate's business.
     pub fn forget(&self, identity: &Identity) {
         self.lock().servers.remove(identity);

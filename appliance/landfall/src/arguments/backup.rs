@@ -28,6 +28,9 @@ pub(crate) struct RestoreArguments {
     /// Put aside what is in the state directory, and take its place
     #[arg(long)]
     pub(crate) replace: bool,
+    /// Restore the authority alone: for another configuration server of the same installation, which has a name and keys of its own
+    #[arg(long)]
+    pub(crate) authority_only: bool,
     /// Don't ask for the appliance's name
     #[arg(long)]
     pub(crate) yes: bool,

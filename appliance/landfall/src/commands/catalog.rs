@@ -51,6 +51,7 @@ fn lines(report: &CatalogReport, paint: Paint) -> String {
     let mut text = match (report.mode, &report.trouble) {
         (CatalogMode::Current, _) => format!("{} ", paint.tone(Tone::Good, "current")),
         (CatalogMode::Safe, _) => format!("{} ", paint.tone(Tone::Bad, "safe mode")),
+        (CatalogMode::Away, _) => format!("{} ", paint.tone(Tone::Bad, "away")),
     };
     text += &format!("· {}", report.server);
     if let (Some(id), Some(revision)) = (&report.installation, report.revision) {
@@ -59,8 +60,14 @@ fn lines(report: &CatalogReport, paint: Paint) -> String {
     text.push('\n');
     if let Some(trouble) = &report.trouble {
         text += &format!("  {}\n", harmless(trouble));
-        text +=
-            "  status, points and views are served from the disks; nobody is let in, nothing is changed\n";
+        text += match report.mode {
+            CatalogMode::Away => {
+                "  who belonged here when it was copied last is let in; nothing is changed until it is back\n"
+            }
+            CatalogMode::Current | CatalogMode::Safe => {
+                "  status, points and views are served from the disks; nobody is let in, nothing is changed\n"
+            }
+        };
     } else {
         text += &format!("  {}\n", kinds(&report.records));
     }
@@ -81,7 +88,7 @@ fn lines(report: &CatalogReport, paint: Paint) -> String {
         let missing = paint.tone(Tone::Bad, "missing");
         text += &format!("{missing}: {name} is on record, and not on the retention volume\n");
     }
-    if report.trouble.is_some() {
+    if report.mode == CatalogMode::Safe {
         text += "next: `landfall catalog rebuild --from copy`, or without a copy `--from disks`\n";
     }
     text

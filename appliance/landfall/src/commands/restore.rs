@@ -32,7 +32,17 @@ struct Restored {
     created: Rfc3339,
     software: String,
     state: PathBuf,
+    authority_only: bool,
     aside: Option<PathBuf>,
+}
+
+/// What of a backup is restored.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// The appliance it is of.
+    Everything,
+    /// The authority, for another configuration server beside that.
+    Authority,
 }
 
 /// Restores a state directory.
@@ -51,25 +61,31 @@ pub(super) fn restore(screen: &Screen, wanted: &RestoreArguments) -> Result<Endi
         _ => failed(error),
     })?;
     let contents = open(screen, wanted, &what())?;
-    let question = format!(
-        "{} becomes {}, as it was at {}{}.",
-        wanted.state.display(),
-        contents.name,
-        Rfc3339(contents.created),
-        if occupied { "; what is there is put aside" } else { "" }
-    );
+    let part = if wanted.authority_only { Part::Authority } else { Part::Everything };
+    let becomes = match part {
+        Part::Everything => format!("becomes {}, as it was at {}", contents.name, Rfc3339(contents.created)),
+        Part::Authority => format!("gets the authority of {}", contents.name),
+    };
+    let aside = if occupied { "; what is there is put aside" } else { "" };
+    let question = format!("{} {becomes}{aside}.", wanted.state.display());
     device_again(screen, contents.name.as_str(), wanted.yes, &question)?;
-    let aside = put(&wanted.state, &contents, occupied).map_err(failed)?;
+    let aside = put(&wanted.state, &contents, part, occupied).map_err(failed)?;
     let restored = Restored {
         name: contents.name.to_string(),
         created: Rfc3339(contents.created),
         software: contents.software.clone(),
         state: wanted.state.clone(),
+        authority_only: wanted.authority_only,
         aside,
     };
     screen.show(&restored, |restored, _| {
         let aside = restored.aside.as_ref();
         let aside = aside.map_or_else(String::new, |aside| format!("what was there: {}\n", aside.display()));
+        if restored.authority_only {
+            let state = restored.state.display();
+            let next = "next: start landfalld with --name and with the --catalog of the others";
+            return format!("{state}: the authority of {}\n{aside}{next}\n", restored.name);
+        }
         format!(
             "{}: {} as it was at {}, by {}\n{aside}next: start landfalld; sources that reached it under another address need the new one\n",
             restored.state.display(),
@@ -117,7 +133,7 @@ fn idle(state: &Path) -> io::Result<Option<File>> {
 ///
 /// 1. All of it is durable, in a workshop. 2. What was there is put aside. 3. The parts get their names, the authority last.
 /// 4. The names are durable. After a crash in between landfalld does not start, and this is done again with `--replace`.
-fn put(state: &Path, contents: &Contents, occupied: bool) -> io::Result<Option<PathBuf>> {
+fn put(state: &Path, contents: &Contents, part: Part, occupied: bool) -> io::Result<Option<PathBuf>> {
     let workshop = state.join(WORKSHOP);
     DirBuilder::new().recursive(true).mode(0o700).create(state)?;
     match fs::remove_dir_all(&workshop) {
@@ -127,9 +143,11 @@ fn put(state: &Path, contents: &Contents, occupied: bool) -> io::Result<Option<P
     directory(&workshop)?;
     let authority = contents.authority.certificate.as_str();
     place(&workshop.join("ca"), &contents.authority, ["ca.pem", "ca.key"], None)?;
-    place(&workshop.join("server"), &contents.server, ["cert.pem", "key.pem"], Some(authority))?;
-    place(&workshop.join("identity"), &contents.identity, ["cert.pem", "key.pem"], Some(authority))?;
-    write(&workshop.join("catalog.restore"), &contents.catalog, 0o600)?;
+    if part == Part::Everything {
+        place(&workshop.join("server"), &contents.server, ["cert.pem", "key.pem"], Some(authority))?;
+        place(&workshop.join("identity"), &contents.identity, ["cert.pem", "key.pem"], Some(authority))?;
+        write(&workshop.join("catalog.restore"), &contents.catalog, 0o600)?;
+    }
     sync(&workshop)?;
     let aside = occupied.then(|| state.join(format!("aside-{}", now().0 / 1_000_000)));
     if let Some(aside) = &aside {
@@ -142,7 +160,8 @@ fn put(state: &Path, contents: &Contents, occupied: bool) -> io::Result<Option<P
         }
         sync(aside)?;
     }
-    PARTS.iter().try_for_each(|part| fs::rename(workshop.join(part), state.join(part)))?;
+    let made: Vec<_> = PARTS.iter().filter(|part| workshop.join(part).exists()).collect();
+    made.into_iter().try_for_each(|part| fs::rename(workshop.join(part), state.join(part)))?;
     fs::remove_dir(&workshop)?;
     sync(state)?;
     Ok(aside)
