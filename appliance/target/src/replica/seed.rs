@@ -8,11 +8,12 @@ use wire::Extent;
 use super::apply::Applier;
 use super::destage::Pieces;
 use super::error::ReplicaError;
+use super::shared::Shared;
 use super::transfer::{DiskWriter, flush_all};
 use super::work::{Then, Work};
 
-/// Bytes of payload written together.
-const TOGETHER_LEN: u64 = 8 << 20;
+/// Bytes of payload after which a step takes no further seed, so that other machines have their turn.
+const TOGETHER_LEN: u64 = 32 << 20;
 
 /// Seeded data to be written to the disks. Not durable before a sync.
 pub struct SeedWork {
@@ -20,18 +21,18 @@ pub struct SeedWork {
     pub extents: Vec<Extent>,
     /// Their payload.
     pub payload: Vec<u8>,
-    /// Told when written.
+    /// Told when its payload is on its way to the disks, and its memory free.
     pub then: Then<()>,
 }
 
 impl SeedWork {
-    /// Marks what it touches and returns its payload's length, or `None` if some of it is marked already.
-    fn mark(&self, touched: &mut GranuleSet) -> Option<u64> {
-        if self.extents.iter().any(|extent| !touched.present(&extent.span()).is_empty()) {
-            return None;
-        }
+    /// Tells whether it touches nothing that is marked: then the two may be written in any order.
+    fn is_apart_from(&self, touched: &GranuleSet) -> bool {
+        self.extents.iter().all(|extent| touched.present(&extent.span()).is_empty())
+    }
+
+    fn mark(&self, touched: &mut GranuleSet) {
         self.extents.iter().for_each(|extent| touched.insert(&extent.span()));
-        Some(self.payload.len() as u64)
     }
 }
 
@@ -57,50 +58,28 @@ impl<V> Applier<V> {
         self.set_lifecycle(engine, Lifecycle::Seeding { through, blank: false })
     }
 
-    /// Takes the seeds that wait behind one another, as far as they don't touch the same granules and make up one transfer: they may
-    /// then be written in any order.
-    pub(crate) fn waiting_seeds(&self, first: SeedWork) -> Vec<SeedWork> {
-        let mut touched = GranuleSet::new(self.disks.len());
-        let mut len = first.mark(&mut touched).unwrap_or(0);
-        let mut seeds = vec![first];
-        let mut state = self.shared.lock();
-        while len < TOGETHER_LEN
-            && let Some(work) = state.work.pop_front_if(|work| matches!(work, Work::Seed(_)))
-        {
-            let Work::Seed(seed) = work else { unreachable!("only seeds were taken") };
-            match seed.mark(&mut touched) {
-                Some(more) => {
-                    len += more;
-                    seeds.push(seed);
-                }
-                None => {
-                    state.work.push_front(Work::Seed(seed));
-                    break;
-                }
-            }
-        }
-        seeds
-    }
-
-    /// Writes seeded data, and tells each giver; not durable before [`seed_sync`](Self::seed_sync).
+    /// Writes seeded data, with what comes behind it meanwhile: the disks never wait for the next seed, as long as there is one. Not
+    /// durable before [`seed_sync`](Self::seed_sync).
     pub(crate) fn seed<E: Engine>(&mut self, engine: &mut E, first: SeedWork) -> Result<(), ReplicaError> {
         self.end_views("the disks are being filled anew");
-        let seeds = self.waiting_seeds(first);
-        let written = self.write_seeds(engine, &seeds);
-        for seed in seeds {
-            self.budget.give_back(seed.payload);
-            (seed.then)(written.clone());
-        }
-        written
-    }
-
-    fn write_seeds<E: Engine>(&mut self, engine: &mut E, seeds: &[SeedWork]) -> Result<(), ReplicaError> {
         let mut writer = DiskWriter::new(engine, &self.pool, &self.disks);
         let mut pieces = Pieces { decoder: &mut self.decoder, scratch: Vec::new(), holds: None };
-        for (number, seed) in seeds.iter().enumerate() {
-            for (index, (extent, bytes)) in wire::extent_payloads(&seed.extents, &seed.payload).enumerate() {
-                pieces.write(&mut writer, &extent.span(), extent, bytes, (number, index))?;
-            }
+        let (mut touched, mut len) = (GranuleSet::new(self.disks.len()), 0);
+        let mut next = Some(first);
+        for number in 0.. {
+            let Some(SeedWork { extents, payload, then }) = next.inspect(|seed| seed.mark(&mut touched))
+            else {
+                break;
+            };
+            let parts = wire::extent_payloads(&extents, &payload).enumerate();
+            let written = { parts }.try_for_each(|(index, (extent, bytes))| {
+                pieces.write(&mut writer, &extent.span(), extent, bytes, (number, index))
+            });
+            len += payload.len() as u64;
+            self.budget.give_back(payload);
+            then(written.clone());
+            written?;
+            next = if len < TOGETHER_LEN { next_seed(&self.shared, &touched) } else { None };
         }
         writer.finish()
     }
@@ -132,5 +111,14 @@ impl<V> Applier<V> {
         flush_all(engine, &self.disks)?;
         assert_eq!(self.head.head().applied, Sequence(0), "a seed comes before the stream");
         self.set_lifecycle(engine, Lifecycle::Protected)
+    }
+}
+
+/// Takes the seed that waits in front, unless it touches what is marked.
+fn next_seed(shared: &Shared, touched: &GranuleSet) -> Option<SeedWork> {
+    let apart = |work: &mut Work| matches!(work, Work::Seed(seed) if seed.is_apart_from(touched));
+    match shared.lock().work.pop_front_if(apart)? {
+        Work::Seed(seed) => Some(seed),
+        _ => unreachable!("only a seed was taken"),
     }
 }
