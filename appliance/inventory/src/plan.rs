@@ -34,13 +34,14 @@ pub struct Plan {
     pub steps: Vec<PlanStep>,
 }
 
-/// A step of a plan.
+/// A step of a plan, as it is asked for, kept and shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum PlanStep {
     /// Brings machines home, all at the same time.
     Machines {
-        /// Which.
+        /// Which; 1 to 64.
         machines: Vec<MachineName>,
     },
     /// Brings every member of a consistency group to one common point.
@@ -50,14 +51,14 @@ pub enum PlanStep {
     },
     /// Waits for a person to say that it may go on.
     Pause {
-        /// What they are to look at.
+        /// What they are to look at; one line of at most 200 bytes.
         note: String,
     },
-    /// Runs a program of the hook directory.
+    /// Runs a program of the hook directory, without arguments; one that ends with another code than 0 has failed.
     Hook {
         /// Its file name there.
         program: String,
-        /// How long it may take, in seconds, before it is killed and counts as failed.
+        /// How long it may take, in seconds, before it is killed; 1 to 86,400.
         seconds: u32,
     },
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use agent::{AgentConfig, AgentError, Done, Executor, Facts, HeartbeatAgent, Reporter};
 use serde_json::json;
-use source::{CONTROLLER_FILE, Carried, Config, Event, Label, Order, OrderError, Orders, Report, Schedule};
+use enrol::controller_of;
+use source::{Carried, Config, Event, Label, Order, OrderError, Orders, Report, Schedule};
 use units::{ByteLen, Generation, MachineName, Sequence, Timestamp};
 use wire::GroupMark;
 use wire::heartbeat::{
@@ -58,10 +59,11 @@ impl Told {
 
 /// Starts reporting, if the identity came by joining and rounds go on and on. Errors: the ledger of orders can't be used.
 pub(crate) fn start(config: &Config, told: &Arc<Told>) -> Result<Option<HeartbeatAgent>, AgentError> {
-    let controller = std::fs::read_to_string(config.identity.join(CONTROLLER_FILE));
-    let (Ok(controller), Schedule::Every(_)) = (controller, config.schedule) else { return Ok(None) };
+    let (Ok(controller), Schedule::Every(_)) = (controller_of(&config.identity), config.schedule) else {
+        return Ok(None);
+    };
     let agent = AgentConfig {
-        controller: controller.trim().to_owned(),
+        controller,
         identity: config.identity.clone(),
         state: config.state.join("agent"),
         software: concat!("landfall-source ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -125,16 +127,31 @@ impl Executor for Orderly {
         let Instruction::Source(order) = &statement.instruction else {
             return Err(refusal("a source takes orders, no requests of the control API"));
         };
-        let (order, within) = order_of(order).map_err(refusal)?;
-        let carried =
-            self.orders.give(order, within).map_err(|error: OrderError| refusal(&error.to_string()))?;
-        Ok(done(&carried))
+        match order_of(order).map_err(refusal)? {
+            Meant::Order(order, within) => {
+                let carried = self.orders.give(order, within);
+                Ok(done(&carried.map_err(|error: OrderError| refusal(&error.to_string()))?))
+            }
+            Meant::Rate(rate) => {
+                self.orders.throttle(rate);
+                Ok(Done::nothing())
+            }
+        }
     }
 }
 
+/// What an order means to this source.
+#[derive(Debug, PartialEq, Eq)]
+enum Meant {
+    /// The agent carries it out between two steps, within this time.
+    Order(Order, Duration),
+    /// Payload bytes a second from now on, also in the middle of a round; 0 for no limit.
+    Rate(u64),
+}
+
 /// Translates an order. Errors: this source has no use for it.
-fn order_of(order: &SourceOrder) -> Result<(Order, Duration), &'static str> {
-    Ok(match order {
+fn order_of(order: &SourceOrder) -> Result<Meant, &'static str> {
+    let (order, within) = match order {
         SourceOrder::Mark(mark) => {
             let label = Label::try_from(mark.label.as_str()).unwrap_or_default();
             (Order::Point { application: mark.wish == Wish::Application, label }, ROUND_WITHIN)
@@ -147,9 +164,10 @@ fn order_of(order: &SourceOrder) -> Result<(Order, Duration), &'static str> {
         SourceOrder::Resync => (Order::Resync, ROUND_WITHIN),
         SourceOrder::Pause => (Order::Pause, ORDER_WITHIN),
         SourceOrder::Resume => (Order::Resume, ORDER_WITHIN),
-        SourceOrder::Throttle { bytes_per_second } => (Order::Throttle(*bytes_per_second), ORDER_WITHIN),
+        SourceOrder::Throttle { bytes_per_second } => return Ok(Meant::Rate(*bytes_per_second)),
         SourceOrder::Protect(_) => return Err("this source replicates to the target it was started with"),
-    })
+    };
+    Ok(Meant::Order(order, within))
 }
 
 fn mark(point: &GroupPoint) -> Result<GroupMark, &'static str> {
@@ -182,15 +200,15 @@ mod tests {
         let group = "shop".try_into().expect("short enough");
         let point = GroupPoint { group, number: 7, wish: Wish::Crash, deadline_ms: 1500 };
         let mark = GroupMark { group: "shop".parse().expect("lawful"), number: 7 };
-        let held = order_of(&SourceOrder::Hold(point.clone())).expect("it is one");
-        assert_eq!(held.0, Order::Hold(mark.clone(), Duration::from_millis(1500)));
-        assert_eq!(
-            order_of(&SourceOrder::Take(point.clone())).expect("it is one").0,
-            Order::Take(mark.clone())
-        );
-        assert_eq!(order_of(&SourceOrder::Release(point)).expect("it is one").0, Order::Release(mark));
-        let throttle = SourceOrder::Throttle { bytes_per_second: 9 };
-        assert_eq!(order_of(&throttle).expect("it is one").0, Order::Throttle(9));
+        let hold = Order::Hold(mark.clone(), Duration::from_millis(1500));
+        for (told, order, within) in [
+            (SourceOrder::Hold(point.clone()), hold, ORDER_WITHIN),
+            (SourceOrder::Take(point.clone()), Order::Take(mark.clone()), ROUND_WITHIN),
+            (SourceOrder::Release(point), Order::Release(mark), ORDER_WITHIN),
+        ] {
+            assert_eq!(order_of(&told), Ok(Meant::Order(order, within)), "{told:?}");
+        }
+        assert_eq!(order_of(&SourceOrder::Throttle { bytes_per_second: 9 }), Ok(Meant::Rate(9)));
         let bad = GroupPoint { group: heapless::String::new(), number: 1, wish: Wish::Crash, deadline_ms: 1 };
         assert!(order_of(&SourceOrder::Take(bad)).is_err());
     }

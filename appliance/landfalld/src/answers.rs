@@ -30,23 +30,6 @@ use crate::{job_report, keeping, notary, report, reprotect, scrub};
 /// The service of one master target.
 pub(crate) struct Answers {
     pub(crate) node: Arc<MasterTarget>,
-    listen: String,
-    pub(crate) retention: PathBuf,
-    pub(crate) disks: Arc<crate::disks::DiskEvents>,
-    views: Views,
-    pub(crate) jobs: Arc<crate::jobs::Jobs>,
-    pub(crate) plans: Option<Arc<crate::plans::Plans>>,
-    cutovers: Arc<crate::cutovers::Cutovers>,
-    pub(crate) servers: Option<Servers>,
-    pub(crate) records: Option<Arc<Records>>,
-    /// The network, where it is ours.
-    pub(crate) network: Option<Arc<network::Network>>,
-    pub(crate) backups: Option<Backups>,
-}
-
-/// What a service is made of.
-pub(crate) struct Parts {
-    pub(crate) node: Arc<MasterTarget>,
     pub(crate) disks: Arc<crate::disks::DiskEvents>,
     pub(crate) views: Views,
     /// The address sources connect to.
@@ -70,37 +53,6 @@ pub(crate) struct Parts {
 }
 
 impl Answers {
-    pub(crate) fn new(parts: Parts) -> Self {
-        let Parts {
-            node,
-            disks,
-            views,
-            listen,
-            retention,
-            jobs,
-            plans,
-            cutovers,
-            servers,
-            records,
-            network,
-            backups,
-        } = parts;
-        Self {
-            node,
-            listen,
-            retention,
-            disks,
-            views,
-            jobs,
-            plans,
-            cutovers,
-            servers,
-            records,
-            network,
-            backups,
-        }
-    }
-
     /// Sends every client of a view away.
     pub(crate) fn close_views(&self) {
         self.views.close_all();

@@ -63,7 +63,7 @@ use units::{MachineName, Timestamp, VolumeId};
 
 use crate::again::Again;
 use crate::alive::Alive;
-use crate::answers::{Answers, Parts};
+use crate::answers::Answers;
 use crate::arguments::{Arguments, Command, Roles, Serve};
 use crate::backups::Backups;
 use crate::cutovers::Cutovers;
@@ -178,7 +178,7 @@ fn run(arguments: &Serve, again: &Again) -> Result<()> {
     let cutovers = Cutovers::begin(&node).context("what is received can't be looked at")?;
     let (listen, retention) = (told, arguments.retention.clone());
     let backups = backups(arguments, &house, node.name());
-    let parts = Parts {
+    let answers = Arc::new(Answers {
         node,
         disks,
         views,
@@ -191,8 +191,7 @@ fn run(arguments: &Serve, again: &Again) -> Result<()> {
         records,
         network,
         backups,
-    };
-    let answers = Arc::new(Answers::new(parts));
+    });
     let steward = Steward::start(answers.clone())?;
     let desk = Desk::new(answers.clone());
     let desk = Arc::new(match answers.audit_log() {

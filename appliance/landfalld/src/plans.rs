@@ -74,7 +74,7 @@ impl Plans {
             let run = self
                 .run_of(&record.name)?
                 .map(|run| PlanRunning { log: Vec::new(), ..self.describe_run(&run) });
-            plans.push(api::Plan { name: record.name, steps: record.steps.iter().map(shown).collect(), run });
+            plans.push(api::Plan { name: record.name, steps: record.steps, run });
         }
         Ok(api::Plans { time: now().into(), plans })
     }
@@ -83,14 +83,13 @@ impl Plans {
     pub(crate) fn show(&self, name: &MachineName) -> Result<api::Plan, ApiError> {
         let plan = self.find(name)?;
         let run = self.run_of(name)?.map(|run| self.describe_run(&run));
-        Ok(api::Plan { name: plan.name, steps: plan.steps.iter().map(shown).collect(), run })
+        Ok(api::Plan { name: plan.name, steps: plan.steps, run })
     }
 
     /// Makes a plan.
     pub(crate) fn create(&self, request: PlanCreate) -> Result<api::Plan, ApiError> {
         let what = format!("plan {} was not made", request.name);
-        let steps = request.steps.into_iter().map(kept).collect();
-        let plan = Plan::new(request.name, steps).map_err(|error| refused(&what, &error))?;
+        let plan = Plan::new(request.name, request.steps).map_err(|error| refused(&what, &error))?;
         for step in &plan.steps {
             self.is_possible(step)?;
         }
@@ -350,7 +349,7 @@ impl Plans {
                 PlanState::Stopped => api::PlanState::Stopped,
             },
             done: run.done as u64,
-            steps: run.steps.iter().map(shown).collect(),
+            steps: run.steps.clone(),
             started: run.started,
             ended: run.ended,
             jobs: self.jobs_of(&origin).unwrap_or_default().iter().map(|job| JobId(job.id)).collect(),
@@ -360,24 +359,6 @@ impl Plans {
 
     fn lock(&self) -> MutexGuard<'_, BTreeSet<MachineName>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn shown(step: &PlanStep) -> api::PlanStep {
-    match step.clone() {
-        PlanStep::Machines { machines } => api::PlanStep::Machines { machines },
-        PlanStep::Group { group } => api::PlanStep::Group { group },
-        PlanStep::Pause { note } => api::PlanStep::Pause { note },
-        PlanStep::Hook { program, seconds } => api::PlanStep::Hook { program, seconds },
-    }
-}
-
-fn kept(step: api::PlanStep) -> PlanStep {
-    match step {
-        api::PlanStep::Machines { machines } => PlanStep::Machines { machines },
-        api::PlanStep::Group { group } => PlanStep::Group { group },
-        api::PlanStep::Pause { note } => PlanStep::Pause { note },
-        api::PlanStep::Hook { program, seconds } => PlanStep::Hook { program, seconds },
     }
 }
 

@@ -47,8 +47,6 @@ mod unacked;
 
 /// What the operator asked for.
 pub use config::{Compression, Config, ConfigError, Label, Schedule, parse_label, parse_span, parse_target};
-/// The file that says where the identity was joined.
-pub use enrol::CONTROLLER_FILE;
 /// What can go wrong, and what it means.
 pub use error::{Outcome, Retry, SourceError};
 /// The program that asks applications to be consistent.

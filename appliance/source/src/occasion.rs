@@ -80,10 +80,6 @@ impl Agent<'_> {
                 self.paused = given.order == Order::Pause;
                 given.done(nothing);
             }
-            Order::Throttle(rate) => {
-                self.config.orders.throttle(rate);
-                given.done(nothing);
-            }
         }
         Ok(None)
     }

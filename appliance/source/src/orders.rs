@@ -36,8 +36,6 @@ pub enum Order {
     Pause,
     /// Go on after a pause.
     Resume,
-    /// Send so many payload bytes a second at the most; 0 for no limit.
-    Throttle(u64),
 }
 
 /// What came of an order.
@@ -101,10 +99,6 @@ impl std::fmt::Debug for Shared {
 impl Orders {
     /// Gives an order and waits until it is carried out, `within` at the most. Errors: see [`OrderError`].
     pub fn give(&self, order: Order, within: Duration) -> Result<Carried, OrderError> {
-        if let Order::Throttle(rate) = order {
-            self.0.rate.store(rate, Ordering::Relaxed);
-            return Ok(Carried::default());
-        }
         let (outcome, carried) = channel();
         let mut waiting = self.lock();
         if waiting.len() >= WAITING_MAX {
@@ -191,7 +185,7 @@ mod tests {
         assert_eq!(orders.give(Order::Resync, wait), Err(OrderError::TooMany));
         orders.drop_all();
         assert!(!orders.waits());
-        orders.give(Order::Throttle(5), wait).unwrap();
+        orders.throttle(5);
         assert_eq!(orders.rate(), Some(5));
         orders.throttle(0);
         assert_eq!(orders.rate(), None);

@@ -1,38 +1,12 @@
 //! Recovery plans: in which order machines come home.
 
+/// A step of a plan.
+pub use inventory::PlanStep;
 use serde::{Deserialize, Serialize};
 use units::MachineName;
 use utoipa::ToSchema;
 
 use super::{JobId, JobLine, Rfc3339};
-
-/// A step of a plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum PlanStep {
-    /// Brings machines home, all at the same time.
-    Machines {
-        /// Which; 1 to 64.
-        machines: Vec<MachineName>,
-    },
-    /// Brings every member of a consistency group to one common point.
-    Group {
-        /// Which.
-        group: MachineName,
-    },
-    /// Waits for a person to say that it may go on.
-    Pause {
-        /// What they are to look at; one line of at most 200 bytes.
-        note: String,
-    },
-    /// Runs a program of the hook directory, without arguments; one that ends with another code than 0 has failed.
-    Hook {
-        /// Its file name there.
-        program: String,
-        /// How long it may take, in seconds, before it is killed; 1 to 86,400.
-        seconds: u32,
-    },
-}
 
 /// How a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
