@@ -52,7 +52,7 @@ pub use job::{
     Progress, Verdict,
 };
 /// Machines and where they stand.
-pub use machine::{Machine, MachineDisk, MachineRemoved, Machines, Phase, Session};
+pub use machine::{CommitDeadline, Machine, MachineDisk, MachineRemoved, Machines, Phase, Session};
 /// Manifests of failbacks.
 pub use manifest::{ManifestEntry, ManifestFile, ManifestSummary, Manifests};
 /// The network of the appliance.
@@ -62,7 +62,7 @@ pub use plan::{Plan, PlanRunning, PlanState, PlanStep, Plans};
 pub use point::{Consistency, Gap, GapKind, GroupMark, Point, Points};
 /// Policies, what goes by them, and pins.
 pub use policy::{
-    Expiry, ExpiryStep, Keeping, Loss, MachineExpiry, MachinePolicy, Pin, Pins, Policies, Policy,
+    CommitBy, Expiry, ExpiryStep, Keeping, Loss, MachineExpiry, MachinePolicy, Pin, Pins, Policies, Policy,
     PolicyChange, PolicyChanged, WhenFull,
 };
 /// What would go wrong.

@@ -3,7 +3,7 @@
 use inventory::{Action, Subject, Verdict};
 use wire::Role;
 
-use crate::api::{JobWish, Request};
+use crate::api::{CommitBy, JobWish, Request};
 use crate::caller::Caller;
 use crate::code::Code;
 use crate::error::ApiError;
@@ -62,7 +62,8 @@ pub fn action_of(request: &Request) -> Action {
         R::JobCancel(_) | R::Failback(_) | R::GroupFailback(_) | R::Cancel(_) => Action::Failback,
         R::Commit(_) => Action::Commit,
         R::PointPin(_) => Action::Keep,
-        R::PolicySet(set) if bounds_nothing(set) => Action::Keep,
+        R::PolicySet(set) if bounds_nothing(set) && commits_nothing(set) => Action::Keep,
+        R::PolicySet(set) if bounds_nothing(set) => Action::Commit,
         R::PolicySet(_) | R::PointUnpin(_) => Action::Shorten,
         R::MachineRemove(_) => Action::Unprotect,
         R::NetworkTry(_) | R::NetworkKeep(_) | R::NetworkSet(_) => Action::Network,
@@ -77,6 +78,12 @@ fn bounds_nothing(set: &crate::api::PolicySet) -> bool {
     let bounds =
         change.window_seconds.is_some() || change.budget_bytes.is_some() || change.when_full.is_some();
     set.plan_only || !(bounds || change.inherit)
+}
+
+/// Tells whether a change of policy has no machine committed by itself, nor earlier than before.
+fn commits_nothing(set: &crate::api::PolicySet) -> bool {
+    let change = &set.change;
+    set.plan_only || (change.commit != Some(CommitBy::Commit) && change.commit_after_seconds.is_none())
 }
 
 /// Refuses what the table does not allow. What it allows once confirmed is refused here too: whoever holds such a request until it is

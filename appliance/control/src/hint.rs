@@ -2,7 +2,7 @@
 
 use inventory::AlarmKind;
 
-use crate::api::{Concern, Damage, Health, Machine, Phase, Status};
+use crate::api::{CommitBy, CommitDeadline, Concern, Damage, Health, Machine, Phase, Status};
 
 /// A retention volume with less free space than this, in per cent, is a concern.
 const FREE_PERCENT_LOW: u64 = 30;
@@ -34,7 +34,11 @@ pub(crate) fn for_machine(machine: &Machine) -> Option<String> {
             None => "wait: the rewind goes on".to_owned(),
         },
         Phase::Rewound => {
-            format!("check the disks, then `landfall commit {name}` or `landfall cancel {name}`")
+            let step = format!("check the disks, then `landfall commit {name}` or `landfall cancel {name}`");
+            match &machine.deadline {
+                Some(deadline) => format!("{step}; {}", by_itself(deadline)),
+                None => step,
+            }
         }
         Phase::Committed => {
             format!(
@@ -69,7 +73,30 @@ pub(crate) fn for_status(status: &Status) -> Option<String> {
 fn machine_concerns(machine: &Machine) -> Vec<Concern> {
     let concern = |(kind, health, what)| Concern::of_machine(kind, health, &machine.name, what);
     let found = machine_concern(machine).into_iter().chain(rpo_concern(machine));
-    found.chain(keeping_concerns(machine)).map(concern).collect()
+    found.chain(keeping_concerns(machine)).chain(deadline_concern(machine)).map(concern).collect()
+}
+
+/// Says that a machine is committed or brought back by itself soon, or should have been.
+fn deadline_concern(machine: &Machine) -> Option<(AlarmKind, Health, String)> {
+    let deadline = machine.deadline.as_ref()?;
+    match &deadline.refused {
+        Some(why) => {
+            let what = match deadline.by {
+                CommitBy::Cancel => "brought back",
+                CommitBy::Commit | CommitBy::None => "committed",
+            };
+            let what = format!("it should have been {what} by itself at {}: {why}", deadline.at);
+            Some((AlarmKind::Commit, Health::Failed, what))
+        }
+        None => deadline.soon.then(|| (AlarmKind::Commit, Health::Degraded, by_itself(deadline))),
+    }
+}
+
+fn by_itself(deadline: &CommitDeadline) -> String {
+    match deadline.by {
+        CommitBy::Cancel => format!("it is brought back to the latest by itself at {}", deadline.at),
+        CommitBy::Commit | CommitBy::None => format!("it is committed by itself at {}", deadline.at),
+    }
 }
 
 /// Says how old the newest point is, where it is older than wanted: an alarm, if twice as old.
@@ -206,6 +233,7 @@ mod tests {
             newest: Some(newest),
             at: None,
             rpo_seconds: None,
+            deadline: None,
             session: Session { connected: true, ..Session::default() },
             resync: None,
             job: None,
@@ -311,6 +339,20 @@ mod tests {
         assert_eq!(status.health, Health::Failed);
         assert_eq!(status.concerns[0].what, "disk 0 failed");
         assert_eq!(status.next, for_machine(&machine("z", Phase::Failed)));
+    }
+
+    #[test]
+    fn what_becomes_of_a_machine_by_itself_is_told_before_and_when_it_did_not() {
+        let at = Rfc3339(Timestamp(2_000_000_000_000_000));
+        let with = |soon, refused: Option<&str>| {
+            let deadline = CommitDeadline { by: CommitBy::Commit, at, soon, refused: refused.map(str::to_owned) };
+            let machine = Machine { deadline: Some(deadline), ..machine("a", Phase::Rewound) };
+            assert!(for_machine(&machine).is_some_and(|next| next.ends_with("by itself at 2033-05-18T03:33:20Z")));
+            status(0, vec![machine], 500).concerns.pop().map(|concern| (concern.kind, concern.health))
+        };
+        assert_eq!(with(false, None), None);
+        assert_eq!(with(true, None), Some((AlarmKind::Commit, Health::Degraded)));
+        assert_eq!(with(true, Some("a view is open")), Some((AlarmKind::Commit, Health::Failed)));
     }
 
     #[test]

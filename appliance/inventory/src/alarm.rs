@@ -111,6 +111,8 @@ kinds! {
     Clock "clock",
     /// The audit log is not as it was written.
     Audit "audit",
+    /// A machine is committed or brought back by itself soon, or should have been.
+    Commit "commit",
 }
 
 /// How bad it is.

@@ -15,6 +15,8 @@ mod audit;
 mod census;
 /// Who has certificates, and whose no longer count.
 mod certificate;
+/// What becomes of a machine by itself that stands at a point.
+mod commit;
 /// What a cut-over would take.
 mod cutover;
 /// How close to its end a certificate is.
@@ -58,6 +60,9 @@ pub use alarm::{APPLIANCE, Ack, Alarm, AlarmKind, AlarmStep, Condition, REMEMBER
 pub use audit::{AUDIT_KEPT, AuditDeed, AuditEntry, AuditFlaw, AuditHead, AuditOutcome};
 pub use census::{CensusStep, census, missing};
 pub use certificate::{Holder, Issued, Revocation};
+pub use commit::{
+    COMMIT_SECONDS, COMMIT_SECONDS_DEFAULT, CommitBy, CommitDue, CommitPolicy, CommitSubject, Standing,
+};
 pub use cutover::{Cutover, Outstanding, Received, SAMPLE_EVERY};
 pub use expiry::expiring;
 pub use group::{

@@ -42,7 +42,7 @@ pub(crate) use backup::{BackupArguments, PassphraseArguments, RestoreArguments};
 pub(crate) use catalog::{CatalogCommand, RebuildArguments, Source};
 pub(crate) use console::ConsoleArguments;
 pub(crate) use group::{CreateArguments, GroupCommand};
-pub(crate) use keeping::{PinArguments, PolicyArguments, PolicyCommand, SizeArguments, WhenFull};
+pub(crate) use keeping::{CommitBy, PinArguments, PolicyArguments, PolicyCommand, SizeArguments, WhenFull};
 pub(crate) use manifest::{CheckArguments, ManifestCommand, NumberedDisk};
 pub(crate) use network::{NetworkCommand, NicWish, PlanArguments};
 pub(crate) use plan::{PlanCommand, moment};

@@ -20,6 +20,7 @@ use target::{DiskOffer, MasterTarget, PointName, ScrubWish};
 use units::{ByteLen, DiskIndex, MachineId, MachineName, Sequence, Timestamp};
 
 use crate::backups::Backups;
+use crate::commits::{CommitBook, Commits};
 use crate::failure::api_error;
 use crate::random::random_bytes;
 use crate::records::Records;
@@ -40,6 +41,8 @@ pub(crate) struct Answers {
     pub(crate) jobs: Arc<crate::jobs::Jobs>,
     /// The recovery plans of a configuration server.
     pub(crate) plans: Option<Arc<crate::plans::Plans>>,
+    /// What becomes of machines by themselves.
+    pub(crate) commits: Commits,
     /// What machines have received.
     pub(crate) cutovers: Arc<crate::cutovers::Cutovers>,
     /// Who joined here, where certificates are given out.
@@ -77,17 +80,30 @@ impl Answers {
 
     fn machines(&self) -> Vec<Machine> {
         // A machine is described without its job rather than not at all.
-        let jobs = self.all_jobs().unwrap_or_default();
-        self.node.machines().iter().map(|machine| self.describe_with(machine, &jobs)).collect()
+        let (jobs, commits) = (self.all_jobs().unwrap_or_default(), self.commit_book());
+        self.node.machines().iter().map(|machine| self.describe_with(machine, &jobs, &commits)).collect()
     }
 
     fn describe(&self, machine: &target::Machine) -> Machine {
-        self.describe_with(machine, &self.all_jobs().unwrap_or_default())
+        self.describe_with(machine, &self.all_jobs().unwrap_or_default(), &self.commit_book())
     }
 
-    fn describe_with(&self, machine: &target::Machine, jobs: &[Job]) -> Machine {
+    fn describe_with(&self, machine: &target::Machine, jobs: &[Job], commits: &CommitBook) -> Machine {
         let (views, forecast) = (self.views.of(&machine.name), self.forecast(machine));
-        report::machine(machine, jobs, views, forecast, now())
+        report::machine(machine, jobs, views, commits, forecast, now())
+    }
+
+    /// Returns what becomes of machines by themselves; what can't be read now does not happen now.
+    fn commit_book(&self) -> CommitBook {
+        self.commits.book().unwrap_or_else(|_| CommitBook::nothing())
+    }
+
+    /// Refuses a commit or a cancel that is not possible now; touches nothing.
+    pub(crate) fn may_end(&self, machine: &MachineName, work: &JobWork) -> Result<(), ApiError> {
+        if *work == JobWork::Commit {
+            self.views.refuse_if_viewed(machine)?;
+        }
+        self.jobs.may(machine, work)
     }
 
     /// Returns who joined here. Errors: this is no configuration server.
@@ -233,6 +249,7 @@ impl Service for Answers {
         // What was refused stays on record as a machine that stays.
         self.settle()?;
         let gone = gone?;
+        self.commits.forget(&request.name);
         let released = gone.disks.iter().map(|disk| disk.path.clone()).collect();
         let freed_bytes = gone.shared.lock().journal_len().0;
         Ok(MachineRemoved { name: request.name, released, freed_bytes })
@@ -289,8 +306,7 @@ impl Service for Answers {
     }
 
     fn commit(&self, request: Commit) -> Result<Machine, ApiError> {
-        self.views.refuse_if_viewed(&request.machine)?;
-        self.jobs.may(&request.machine, &JobWork::Commit)?;
+        self.may_end(&request.machine, &JobWork::Commit)?;
         self.jobs.do_now(&request.machine, JobWork::Commit)?;
         Ok(self.describe(&*self.machine(&request.machine)?))
     }
@@ -383,8 +399,10 @@ impl Service for Answers {
 
     fn retention_show(&self, machine: Option<&MachineName>) -> Result<Retention, ApiError> {
         let machines = self.some_machines(machine)?;
-        let history =
-            |machine: &Arc<target::Machine>| report::history(machine, self.forecast(machine), now());
+        let commits = self.commit_book();
+        let history = |machine: &Arc<target::Machine>| {
+            report::history(machine, &commits, self.forecast(machine), now())
+        };
         let machines = machines.iter().map(history).collect();
         Ok(Retention { time: now().into(), volume: self.volume()?, machines })
     }
@@ -394,11 +412,11 @@ impl Service for Answers {
     }
 
     fn policy_show(&self, machine: Option<&MachineName>) -> Result<Policies, ApiError> {
-        Ok(keeping::policies(&self.node, &self.some_machines(machine)?, now()))
+        Ok(keeping::policies(&self.node, &self.some_machines(machine)?, &self.commit_book(), now()))
     }
 
     fn policy_set(&self, request: PolicySet) -> Result<PolicyChanged, ApiError> {
-        let changed = keeping::set(&self.node, request)?;
+        let changed = keeping::set(&self.node, &self.commits, request)?;
         self.settle()?;
         Ok(changed)
     }

@@ -5,19 +5,21 @@ use control::api::{
     Policies, Policy, PolicyChange, PolicyChanged, PolicySet, WhenFull,
 };
 use control::{ApiError, Code};
+use inventory::CommitPolicy;
 use retention::{Expired, ExpiryPlan, ExpiryReason, Hold, Holder, Kept};
 use target::replica::State;
 use target::{Forecast, Machine, MasterTarget};
 use units::{ByteLen, MachineName, Sequence, Timestamp};
 
+use crate::commits::{CommitBook, Commits};
 use crate::failure::api_error;
 use crate::report;
 
 /// A budget from here on is none.
 const NO_BUDGET: ByteLen = ByteLen(1 << 50);
 
-/// Describes a policy.
-pub(crate) fn policy(policy: &retention::Policy) -> Policy {
+/// Describes a policy: what is kept, and what becomes of a machine by itself.
+pub(crate) fn policy(policy: &retention::Policy, commit: &CommitPolicy) -> Policy {
     Policy {
         rpo_seconds: policy.rpo_seconds,
         window_seconds: policy.window_seconds,
@@ -28,6 +30,8 @@ pub(crate) fn policy(policy: &retention::Policy) -> Policy {
             retention::WhenFull::Thin => WhenFull::Thin,
             retention::WhenFull::Pause => WhenFull::Pause,
         },
+        commit: commit.by,
+        commit_after_seconds: commit.after_seconds,
     }
 }
 
@@ -65,26 +69,31 @@ fn changed(before: retention::Policy, change: &PolicyChange) -> retention::Polic
 pub(crate) fn policies(
     node: &MasterTarget,
     machines: &[std::sync::Arc<Machine>],
+    commits: &CommitBook,
     now: Timestamp,
 ) -> Policies {
     let own = |machine: &std::sync::Arc<Machine>| {
         let state = machine.shared.lock();
-        let (own, policy) = (state.policy.is_some(), policy(&state.policy()));
+        let own = state.policy.is_some() || commits.own(machine).is_some();
+        let policy = policy(&state.policy(), commits.of(machine));
         MachinePolicy { machine: machine.name.clone(), own, policy }
     };
-    let default = policy(&node.defaults());
+    let default = policy(&node.defaults(), commits.default());
     Policies { time: now.into(), default, machines: machines.iter().map(own).collect() }
 }
 
 /// Changes a policy, or says what would go by it.
-pub(crate) fn set(node: &MasterTarget, request: PolicySet) -> Result<PolicyChanged, ApiError> {
+pub(crate) fn set(
+    node: &MasterTarget,
+    commits: &Commits,
+    request: PolicySet,
+) -> Result<PolicyChanged, ApiError> {
     let PolicySet { machine, change, plan_only, expiry_ok } = request;
     let failed = |error: target::TargetError| api_error(&error);
     let affected = affected(node, machine.as_ref()).map_err(failed)?;
-    let before = match &machine {
-        Some(name) => node.machine(name).map_err(failed)?.shared.lock().policy(),
-        None => node.defaults(),
-    };
+    let found = machine.as_ref().map(|name| node.machine(name)).transpose().map_err(failed)?;
+    let before = found.as_ref().map_or_else(|| node.defaults(), |machine| machine.shared.lock().policy());
+    let commit = commits.change(found.as_deref(), &change)?;
     let after = if change.inherit { node.defaults() } else { changed(before, &change) };
     if change.inherit
         && (machine.is_none() || change != (PolicyChange { inherit: true, ..PolicyChange::default() }))
@@ -103,7 +112,7 @@ pub(crate) fn set(node: &MasterTarget, request: PolicySet) -> Result<PolicyChang
             goes.push(expiry_of(name, &then));
         }
     }
-    let (told_before, told_after) = (policy(&before), policy(&after));
+    let (told_before, told_after) = (policy(&before, &commit.before), policy(&after, &commit.after));
     let answer = |done, goes| PolicyChanged {
         machine: machine.clone(),
         before: told_before,
@@ -120,10 +129,18 @@ pub(crate) fn set(node: &MasterTarget, request: PolicySet) -> Result<PolicyChang
         return Err(ApiError::new(Code::PolicyExpires, what));
     }
     match &machine {
+        _ if keeps_alike(&change) => {}
         Some(name) => node.set_policy(name, (!change.inherit).then_some(after)).map_err(failed)?,
         None => node.set_defaults(after).map_err(failed)?,
     }
+    commits.carry_out(found.as_deref(), &commit)?;
     Ok(answer(true, goes))
+}
+
+/// Tells whether a change says nothing of what is kept, so that a machine which has the default goes on having it.
+fn keeps_alike(change: &PolicyChange) -> bool {
+    let rest = PolicyChange { commit: None, commit_after_seconds: None, ..*change };
+    rest == PolicyChange::default()
 }
 
 /// Returns the machines whose policy a change is of: those that have none of their own, if it is of the default. One that is out
@@ -202,7 +219,7 @@ fn kept(kept: &Kept) -> String {
 }
 
 /// Describes what is wanted of a machine's history, and how that stands.
-pub(crate) fn keeping(state: &State, forecast: Forecast, now: Timestamp) -> Keeping {
+pub(crate) fn keeping(state: &State, commit: &CommitPolicy, forecast: Forecast, now: Timestamp) -> Keeping {
     let application = state.timeline.latest(wire::Consistency::Application);
     let lost = state.shrunk.map(|shrunk| match shrunk.loss {
         retention::Loss::Whole => "the oldest history went",
@@ -214,7 +231,7 @@ pub(crate) fn keeping(state: &State, forecast: Forecast, now: Timestamp) -> Keep
         format!("its source waits: no room for {what}, and nothing goes, for {why}; make room, unpin, or change the policy")
     });
     Keeping {
-        policy: policy(&state.policy()),
+        policy: policy(&state.policy(), commit),
         churn_bytes_per_hour: forecast.churn_per_hour.map(|churn| churn.0),
         history_left_seconds: forecast.history_left.as_secs(),
         application_age_seconds: application.map(|point| now.since(point.time).as_secs()),

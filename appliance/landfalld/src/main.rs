@@ -9,6 +9,7 @@ mod arguments;
 mod audit;
 mod backups;
 mod catalog_answers;
+mod commits;
 mod cutovers;
 mod disk_answers;
 mod disks;
@@ -38,17 +39,17 @@ mod random;
 mod records;
 mod report;
 mod reprotect;
+mod rounds;
 mod scrub;
 mod server_concerns;
 mod servers;
-mod steward;
 mod store;
 mod views;
 
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -66,6 +67,7 @@ use crate::alive::Alive;
 use crate::answers::Answers;
 use crate::arguments::{Arguments, Command, Roles, Serve};
 use crate::backups::Backups;
+use crate::commits::Commits;
 use crate::cutovers::Cutovers;
 use crate::heartbeats::Heartbeats;
 use crate::house::House;
@@ -73,9 +75,14 @@ use crate::jobs::Jobs;
 use crate::notary::OwnKey;
 use crate::plans::Plans;
 use crate::random::random_bytes;
+use crate::rounds::Rounds;
 use crate::servers::Servers;
-use crate::steward::Steward;
 use crate::views::Views;
+
+/// How often what is on record is brought up to what is.
+const LOOK_AFTER_EVERY: Duration = Duration::from_secs(5);
+/// How often it is looked whether a time is over.
+const DEADLINES_EVERY: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let Arguments { command, serve } = Arguments::parse();
@@ -175,6 +182,7 @@ fn run(arguments: &Serve, again: &Again) -> Result<()> {
         }
         _ => None,
     };
+    let commits = Commits::new(house.jobs.clone());
     let cutovers = Cutovers::begin(&node).context("what is received can't be looked at")?;
     let (listen, retention) = (told, arguments.retention.clone());
     let backups = backups(arguments, &house, node.name());
@@ -186,25 +194,30 @@ fn run(arguments: &Serve, again: &Again) -> Result<()> {
         retention,
         jobs,
         plans,
+        commits,
         cutovers,
         servers: heartbeats,
         records,
         network,
         backups,
     });
-    let steward = Steward::start(answers.clone())?;
+    answers.look_after();
+    let looked_after = answers.clone();
+    let steward = Rounds::start("steward", LOOK_AFTER_EVERY, move || looked_after.look_after())?;
     let desk = Desk::new(answers.clone());
     let desk = Arc::new(match answers.audit_log() {
         Some(log) => desk.audited(log),
         None => desk,
     });
+    let (kept, asked) = (answers.clone(), desk.clone());
+    let deadlines = Rounds::start("deadlines", DEADLINES_EVERY, move || kept.commits.pass(&kept, &asked))?;
     let gate = gate.map(|gate| manage::with_api(gate, desk.clone())).transpose()?;
     let managing = gate.map(|gate| std::thread::spawn(move || gate.run()));
     if let Some(alive) = Alive::from_environment(arguments.socket.clone()) {
         alive.begin();
     }
     let served = server.run(desk).context("the control socket failed");
-    drop(steward);
+    drop((steward, deadlines));
     answers.close_views();
     served?;
     if let Some(managing) = managing {

@@ -8,6 +8,7 @@ use retention::Lifecycle;
 use target::replica::{FailureKind, State};
 use units::{DiskIndex, Sequence, Timestamp};
 
+use crate::commits::CommitBook;
 use crate::keeping;
 
 /// Describes a machine.
@@ -15,6 +16,7 @@ pub(crate) fn machine(
     machine: &target::Machine,
     jobs: &[Job],
     views: Vec<u64>,
+    commits: &CommitBook,
     forecast: target::Forecast,
     now: Timestamp,
 ) -> Machine {
@@ -22,6 +24,8 @@ pub(crate) fn machine(
     let running = |job: &&Job| job.machine == machine.name && job.state == JobState::Running;
     let job = jobs.iter().find(running).map(|job| job.id);
     let state = machine.shared.lock();
+    let rewound = matches!(state.lifecycle, Lifecycle::Rewound { .. });
+    let deadline = commits.deadline(machine, now).filter(|_| rewound);
     let at = standing(&state).map(|sequence| named(&state, sequence));
     let problem = state.failure.as_ref().map(|(_, why)| why.clone());
     let described = |each: &retention::Point| point(&state, each);
@@ -44,6 +48,7 @@ pub(crate) fn machine(
         newest: state.timeline.points().next_back().map(described),
         at,
         rpo_seconds: None,
+        deadline,
         session,
         resync: resync(&state, now),
         job,
@@ -51,7 +56,7 @@ pub(crate) fn machine(
         damage: crate::scrub::damage(&state),
         scrub: Some(crate::scrub::scrub(&machine.scrub, now)),
         next: None,
-        keeping: keeping::keeping(&state, forecast, now),
+        keeping: keeping::keeping(&state, commits.of(machine), forecast, now),
     }
     .derived(now)
 }
@@ -195,7 +200,12 @@ pub(crate) fn named(state: &State, sequence: Sequence) -> Point {
 }
 
 /// Describes how far back a machine's history reaches.
-pub(crate) fn history(machine: &target::Machine, forecast: target::Forecast, now: Timestamp) -> History {
+pub(crate) fn history(
+    machine: &target::Machine,
+    commits: &CommitBook,
+    forecast: target::Forecast,
+    now: Timestamp,
+) -> History {
     let state = machine.shared.lock();
     let policy = state.policy();
     let (oldest, newest) = (state.timeline.points().next(), state.timeline.points().next_back());
@@ -223,7 +233,7 @@ pub(crate) fn history(machine: &target::Machine, forecast: target::Forecast, now
         keep_seconds: policy.window_seconds.into(),
         keep_bytes: (policy.budget.0 < 1 << 50).then_some(policy.budget.0),
         bytes: state.journal_len().0,
-        keeping: keeping::keeping(&state, forecast, now),
+        keeping: keeping::keeping(&state, commits.of(machine), forecast, now),
         epochs: state.epochs.iter().map(epoch).collect(),
     }
 }

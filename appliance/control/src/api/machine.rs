@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use units::{DiskIndex, Generation, MachineName, Sequence, Timestamp};
 use utoipa::ToSchema;
 
-use super::{Damage, JobId, Keeping, Point, Resync, Rfc3339, Scrub};
+use super::{CommitBy, Damage, JobId, Keeping, Point, Resync, Rfc3339, Scrub};
 
 /// Where a machine is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -55,6 +55,9 @@ pub struct Machine {
     pub at: Option<Point>,
     /// Seconds since the newest recovery point: the RPO.
     pub rpo_seconds: Option<u64>,
+    /// What becomes of it by itself, if anything does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<CommitDeadline>,
     /// Its source's session.
     pub session: Session,
     /// The resync under way.
@@ -76,6 +79,19 @@ pub struct Machine {
     /// What is wanted of its history, and how that stands.
     #[serde(default)]
     pub keeping: Keeping,
+}
+
+/// What becomes of a machine by itself that stands at a recovery point.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CommitDeadline {
+    /// What; never nothing.
+    pub by: CommitBy,
+    /// When.
+    pub at: Rfc3339,
+    /// It is soon: within a quarter of the whole time, a minute at least and an hour at the most.
+    pub soon: bool,
+    /// Why it did not happen though the time is over; it is tried again.
+    pub refused: Option<String>,
 }
 
 /// One target disk of a machine.

@@ -1,5 +1,7 @@
 //! What is kept of a machine, what goes of its history, and which points stay.
 
+/// What becomes of a machine by itself that stands at a recovery point.
+pub use inventory::CommitBy;
 use serde::{Deserialize, Serialize};
 use units::{EpochNumber, MachineName, Sequence};
 use utoipa::ToSchema;
@@ -32,6 +34,12 @@ pub struct Policy {
     pub budget_bytes: Option<u64>,
     /// What happens when there is no room for more.
     pub when_full: WhenFull,
+    /// What becomes of the machine by itself that stands at a recovery point.
+    #[serde(default)]
+    pub commit: CommitBy,
+    /// How long after it was brought there, in seconds.
+    #[serde(default)]
+    pub commit_after_seconds: u32,
 }
 
 /// The policy of one machine.
@@ -70,6 +78,10 @@ pub struct PolicyChange {
     pub budget_bytes: Option<u64>,
     /// See [`Policy::when_full`].
     pub when_full: Option<WhenFull>,
+    /// See [`Policy::commit`].
+    pub commit: Option<CommitBy>,
+    /// See [`Policy::commit_after_seconds`]; 10 to 2,678,400.
+    pub commit_after_seconds: Option<u32>,
     /// The machine has no policy of its own any more; nothing else may be told then.
     pub inherit: bool,
 }

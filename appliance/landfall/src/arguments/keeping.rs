@@ -30,9 +30,15 @@ When there is no room for more history:
   thin    old epochs keep the points at their ends and lose what lies between; then the oldest go
   pause   nothing goes: the source waits until there is room
 
+What becomes by itself of a machine that stands at a recovery point, --commit-after 10s to 31d (4h if not said):
+  none    nothing: `landfall commit` or `landfall cancel`
+  commit  the point is accepted for good
+  cancel  the target disks are brought back to the latest
+
 Examples:
   landfall policy set web-01 --window 7d --when-full thin
   landfall policy set web-01 --window 2h --dry-run
+  landfall policy set web-01 --commit commit --commit-after 4h
   landfall policy set web-01 --inherit
   landfall policy set --default --rpo 5m --application-every none";
 
@@ -60,8 +66,14 @@ pub(crate) struct PolicyArguments {
     /// What happens when there is no room for more
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(crate) when_full: Option<WhenFull>,
+    /// What becomes by itself of a machine that stands at a recovery point
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(crate) commit: Option<CommitBy>,
+    /// How long after it was brought there
+    #[arg(long, value_name = "TIME", value_parser = units::parse_span)]
+    pub(crate) commit_after: Option<Duration>,
     /// Take the default again
-    #[arg(long, conflicts_with_all = ["default", "rpo", "window", "application_every", "budget", "when_full"])]
+    #[arg(long, conflicts_with_all = ["default", "rpo", "window", "application_every", "budget", "when_full", "commit", "commit_after"])]
     pub(crate) inherit: bool,
     /// Show what would go, and change nothing
     #[arg(long, conflicts_with = "yes")]
@@ -81,6 +93,17 @@ pub(crate) enum WhenFull {
     Thin,
     // The source waits.
     Pause,
+}
+
+/// What becomes by itself of a machine that stands at a recovery point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CommitBy {
+    // Somebody commits or cancels.
+    None,
+    // It is committed.
+    Commit,
+    // It is brought back to the latest.
+    Cancel,
 }
 
 /// What `point pin` takes.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use control::api::{
-    DiskChoice, Machine, MachineAdd, MachineDisk, MachineList, MachineRemove, MachineRemoved, MachineShow,
+    CommitBy, CommitDeadline, DiskChoice, Machine, MachineAdd, MachineDisk, MachineList, MachineRemove, MachineRemoved, MachineShow,
     Machines, Phase, Point, Session,
 };
 use control::{ApiError, Code, ErrorReply};
@@ -117,6 +117,7 @@ pub(super) fn sheet(machine: &Machine, paint: Paint) -> String {
     lines.extend(machine.problem.as_ref().map(|problem| ("problem", harmless(problem))));
     lines.extend(machine.resync.as_ref().map(|resync| ("resync", reprotect::describe(resync))));
     lines.extend(machine.at.as_ref().map(|at| ("stands at", describe(at))));
+    lines.extend(machine.deadline.as_ref().map(|deadline| ("by itself", by_itself(deadline))));
     lines.extend(machine.job.map(|job| ("job", job.to_string())));
     let views: Vec<_> = machine.views.iter().map(u64::to_string).collect();
     lines.extend((!views.is_empty()).then(|| ("views", views.join(", "))));
@@ -125,6 +126,17 @@ pub(super) fn sheet(machine: &Machine, paint: Paint) -> String {
     lines.extend(machine.next.as_ref().map(|next| ("next", harmless(next))));
     let sheet: String = lines.iter().map(|(word, value)| format!("{word:<13} {value}\n")).collect();
     format!("{sheet}\n{}", disks(&machine.disks).render(paint))
+}
+
+/// Writes what becomes of a machine by itself.
+fn by_itself(deadline: &CommitDeadline) -> String {
+    let what = match deadline.by {
+        CommitBy::None => "nothing",
+        CommitBy::Commit => "commits",
+        CommitBy::Cancel => "cancels",
+    };
+    let why = deadline.refused.as_deref().map_or_else(String::new, |why| format!("; refused: {}", harmless(why)));
+    format!("{what} by itself at {}{why}", deadline.at)
 }
 
 /// Names a recovery point for people.

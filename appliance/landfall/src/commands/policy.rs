@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use control::api::{
-    Expiry, Loss, MachineExpiry, Policies, Policy, PolicyChange, PolicyChanged, PolicySet, PolicyShow,
+    CommitBy, Expiry, Loss, MachineExpiry, Policies, Policy, PolicyChange, PolicyChanged, PolicySet, PolicyShow,
     RetentionPlan, WhenFull,
 };
 use control::{ApiError, Code, ErrorReply};
@@ -82,6 +82,12 @@ fn change(wanted: &PolicyArguments) -> Result<PolicyChange, ErrorReply> {
             arguments::WhenFull::Thin => WhenFull::Thin,
             arguments::WhenFull::Pause => WhenFull::Pause,
         }),
+        commit: wanted.commit.map(|by| match by {
+            arguments::CommitBy::None => CommitBy::None,
+            arguments::CommitBy::Commit => CommitBy::Commit,
+            arguments::CommitBy::Cancel => CommitBy::Cancel,
+        }),
+        commit_after_seconds: seconds(wanted.commit_after)?,
         inherit: wanted.inherit,
     };
     if change == PolicyChange::default() {
@@ -108,11 +114,12 @@ fn table(first: &'static str) -> Table {
         Number("APPLICATION EVERY"),
         Number("BUDGET"),
         Text("WHEN FULL"),
+        Text("BY ITSELF"),
         Text("FROM"),
     ])
 }
 
-fn row(first: &str, policy: &Policy, from: &str) -> [Cell; 7] {
+fn row(first: &str, policy: &Policy, from: &str) -> [Cell; 8] {
     let application = match policy.application_seconds {
         0 => "none".to_owned(),
         seconds => span(seconds.into()),
@@ -124,6 +131,7 @@ fn row(first: &str, policy: &Policy, from: &str) -> [Cell; 7] {
         application.into(),
         policy.budget_bytes.map(|bytes| ByteLen(bytes).to_string()).unwrap_or_default().into(),
         when_full(policy.when_full).into(),
+        by_itself(policy).into(),
         from.into(),
     ]
 }
@@ -134,6 +142,16 @@ pub(super) fn when_full(when: WhenFull) -> &'static str {
         WhenFull::Shrink => "shrink",
         WhenFull::Thin => "thin",
         WhenFull::Pause => "pause",
+    }
+}
+
+/// Writes what becomes of a machine by itself, and when.
+fn by_itself(policy: &Policy) -> String {
+    let after = span(policy.commit_after_seconds.into());
+    match policy.commit {
+        CommitBy::None => "-".to_owned(),
+        CommitBy::Commit => format!("commit after {after}"),
+        CommitBy::Cancel => format!("cancel after {after}"),
     }
 }
 

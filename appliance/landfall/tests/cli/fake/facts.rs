@@ -1,7 +1,7 @@
 //! What the fake service tells: fixed, so that every output can be compared byte for byte.
 
 use control::api::{
-    Consistency, Content, ContentOrigin, Cutover, Damage, Disk, DiskEvent, DiskEventKind, DiskProof,
+    CommitBy, CommitDeadline, Consistency, Content, ContentOrigin, Cutover, Damage, Disk, DiskEvent, DiskEventKind, DiskProof,
     DiskVerdict, Eligibility, Epoch, ExpiryStep, FailbackPlan, FailbackTo, Gap, GapKind, Health,
     HeartbeatState, HexHash, History, Job, JobId, JobKind, JobLine, JobOutcome, JobState, JobStep, Keeping,
     Loss, Machine, MachineAdd, MachineDisk, MachineExpiry, MachineScrub, ManifestEntry, ManifestFile,
@@ -68,6 +68,7 @@ fn machine(name: &str, phase: Phase) -> Machine {
         newest: Some(newest()),
         at: None,
         rpo_seconds: None,
+        deadline: None,
         session: Session {
             connected: true,
             peer: Some("192.0.2.7:50112".to_owned()),
@@ -93,6 +94,8 @@ pub(super) fn policy() -> Policy {
         application_seconds: 3600,
         budget_bytes: None,
         when_full: WhenFull::Shrink,
+        commit: CommitBy::None,
+        commit_after_seconds: 14_400,
     }
 }
 
@@ -135,6 +138,8 @@ pub(super) fn preflight() -> Preflight {
 pub(super) fn machines() -> Vec<Machine> {
     let mut rewound = machine("db-01", Phase::Rewound);
     rewound.at = Some(point(700, at("2026-11-20T12:00:00Z"), Consistency::Application, "before the upgrade"));
+    let (by, deadline) = (CommitBy::Commit, at("2026-11-20T14:30:00Z"));
+    rewound.deadline = Some(CommitDeadline { by, at: deadline, soon: true, refused: None });
     let mut seeding =
         Machine { oldest: None, newest: None, durable: Sequence(0), ..machine("mail-01", Phase::Seeding) };
     seeding.disks[0].seeded_bytes = 17 * GIB;

@@ -301,7 +301,11 @@ impl Service for Fake {
     fn policy_set(&self, request: PolicySet) -> Result<PolicyChanged, ApiError> {
         self.note(request.clone());
         let before = facts::policy();
-        let after = Policy { window_seconds: request.change.window_seconds.unwrap_or(86_400), ..before };
+        let after = Policy {
+            window_seconds: request.change.window_seconds.unwrap_or(before.window_seconds),
+            commit: request.change.commit.unwrap_or(before.commit),
+            ..before
+        };
         let goes = match &request.machine {
             Some(machine) if after.window_seconds < before.window_seconds => {
                 vec![facts::expiry(machine.clone())]

@@ -1,39 +1,36 @@
-//! The steward: every few seconds, and whenever something was changed, what is on record is brought up to what is.
+//! Rounds: something that is done again and again, on a thread of its own.
 
-use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::answers::Answers;
-
-/// Between two rounds.
-const PAUSE: Duration = Duration::from_secs(5);
-
 /// A thread that makes rounds, until it is dropped.
-pub(crate) struct Steward {
+pub(crate) struct Rounds {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Steward {
-    /// Makes the first round, and begins to make others.
-    pub(crate) fn start(answers: Arc<Answers>) -> Result<Self> {
-        answers.look_after();
+impl Rounds {
+    /// Begins to make rounds, the first after one pause.
+    pub(crate) fn start(
+        name: &str,
+        pause: Duration,
+        mut round: impl FnMut() + Send + 'static,
+    ) -> Result<Self> {
         let (stop, stopped) = channel::<()>();
         let run = move || {
-            while stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
-                answers.look_after();
+            while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                round();
             }
         };
-        let thread = std::thread::Builder::new().name("steward".to_owned()).spawn(run);
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
         Ok(Self { stop: Some(stop), thread: Some(thread.context("no thread can be started")?) })
     }
 }
 
-impl Drop for Steward {
+impl Drop for Rounds {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
