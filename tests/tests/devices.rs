@@ -35,7 +35,7 @@ fn a_mounted_or_taken_device_is_no_target_disk_and_is_left_as_it_is() -> Result<
         rig.appliance.landfall_refused(words.collect::<Vec<_>>())
     };
     let (exit, told) = add("web-02", &[&mounted])?;
-    ensure!(exit == 3 && told.contains("LF-1202") && told.contains("mount"), "exit {exit}: {told}");
+    ensure!(exit == 3 && told.contains("LF-1231") && told.contains("mount"), "exit {exit}: {told}");
     let (exit, told) = add("web-03", &[&member.targets[0]])?;
     ensure!(exit == 3 && told.contains("LF-1203") && told.contains("web-01"), "exit {exit}: {told}");
     let link = rig.lab.file("other-name");
@@ -50,7 +50,9 @@ fn a_mounted_or_taken_device_is_no_target_disk_and_is_left_as_it_is() -> Result<
     ensure!(exit == 3, "under another name: exit {exit}: {told}");
     let free = Disk::create(&rig.lab.file("free"), ByteLen(MIB), Kind::Loop)?;
     let (exit, told) = add("web-05", &[&free, &free])?;
-    ensure!(exit == 3, "twice: exit {exit}: {told}");
+    ensure!(exit == 3 && told.contains("LF-1105"), "twice: exit {exit}: {told}");
+    let (exit, told) = add("web-01", &[&free, &mounted])?;
+    ensure!(exit == 3 && told.contains("LF-1102") && told.contains("LF-1231"), "all is told: exit {exit}: {told}");
     let mount = command("mount").arg(member.targets[0].path()).arg(&at).output()?;
     ensure!(!mount.status.success(), "nobody mounts a target disk");
     ensure!(fs::read_to_string(at.join("file"))? == "content", "the mounted device is as it was");

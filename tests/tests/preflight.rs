@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use control::api::{FailbackPlan, Jobs, Preflight};
+use control::api::{CatalogReport, FailbackPlan, Jobs, Preflight};
 use landfall_tests::command::{command, output};
-use landfall_tests::disk::Kind;
+use landfall_tests::disk::{Disk, Kind};
 use landfall_tests::material::Noise;
 use landfall_tests::rig::{Rig, within};
 
@@ -50,6 +50,47 @@ fn what_is_wrong_with_a_source_is_found_and_what_is_right_again_is_not() -> Resu
     ensure!(rig.appliance.landfall::<Jobs>(["job", "list"])?.jobs.is_empty(), "no job was begun");
     // What brings the machine home does not need its source.
     rig.appliance.job(["failback", "web-01", "--to", "latest", "--yes"])?.context("a job")?;
+    Ok(())
+}
+
+#[test]
+fn a_registration_that_can_t_be_is_refused_before_anything_is_touched() -> Result<()> {
+    let mut rig = Rig::start(&[])?;
+    let member = rig.member("web-01", &[LEN], Kind::File)?;
+    let revision = |rig: &Rig| -> Result<_> {
+        let report: CatalogReport = rig.appliance.landfall(["catalog", "show"])?;
+        Ok((report.found, report.records.into_iter().filter(|count| count.kind != "audit").collect::<Vec<_>>()))
+    };
+    within(WAIT_MAX, || {
+        let alarms = rig.appliance.status()?.alarms;
+        ensure!(!alarms.is_empty(), "what is not well with the machine that is there is on record");
+        Ok(())
+    })?;
+    let before = revision(&rig)?;
+    let path = |disk: &Disk| disk.path().display().to_string();
+    let (taken, free) = (path(&member.targets[0]), path(&member.disks[0]));
+    let content = std::fs::read(&free)?;
+    let refused = |rig: &Rig, words: &[&str], told: &[&str]| -> Result<()> {
+        let (exit, error) = rig.appliance.landfall_refused([&["machine", "add"], words].concat())?;
+        let fixed = error.contains("cause:") && error.contains("fix:");
+        ensure!(exit == 3 && fixed && told.iter().all(|told| error.contains(told)), "{words:?}: {exit}: {error}");
+        Ok(())
+    };
+    refused(&rig, &["web-01", "--disk", &free, "--allow-file"], &["LF-1102", "is here"])?;
+    refused(&rig, &["web-02", "--disk", &free], &["LF-1205"])?;
+    refused(&rig, &["web-02", "--disk", &free, "--disk", &free, "--allow-file"], &["LF-1105", "twice"])?;
+    refused(&rig, &["web-02", "--disk", "/dev/landfall-none"], &["LF-1201"])?;
+    refused(&rig, &["web-02", "--disk", &taken, "--allow-file"], &["LF-1203"])?;
+    refused(&rig, &["web-01", "--disk", "/dev/landfall-none"], &["LF-1102", "also", "LF-1201"])?;
+    ensure!(revision(&rig)? == before, "nothing was changed");
+    ensure!(std::fs::read(&free)? == content, "nor on the disk that was offered");
+    // One that should be here and is not keeps its name until it is forgotten.
+    rig.appliance.stop()?;
+    std::fs::remove_dir_all(rig.appliance.retention().join("machines"))?;
+    rig.appliance.start()?;
+    refused(&rig, &["web-01", "--disk", &taken, "--allow-file"], &["LF-1102", "on record"])?;
+    rig.appliance.landfall::<serde_json::Value>(["machine", "remove", "web-01", "--yes"])?;
+    rig.appliance.landfall::<serde_json::Value>(["machine", "add", "web-01", "--disk", &taken, "--allow-file"])?;
     Ok(())
 }
 

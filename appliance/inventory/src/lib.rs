@@ -82,7 +82,9 @@ pub use plan::{
     HOOK_SECONDS, PLAN_NOTE_LEN_MAX, PLAN_STEPS_MAX, PLAN_TOGETHER_MAX, Plan, PlanError, PlanEvent, PlanRun,
     PlanState, PlanStep,
 };
-pub use preflight::{Broken, CLOCK_SKEW_MAX, PreflightFacts, Rule, SourceFacts, preflight};
+pub use preflight::{
+    Broken, CLOCK_SKEW_MAX, PreflightFacts, Registration, Rule, SourceFacts, Undertaking, Unfit, preflight,
+};
 pub use record::{Record, RecordError};
 pub use revision::Revision;
 pub use roles::{Action, ROLES, Row, SUBJECTS, Subject, Verdict, roles_for};

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use units::{Generation, MachineName, Rfc3339, Timestamp};
+use units::{DISKS_MAX, Generation, MachineName, Rfc3339, Timestamp};
 use wire::heartbeat::Cause;
 
 use crate::{JobWork, Liveness};
@@ -21,6 +21,8 @@ pub struct PreflightFacts {
     pub machine: MachineName,
     /// It is registered here.
     pub registered: bool,
+    /// What is wished for, where it is to be registered.
+    pub offered: Option<Registration>,
     /// Why it is out, if it is.
     pub out: Option<String>,
     /// The generation that may write.
@@ -35,6 +37,37 @@ pub struct PreflightFacts {
     pub group: Option<(MachineName, usize)>,
     /// What is known of its source; none on a server that hears no sources.
     pub source: Option<SourceFacts>,
+}
+
+/// A machine that is to be registered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Registration {
+    /// Who has its name already, if anybody.
+    pub taken: Option<String>,
+    /// Its target disks, as they are named.
+    pub disks: Vec<String>,
+    /// Those of them that can't be target disks.
+    pub unfit: Vec<Unfit>,
+}
+
+/// A disk that can't be a target disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// How it is named.
+    pub disk: String,
+    /// The number of the rule that it breaks, among those of disks.
+    pub code: u16,
+    /// What shows it.
+    pub why: String,
+}
+
+/// What is to be begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undertaking<'a> {
+    /// A machine is registered.
+    Registration,
+    /// A job of one that is.
+    Job(&'a JobWork),
 }
 
 /// What is known of the source of a machine.
@@ -57,6 +90,12 @@ pub struct SourceFacts {
 pub enum Rule {
     /// The machine is in the inventory.
     Registered,
+    /// Nobody else has the name.
+    NameFree,
+    /// There are as many target disks as there may be, each once.
+    DiskCount,
+    /// Each of them can be one.
+    DisksFit,
     /// The machine is in service.
     InService,
     /// Its target disks can be used.
@@ -90,12 +129,17 @@ pub struct Broken {
     pub rule: Rule,
     /// What was found.
     pub evidence: String,
+    /// The number of a narrower rule, where there is one.
+    pub narrower: Option<u16>,
 }
 
 impl Rule {
     /// Every rule, in the order in which they are looked at.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Registered,
+        Self::NameFree,
+        Self::DiskCount,
+        Self::DisksFit,
         Self::InService,
         Self::TargetDisks,
         Self::SourceJoined,
@@ -110,11 +154,23 @@ impl Rule {
         Self::GroupTogether,
     ];
 
-    /// Tells whether such work is refused while the rule is not kept; otherwise it is a warning.
-    pub fn refuses(self, work: &JobWork) -> bool {
+    /// Tells whether this is refused while the rule is not kept; otherwise it is a warning.
+    pub fn refuses(self, undertaking: Undertaking<'_>) -> bool {
+        match undertaking {
+            Undertaking::Registration => matches!(
+                self,
+                Self::NameFree | Self::DiskCount | Self::DisksFit | Self::Clock | Self::Version
+            ),
+            Undertaking::Job(work) => self.refuses_job(work),
+        }
+    }
+
+    fn refuses_job(self, work: &JobWork) -> bool {
         use JobWork::{Cancel, Commit, Failback, Reprotect, Resync};
         match self {
             Self::Registered | Self::InService => true,
+            // They are looked at when a machine is registered.
+            Self::NameFree | Self::DiskCount | Self::DisksFit => false,
             Self::TargetDisks => {
                 matches!(work, Failback { .. } | Cancel | Commit | Reprotect { .. } | Resync)
             }
@@ -131,7 +187,7 @@ impl Rule {
         }
     }
 
-    /// Returns the kinds of work that are refused while the rule is not kept.
+    /// Returns the kinds of work that are refused while the rule is not kept; `add` is registration.
     pub fn refused_kinds(self) -> Vec<&'static str> {
         let (to, over) = (units::Sequence(1), Generation(1));
         let all = [
@@ -144,7 +200,9 @@ impl Rule {
             JobWork::Expire,
             JobWork::Scrub,
         ];
-        all.iter().filter(|work| self.refuses(work)).map(JobWork::kind).collect()
+        let add = self.refuses(Undertaking::Registration).then_some("add");
+        let refused = all.iter().filter(|work| self.refuses(Undertaking::Job(work)));
+        add.into_iter().chain(refused.map(JobWork::kind)).collect()
     }
 
     /// Says what was found, if the rule is not kept.
@@ -158,7 +216,12 @@ impl Rule {
                         facts.machine
                     )
                 };
-                (!facts.registered).then(what)
+                (!facts.registered && facts.offered.is_none()).then(what)
+            }
+            Self::NameFree => facts.offered.as_ref()?.taken.clone(),
+            Self::DiskCount => count(&facts.offered.as_ref()?.disks),
+            Self::DisksFit => {
+                facts.offered.as_ref()?.unfit.first().map(|unfit| format!("{}: {}", unfit.disk, unfit.why))
             }
             Self::InService => facts.out.clone(),
             Self::TargetDisks => facts.disks.first().map(|(path, why)| format!("{path}: {why}")),
@@ -208,6 +271,15 @@ impl Rule {
     }
 }
 
+/// Says what is wrong with the number of target disks.
+fn count(disks: &[String]) -> Option<String> {
+    if disks.is_empty() || disks.len() > DISKS_MAX {
+        return Some(format!("{} disks are named, a machine has 1 to {DISKS_MAX}", disks.len()));
+    }
+    let twice = disks.iter().enumerate().find(|(at, disk)| disks[..*at].contains(disk));
+    twice.map(|(_, disk)| format!("{disk} is named twice"))
+}
+
 fn silent(source: &SourceFacts) -> Option<String> {
     let joined = source.certificate.is_some();
     match &source.liveness {
@@ -234,9 +306,15 @@ fn ending((issued, expires): (Rfc3339, Rfc3339), now: Timestamp) -> Option<Strin
 
 /// Returns the rules that are not kept, in the order of the table.
 pub fn preflight(facts: &PreflightFacts, now: Timestamp) -> Vec<Broken> {
-    let look = |rule: Rule| Some(Broken { rule, evidence: rule.evidence(facts, now)? });
-    // Of a machine that is not there nothing else is known.
-    let rules = if facts.registered { &Rule::ALL[1..] } else { &Rule::ALL[..1] };
+    let look = |rule: Rule| {
+        let evidence = rule.evidence(facts, now)?;
+        let unfit = facts.offered.as_ref().and_then(|offered| offered.unfit.first());
+        let narrower = unfit.filter(|_| rule == Rule::DisksFit).map(|unfit| unfit.code);
+        Some(Broken { rule, evidence, narrower })
+    };
+    // Of a machine that is not there, and is not to be, nothing else is known.
+    let known = facts.registered || facts.offered.is_some();
+    let rules = if known { &Rule::ALL[1..] } else { &Rule::ALL[..1] };
     rules.iter().copied().filter_map(look).collect()
 }
 
@@ -266,6 +344,7 @@ mod tests {
         PreflightFacts {
             machine: "web-01".parse().unwrap(),
             registered: true,
+            offered: None,
             out: None,
             generation: Generation(3),
             disks: Vec::new(),
@@ -286,6 +365,12 @@ mod tests {
         broken(&PreflightFacts { source: Some(source), ..well() })
     }
 
+    fn offered(change: impl FnOnce(&mut Registration)) -> Vec<Rule> {
+        let mut offered = Registration { disks: vec!["/dev/sdb".to_owned()], ..Registration::default() };
+        change(&mut offered);
+        broken(&PreflightFacts { registered: false, offered: Some(offered), ..well() })
+    }
+
     fn lost(cause: Cause) -> Option<Liveness> {
         Some(Liveness::Lost(Finding { cause, detail: "why".to_owned() }))
     }
@@ -304,6 +389,12 @@ mod tests {
     fn each_rule_is_broken_by_its_own_fact() {
         let mut seen = vec![
             broken(&PreflightFacts { registered: false, ..well() }),
+            offered(|offered| offered.taken = Some("it is here".to_owned())),
+            offered(|offered| offered.disks.push("/dev/sdb".to_owned())),
+            offered(|offered| {
+                let (disk, why) = ("/dev/sdb".to_owned(), "it is mounted".to_owned());
+                offered.unfit.push(Unfit { disk, code: 1231, why });
+            }),
             broken(&PreflightFacts { out: Some("a disk failed".to_owned()), ..well() }),
             broken(&PreflightFacts { disks: vec![("/dev/sdb".to_owned(), "gone".to_owned())], ..well() }),
             with_source(|source| source.certificate = None),
@@ -339,8 +430,25 @@ mod tests {
         let home =
             [JobWork::Failback { to: units::Sequence(1), prove: true }, JobWork::Cancel, JobWork::Commit];
         for rule in [Rule::SourceJoined, Rule::SourceHeard, Rule::Clock, Rule::Version, Rule::Generation] {
-            assert!(home.iter().all(|work| !rule.refuses(work)), "{rule:?}");
+            assert!(home.iter().all(|work| !rule.refuses(Undertaking::Job(work))), "{rule:?}");
         }
-        assert_eq!(Rule::Clock.refused_kinds(), ["reprotect", "resync"]);
+        assert_eq!(Rule::Clock.refused_kinds(), ["add", "reprotect", "resync"]);
+    }
+
+    #[test]
+    fn a_machine_is_registered_only_with_a_free_name_and_disks_that_fit() {
+        assert_eq!(offered(|_| {}), [], "all is well");
+        for wrong in [0, DISKS_MAX + 1] {
+            let disks: Vec<_> = (0..wrong).map(|at| format!("/dev/{at}")).collect();
+            assert_eq!(offered(|offered| offered.disks = disks), [Rule::DiskCount], "{wrong}");
+        }
+        let refusing = Rule::ALL.into_iter().filter(|rule| rule.refuses(Undertaking::Registration));
+        let expected = [Rule::NameFree, Rule::DiskCount, Rule::DisksFit, Rule::Clock, Rule::Version];
+        assert_eq!(refusing.collect::<Vec<_>>(), expected);
+        let (disk, why) = ("/dev/sdb".to_owned(), "it is mounted".to_owned());
+        let offered = Registration { unfit: vec![Unfit { disk, code: 1231, why }], ..Registration::default() };
+        let found = preflight(&PreflightFacts { offered: Some(offered), ..well() }, NOW);
+        let fit = found.iter().find(|broken| broken.rule == Rule::DisksFit).unwrap();
+        assert_eq!((fit.narrower, fit.evidence.as_str()), (Some(1231), "/dev/sdb: it is mounted"));
     }
 }

@@ -219,6 +219,7 @@ impl Service for Answers {
     }
 
     fn machine_add(&self, request: MachineAdd) -> Result<Machine, ApiError> {
+        self.may_register(&request)?;
         let offers: Vec<_> = request.disks.iter().map(offer).collect();
         let id = random_id()?;
         let added = self.node.add(id, &request.name, &offers).map_err(|error| api_error(&error))?;
@@ -316,6 +317,10 @@ impl Service for Answers {
     }
 
     fn reprotect(&self, request: Reprotect) -> Result<Reprotected, ApiError> {
+        if !request.disks.is_empty() && self.node.machine(&request.machine).is_err() {
+            let (name, disks) = (request.machine.clone(), request.disks.clone());
+            self.may_register(&MachineAdd { name, disks })?;
+        }
         let reprotected =
             reprotect::answer(&self.node, &self.jobs, request, |machine| self.describe(machine))?;
         self.settle()?;

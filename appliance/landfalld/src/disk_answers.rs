@@ -66,7 +66,7 @@ impl Answers {
     }
 
     /// Says what a disk is to us: a target disk by its identity, the retention volume by where it is mounted.
-    fn role(&self, device: &DeviceListing, machines: &[Arc<Machine>]) -> Role {
+    pub(crate) fn role(&self, device: &DeviceListing, machines: &[Arc<Machine>]) -> Role {
         let is_it = |disk: &retention::HeadDisk| {
             let identity: Option<Identity> = disk.identity.parse().ok();
             identity.zip(device.identity.as_ref()).is_some_and(|(own, seen)| own.is_same(seen))

@@ -37,6 +37,7 @@ mod plans;
 mod preflight;
 mod random;
 mod records;
+mod registration;
 mod report;
 mod reprotect;
 mod rounds;

@@ -5,7 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use control::api::{self, PreflightFinding};
 use control::{ApiError, Code, ErrorReply, heartbeat, retired_of};
-use inventory::{Broken, Group, JobWork, PreflightFacts, Rule, SourceFacts, preflight};
+use inventory::{
+    Broken, Group, JobWork, PreflightFacts, Registration, Rule, SourceFacts, Undertaking, preflight,
+};
 use registrar::Registrar;
 use target::MasterTarget;
 use units::{ByteLen, Generation, MachineName};
@@ -47,13 +49,25 @@ impl Preflight {
     /// Refuses work that a rule refuses; touches nothing.
     pub(crate) fn check(&self, machine: &MachineName, work: &JobWork) -> Result<(), ApiError> {
         let broken = preflight(&self.facts(machine), now());
-        match broken.into_iter().find(|broken| broken.rule.refuses(work) && broken.rule != Rule::Registered) {
-            None => Ok(()),
-            Some(Broken { rule, evidence }) => {
-                let what = format!("no {} of machine {machine} was begun", work.kind());
-                Err(ApiError::new(code_of(rule), what).because(evidence))
-            }
-        }
+        let job = Undertaking::Job(work);
+        // That a machine is not known, the master target says.
+        let refused = broken.iter().find(|broken| broken.rule.refuses(job) && broken.rule != Rule::Registered);
+        refused.map_or(Ok(()), |broken| {
+            let what = format!("no {} of machine {machine} was begun", work.kind());
+            Err(ApiError::new(code_of(broken), what).because(&broken.evidence))
+        })
+    }
+
+    /// Refuses to register a machine; touches nothing. Every rule that refuses it is told, the first with its code.
+    pub(crate) fn register(&self, machine: &MachineName, offered: Registration) -> Result<(), ApiError> {
+        let facts = PreflightFacts { offered: Some(offered), ..self.facts(machine) };
+        let mut broken = preflight(&facts, now());
+        broken.retain(|broken| broken.rule.refuses(Undertaking::Registration));
+        let Some((first, others)) = broken.split_first() else { return Ok(()) };
+        let others = others.iter().map(|broken| format!("; also {} ({})", broken.evidence, code_of(broken)));
+        let cause = first.evidence.clone() + &others.collect::<String>();
+        let error = ApiError::new(code_of(first), format!("machine {machine} was not added"));
+        Err(error.because(cause))
     }
 
     /// Judges one machine, or all of them and all who have joined as sources.
@@ -97,6 +111,7 @@ impl Preflight {
         let mut facts = PreflightFacts {
             machine: name.clone(),
             registered: false,
+            offered: None,
             out: None,
             generation: Generation(0),
             disks: Vec::new(),
@@ -149,9 +164,15 @@ fn source_of(office: &PreflightOffice, name: &MachineName) -> SourceFacts {
     }
 }
 
-fn code_of(rule: Rule) -> Code {
-    match rule {
+fn code_of(broken: &Broken) -> Code {
+    if let Some(code) = broken.narrower.and_then(|number| Code::find(&number.to_string())) {
+        return code;
+    }
+    match broken.rule {
         Rule::Registered => Code::NotInInventory,
+        Rule::NameFree => Code::MachineExists,
+        Rule::DiskCount => Code::DiskCount,
+        Rule::DisksFit => Code::DiskKind,
         Rule::InService => Code::MachineFailed,
         Rule::TargetDisks => Code::TargetDisk,
         Rule::SourceJoined => Code::SourceNotJoined,
@@ -168,8 +189,8 @@ fn code_of(rule: Rule) -> Code {
 }
 
 fn finding(machine: &MachineName, broken: Broken) -> PreflightFinding {
-    let Broken { rule, evidence } = broken;
-    let code = code_of(rule);
+    let code = code_of(&broken);
+    let Broken { rule, evidence, .. } = broken;
     let ErrorReply { code: number, cause, fix, .. } = ApiError::new(code, "").because(evidence).into();
     PreflightFinding {
         machine: machine.clone(),

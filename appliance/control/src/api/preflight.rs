@@ -32,7 +32,7 @@ pub struct PreflightFinding {
     pub evidence: String,
     /// What to do.
     pub fix: String,
-    /// Kinds of jobs that are refused until then; empty for a warning.
+    /// Kinds of jobs that are refused until then, and `add` for registration; empty for a warning.
     pub refuses: Vec<String>,
     /// The numbers under which the retired product told the same.
     #[serde(default)]
