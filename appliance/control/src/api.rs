@@ -15,6 +15,7 @@ mod job;
 mod machine;
 mod manifest;
 mod network;
+mod pending;
 mod plan;
 mod point;
 mod policy;
@@ -57,6 +58,8 @@ pub use machine::{CommitDeadline, Machine, MachineDisk, MachineRemoved, Machines
 pub use manifest::{ManifestEntry, ManifestFile, ManifestSummary, Manifests};
 /// The network of the appliance.
 pub use network::{NetworkNic, NetworkState, NetworkTrial};
+/// What waits to be confirmed.
+pub use pending::{PendingCommand, PendingCommands, PendingStatus};
 /// Recovery plans.
 pub use plan::{Plan, PlanRunning, PlanState, PlanStep, Plans};
 pub use point::{Consistency, Gap, GapKind, GroupMark, Point, Points};
@@ -76,7 +79,7 @@ pub use request::{
     CatalogShow, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, GroupAdd,
     GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList, GroupPointMake, GroupRemove,
     GroupShow, JobCancel, JobList, JobShow, JobStart, JobWatch, MachineAdd, MachineList, MachineRemove,
-    MachineShow, ManifestList, ManifestShow, NetworkKeep, NetworkSet, NetworkShow, NetworkTry, PlanContinue,
+    MachineShow, ManifestList, ManifestShow, NetworkKeep, NetworkSet, NetworkShow, NetworkTry, PendingApprove, PendingCancel, PendingList, PlanContinue,
     PlanCreate, PlanDelete, PlanList, PlanRun, PlanShow, PlanStop, PointList, PointPin, PointUnpin,
     PointVerify, PointView, PolicySet, PolicyShow, PreflightShow, Reprotect, Request, RetentionPlan,
     RetentionScrub, RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList,

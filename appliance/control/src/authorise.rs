@@ -40,10 +40,10 @@ pub fn action_of(request: &Request) -> Action {
         | R::AlarmList(_)
         | R::AlarmWatch(_)
         | R::AuditList(_)
-        | R::AuditCheck(_) => Action::Look,
-        R::AlarmAck(_) | R::PointVerify(_) | R::PointView(_) | R::ViewClose(_) | R::RetentionScrub(_) => {
-            Action::Check
-        }
+        | R::AuditCheck(_)
+        | R::PendingList(_) => Action::Look,
+        R::PendingCancel(_)
+        | R::AlarmAck(_) | R::PointVerify(_) | R::PointView(_) | R::ViewClose(_) | R::RetentionScrub(_) => Action::Check,
         R::MachineAdd(_)
         | R::Reprotect(_)
         | R::GroupCreate(_)
@@ -68,7 +68,7 @@ pub fn action_of(request: &Request) -> Action {
         R::MachineRemove(_) => Action::Unprotect,
         R::NetworkTry(_) | R::NetworkKeep(_) | R::NetworkSet(_) => Action::Network,
         R::ServerToken(_) | R::ServerRevoke(_) => Action::Enrol,
-        R::BackupMake(_) | R::CatalogRebuild(_) => Action::Administer,
+        R::BackupMake(_) | R::CatalogRebuild(_) | R::PendingApprove(_) => Action::Administer,
     }
 }
 
@@ -81,25 +81,24 @@ fn bounds_nothing(set: &crate::api::PolicySet) -> bool {
 }
 
 /// Tells whether a change of policy has no machine committed by itself, nor earlier than before.
-fn commits_nothing(set: &crate::api::PolicySet) -> bool {
+pub(crate) fn commits_nothing(set: &crate::api::PolicySet) -> bool {
     let change = &set.change;
     set.plan_only || (change.commit != Some(CommitBy::Commit) && change.commit_after_seconds.is_none())
 }
 
-/// Refuses what the table does not allow. What it allows once confirmed is refused here too: whoever holds such a request until it is
-/// confirmed asks again as whoever confirmed it.
-pub(crate) fn authorise(caller: &Caller, request: &Request) -> Result<(), ApiError> {
-    let (subject, action) = (subject(caller), action_of(request));
-    let what = || format!("{} was not done", request.kind());
-    match subject.may(action) {
-        Verdict::Allowed => Ok(()),
-        Verdict::Confirmed => Err(ApiError::new(Code::NotAuthorised, what())
-            .because(format!("{caller} may do this only once somebody at the appliance has confirmed it"))
-            .fixed_by("confirm it there: `landfall command list`")),
-        Verdict::Denied => Err(ApiError::new(Code::NotAuthorised, what())
+/// Says what the table has for a caller and what it asks for. Errors: it is denied.
+pub(crate) fn authorise(caller: &Caller, request: &Request, action: Action) -> Result<Verdict, ApiError> {
+    match subject(caller).may(action) {
+        Verdict::Denied => Err(ApiError::new(Code::NotAuthorised, format!("{} was not done", request.kind()))
             .because(format!("{caller} may not do this"))
             .fixed_by("see `landfall roles`")),
+        verdict => Ok(verdict),
     }
+}
+
+/// Tells whether whoever asks is elsewhere: of him some things wait to be confirmed.
+pub(crate) fn is_elsewhere(caller: &Caller) -> bool {
+    subject(caller) != Subject::Local
 }
 
 fn subject(caller: &Caller) -> Subject {

@@ -254,6 +254,14 @@ codes! {
         "it has the state directory", "stop it first";
     1556 RestoreFailed Failed: "the backup was not restored",
         "a file can't be written", "put that right, then run the same command again, with --replace if it says so";
+    1560 PendingHeld Refused: "it waits to be confirmed",
+        "from elsewhere nothing is destroyed at once", "`landfall approve ID` at the appliance, or wait until its time is over; see `landfall pending list`";
+    1561 PendingUnknown Missing: "nothing of this number waits",
+        "it never did, or ended long ago", "see `landfall pending list`";
+    1562 PendingEnded Refused: "it does not wait any more",
+        "it was done, cancelled or begun before", "see `landfall pending list`";
+    1563 PendingMost Refused: "too much waits to be confirmed",
+        "64 requests from elsewhere wait at the most", "confirm or cancel some of `landfall pending list`";
     1610 ViewUnknown Missing: "no such view",
         "it never was, or was closed", "see `landfall point views`";
     1611 ViewAddress Usage: "the address of a view is not understood",

@@ -1,18 +1,21 @@
 //! The desk: the one place where a request is judged and handed on, whoever asks and by whatever way.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use inventory::Verdict;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::api::Request;
+use crate::api::{PendingCommand, Request};
 use crate::audit::{Audit, Deed};
-use crate::authorise::{action_of, authorise};
+use crate::authorise::{action_of, authorise, is_elsewhere};
 use crate::caller::Caller;
 use crate::code::Code;
-use crate::dispatch::answer;
+use crate::dispatch::{answer, check_confirm};
 use crate::error::{ApiError, ErrorReply};
 use crate::service::Service;
+use crate::shortening::action_here;
 
 /// What a call was answered with: the JSON of its [`Reply`](crate::api::Call::Reply), encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,18 +67,70 @@ impl Desk {
     /// caller may not ask this; as the service says, and nothing was changed unless the error says so.
     pub fn call(&self, caller: &Caller, request: Request) -> Result<Reply, ApiError> {
         tracing::debug!(%caller, request = request.kind(), "request");
-        let admitted = authorise(caller, &request).and_then(|()| self.service.admits(action_of(&request)));
+        let admitted = self.admit(caller, &request);
+        self.on_record(caller, request, admitted, |request| match request {
+            Request::PendingApprove(approve) => Ok(Reply::of(&self.release(caller, approve.id)?)),
+            request => answer(&*self.service, caller, request),
+        })
+    }
+
+    /// Says whether the caller may ask this now. Errors: he may not, or only once it is confirmed: then it waits, durably.
+    fn admit(&self, caller: &Caller, request: &Request) -> Result<(), ApiError> {
+        let elsewhere = is_elsewhere(caller);
+        let action = if elsewhere { action_here(&*self.service, request)? } else { action_of(request) };
+        let verdict = authorise(caller, request, action)?;
+        self.service.admits(action)?;
+        let deed = Deed::of(request);
+        match (verdict, deed) {
+            (Verdict::Confirmed, Some(deed)) => {
+                check_confirm(request)?;
+                let held = self.service.pending_hold(caller, &deed, request)?;
+                Err(held_back(caller, &held))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Carries out what waits, as whoever asked for it: it is confirmed, or its time is over. Errors: it does not wait, or failed.
+    ///
+    /// 1. It is durable that it was begun. 2. It is done, on record as any request. 3. What came of it is durable. Killed in between, it
+    /// counts as interrupted, and is not begun again.
+    fn release(&self, by: &Caller, id: u64) -> Result<PendingCommand, ApiError> {
+        let (caller, request) = self.service.pending_begin(id, by)?;
+        let done = self.on_record(&caller, request, Ok(()), |request| answer(&*self.service, &caller, request));
+        let ended = self.service.pending_end(id, done.as_ref().map(drop));
+        done.and_then(|_| ended)
+    }
+
+    /// Carries a request out if it was admitted, and writes down what changes something.
+    fn on_record(
+        &self,
+        caller: &Caller,
+        request: Request,
+        admitted: Result<(), ApiError>,
+        carry_out: impl FnOnce(Request) -> Result<Reply, ApiError>,
+    ) -> Result<Reply, ApiError> {
         let (Some(audit), Some(deed)) = (&self.audit, Deed::of(&request)) else {
-            return admitted.and_then(|()| answer(&*self.service, caller, request));
+            return admitted.and_then(|()| carry_out(request));
         };
         // 1. It is on record that somebody wants it. 2. It is done. 3. What came of it is on record.
         if admitted.is_ok() {
             audit.begun(caller, &deed)?;
         }
-        let answered = admitted.and_then(|()| answer(&*self.service, caller, request));
+        let answered = admitted.and_then(|()| carry_out(request));
         audit.ended(caller, &deed, answered.as_ref().map(drop));
         answered
     }
+}
+
+/// Tells whoever asks that it waits.
+fn held_back(caller: &Caller, held: &PendingCommand) -> ApiError {
+    let PendingCommand { id, action, subject, .. } = held;
+    let what = format!("{action} {subject}").trim_end().to_owned();
+    let left = Duration::from_secs(held.seconds_left.unwrap_or_default()).as_secs_f64() / 3600.0;
+    ApiError::new(Code::PendingHeld, format!("{what} was not done yet: it waits as number {id}"))
+        .because(format!("{caller} is elsewhere: somebody at the appliance confirms it, or {left:.1} h pass"))
+        .fixed_by(format!("`landfall approve {id}` at the appliance; `landfall pending cancel {id}` ends it"))
 }
 
 /// Whoever answers requests: the desk here, or one that is elsewhere.

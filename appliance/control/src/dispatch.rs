@@ -12,24 +12,19 @@ use crate::service::Service;
 /// Answers a request. Blocks as long as the service does. A `JobWatch` is answered with the job as it is now. Errors: what the
 /// service says; a machine's name that was not confirmed.
 pub(crate) fn answer(service: &dyn Service, caller: &Caller, request: Request) -> Result<Reply, ApiError> {
+    check_confirm(&request)?;
     Ok(match request {
         Request::StatusShow(_) => Reply::of(&service.status()?),
         Request::MachineAdd(add) => Reply::of(&service.machine_add(add)?),
         Request::MachineList(_) => Reply::of(&service.machine_list()?),
         Request::MachineShow(show) => Reply::of(&service.machine_show(&show.name)?),
-        Request::MachineRemove(remove) => {
-            confirmed(&remove.name, &remove.confirm, "removed")?;
-            Reply::of(&service.machine_remove(remove)?)
-        }
+        Request::MachineRemove(remove) => Reply::of(&service.machine_remove(remove)?),
         Request::DiskList(_) => Reply::of(&service.disk_list()?),
         Request::DiskEligible(eligible) => Reply::of(&service.disk_eligible(eligible.disk.as_deref())?),
         Request::DiskWatch(watch) => Reply::of(&service.disk_watch(watch.after)?),
         Request::PointList(list) => Reply::of(&service.point_list(list)?),
         Request::Failback(failback) => Reply::of(&service.failback(failback)?),
-        Request::Commit(commit) => {
-            confirmed(&commit.machine, &commit.confirm, "committed")?;
-            Reply::of(&service.commit(commit)?)
-        }
+        Request::Commit(commit) => Reply::of(&service.commit(commit)?),
         Request::Cancel(cancel) => Reply::of(&service.cancel(cancel)?),
         Request::Reprotect(reprotect) => {
             if !reprotect.plan_only {
@@ -102,11 +97,23 @@ pub(crate) fn answer(service: &dyn Service, caller: &Caller, request: Request) -
         Request::AlarmWatch(watch) => Reply::of(&service.alarm_watch(watch.after)?),
         Request::AuditList(list) => Reply::of(&service.audit_list(list)?),
         Request::AuditCheck(check) => Reply::of(&service.audit_check(check)?),
+        Request::PendingList(_) => Reply::of(&service.pending_list()?),
+        Request::PendingCancel(cancel) => Reply::of(&service.pending_cancel(cancel.id, caller)?),
+        Request::PendingApprove(_) => unreachable!("the desk itself carries out what was confirmed"),
         Request::BackupMake(make) => Reply::of(&service.backup_make(make)?),
         Request::CatalogShow(_) => Reply::of(&service.catalog_show()?),
         Request::CatalogRebuild(rebuild) => Reply::of(&service.catalog_rebuild(rebuild)?),
         Request::RetentionShow(show) => Reply::of(&service.retention_show(show.machine.as_ref())?),
     })
+}
+
+/// Refuses what can't be undone and has not got its name again; such a request may wait long until it is answered.
+pub(crate) fn check_confirm(request: &Request) -> Result<(), ApiError> {
+    match request {
+        Request::MachineRemove(remove) => confirmed(&remove.name, &remove.confirm, "removed"),
+        Request::Commit(commit) => confirmed(&commit.machine, &commit.confirm, "committed"),
+        _ => Ok(()),
+    }
 }
 
 fn confirmed(name: &MachineName, confirm: &str, done: &str) -> Result<(), ApiError> {

@@ -35,6 +35,7 @@ mod reach;
 mod retired;
 mod server;
 mod service;
+mod shortening;
 mod socket;
 mod watch;
 
@@ -63,6 +64,6 @@ pub use retired::{RETIRED, find_retired, retired_of};
 /// The server and its limits.
 pub use server::{Config, Server, Stop};
 /// What the server serves.
-pub use service::{GroupService, NetworkService, PlanService, RecordService, Service};
+pub use service::{GroupService, NetworkService, PendingService, PlanService, RecordService, Service};
 /// Why a server can't serve.
 pub use socket::ServerError;

@@ -2,6 +2,7 @@
 
 mod groups;
 mod network;
+mod pending;
 mod plans;
 mod records;
 
@@ -21,6 +22,8 @@ use crate::error::ApiError;
 pub use groups::GroupService;
 /// The network.
 pub use network::NetworkService;
+/// What waits to be confirmed.
+pub use pending::PendingService;
 /// Recovery plans.
 pub use plans::PlanService;
 /// Alarms, the audit log, backups, the catalog.
@@ -31,7 +34,7 @@ pub use records::RecordService;
 /// A method that returns an error has changed nothing, unless the error says so. Fields that follow from others
 /// (RPO, hints, health) are filled in by [`Machine::derived`] and [`Status::derived`], which the service calls.
 pub trait Service:
-    GroupService + NetworkService + PlanService + RecordService + Send + Sync + 'static
+    GroupService + NetworkService + PendingService + PlanService + RecordService + Send + Sync + 'static
 {
     /// Tells whether such a thing can be done at present; asked before anything else is.
     fn admits(&self, _: Action) -> Result<(), ApiError> {

@@ -7,7 +7,7 @@ use landfall_control::api::{
     GroupDelete, GroupFailback, GroupList, GroupPointList, GroupPointMake, GroupRemove, GroupShow, GroupTo,
     HexHash, JobCancel, JobId, JobList, JobShow, JobStart, JobWatch, JobWish, MachineAdd, MachineList,
     MachineRemove, MachineShow, ManifestList, ManifestShow, NetworkKeep, NetworkSet, NetworkShow, NetworkTry,
-    PlanContinue, PlanCreate, PlanDelete, PlanList, PlanRun, PlanShow, PlanStep, PlanStop, PointList,
+    PendingApprove, PendingCancel, PendingList, PlanContinue, PlanCreate, PlanDelete, PlanList, PlanRun, PlanShow, PlanStep, PlanStop, PointList,
     PointPin, PointUnpin, PointVerify, PointView, PolicyChange, PolicySet, PolicyShow, PreflightShow,
     RebuildFrom, Reprotect, Request, RetentionPlan, RetentionScrub, RetentionShow, Secret, ServerList,
     ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList, WhenFull,
@@ -109,7 +109,7 @@ fn all() -> Vec<(Request, &'static str)> {
         (PolicyShow { machine: None }.into(), r#"{"request":"policy_show","machine":null}"#),
         (
             PolicySet { machine: Some(web()), change: change(), plan_only: true, expiry_ok: false }.into(),
-            r#"{"request":"policy_set","machine":"web-01","change":{"rpo_seconds":null,"window_seconds":7200,"application_seconds":null,"budget_bytes":null,"when_full":"thin","inherit":false},"plan_only":true,"expiry_ok":false}"#,
+            r#"{"request":"policy_set","machine":"web-01","change":{"rpo_seconds":null,"window_seconds":7200,"application_seconds":null,"budget_bytes":null,"when_full":"thin","commit":null,"commit_after_seconds":null,"inherit":false},"plan_only":true,"expiry_ok":false}"#,
         ),
         (
             PointPin { machine: web(), point: sequence, until: None, note: "why".to_owned() }.into(),
@@ -210,6 +210,9 @@ fn all() -> Vec<(Request, &'static str)> {
             NetworkSet { plan: plan(), confirm: "network".to_owned() }.into(),
             r#"{"request":"network_set","plan":{"interfaces":[{"name":"eth0","ipv4":"automatic","ipv6":"off"}]},"confirm":"network"}"#,
         ),
+        (PendingList {}.into(), r#"{"request":"pending_list"}"#),
+        (PendingApprove { id: 7 }.into(), r#"{"request":"pending_approve","id":7}"#),
+        (PendingCancel { id: 7 }.into(), r#"{"request":"pending_cancel","id":7}"#),
     ]
 }
 
@@ -284,6 +287,9 @@ fn place(request: &Request) -> usize {
         Request::NetworkTry(_) => 60,
         Request::NetworkKeep(_) => 61,
         Request::NetworkSet(_) => 62,
+        Request::PendingList(_) => 63,
+        Request::PendingApprove(_) => 64,
+        Request::PendingCancel(_) => 65,
     }
 }
 

@@ -46,6 +46,18 @@ const REQUESTS: &[&str] = &[
     r#"{"request":"machine_remove","name":"a","confirm":"a"}"#,
     r#"{"request":"machine_add","name":"a","disks":[{"path":"/dev/sdb"}]}"#,
     r#"{"request":"point_pin","machine":"a","point":{"sequence":8}}"#,
+    r#"{"request":"point_pin","machine":"a","point":{"sequence":8},"until":"2026-11-20T14:00:00Z"}"#,
+    r#"{"request":"point_pin","machine":"a","point":{"sequence":9}}"#,
+    r#"{"request":"pending_list"}"#,
+    r#"{"request":"pending_approve","id":7}"#,
+    r#"{"request":"pending_cancel","id":7}"#,
+    r#"{"request":"policy_set","change":{"window_seconds":172800}}"#,
+    r#"{"request":"policy_set","change":{"when_full":"pause"}}"#,
+    r#"{"request":"policy_set","change":{"budget_bytes":7200000000}}"#,
+    r#"{"request":"policy_set","change":{"commit":"cancel"}}"#,
+    r#"{"request":"policy_set","change":{"commit":"commit"}}"#,
+    r#"{"request":"policy_set","change":{"window_seconds":172800,"commit":"commit"}}"#,
+    r#"{"request":"policy_set","change":{"window_seconds":60},"plan_only":true}"#,
     r#"{"request":"point_unpin","machine":"a","point":{"sequence":8}}"#,
     r#"{"request":"policy_set","change":{"rpo_seconds":60,"window_seconds":null,"application_seconds":null,"budget_bytes":null,"when_full":null,"inherit":false}}"#,
     r#"{"request":"policy_set","change":{"rpo_seconds":null,"window_seconds":7200,"application_seconds":null,"budget_bytes":null,"when_full":null,"inherit":false}}"#,
@@ -87,12 +99,38 @@ fn callers() -> [(&'static str, Caller); 5] {
     ]
 }
 
-/// Asks, and says whether the desk let it through to the service.
-fn is_let_through(caller: &Caller, request: &Request) -> bool {
+/// What the desk makes of a request before anybody answers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judged {
+    Through,
+    /// It waits to be confirmed.
+    Held,
+    Denied,
+}
+
+fn judged(caller: &Caller, request: &Request) -> Judged {
     let desk = Desk::new(Arc::new(Fake::default()));
     // What the service makes of it is another matter, panics of the fake one included.
     let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| desk.call(caller, request.clone())));
-    !matches!(asked, Ok(Err(error)) if error.code == Code::NotAuthorised)
+    match asked {
+        Ok(Err(error)) if error.code == Code::NotAuthorised => Judged::Denied,
+        Ok(Err(error)) if error.code == Code::PendingHeld => Judged::Held,
+        _ => Judged::Through,
+    }
+}
+
+/// What an operator and a manager may: `+` through, `?` once it is confirmed, `-` not at all. Everybody here may everything.
+fn expected(line: &str, kind: &str) -> &'static str {
+    match kind {
+        "MachineRemove" | "PointUnpin" => "??",
+        "PolicySet" if line.contains("7200") => "??",
+        "PointPin" if line.contains("until") => "??",
+        "Commit" => "+?",
+        "PolicySet" if line.contains(r#""commit":"commit""#) => "+?",
+        "ServerToken" | "ServerRevoke" | "NetworkTry" | "NetworkKeep" | "NetworkSet" => "+-",
+        "BackupMake" | "CatalogRebuild" | "PendingApprove" => "--",
+        _ => "++",
+    }
 }
 
 #[test]
@@ -101,18 +139,34 @@ fn what_the_table_says_is_what_happens() {
     for line in REQUESTS {
         let request = decode_request(line.as_bytes()).unwrap();
         kinds.insert(request.kind());
-        let refused: Vec<_> =
-            callers().into_iter().filter(|(_, caller)| !is_let_through(caller, &request)).collect();
-        let refused: Vec<_> = refused.iter().map(|(name, _)| *name).collect();
-        let expected: &[&str] = match request.kind() {
-            "Commit" | "MachineRemove" | "PointUnpin" | "ServerToken" | "ServerRevoke" | "NetworkTry"
-            | "NetworkKeep" | "NetworkSet" => &["manager"],
-            "PolicySet" if line.contains("7200") => &["manager"],
-            "BackupMake" | "CatalogRebuild" => &["operator", "manager"],
-            _ => &[],
+        let of = |letter: char| match letter {
+            '+' => Judged::Through,
+            '?' => Judged::Held,
+            _ => Judged::Denied,
         };
-        assert_eq!(refused, expected, "{line} ({:?})", action_of(&request));
+        let elsewhere = expected(line, request.kind()).chars().map(of);
+        let expected: Vec<_> = std::iter::repeat_n(Judged::Through, 3).chain(elsewhere).collect();
+        let found: Vec<_> = callers().iter().map(|(_, caller)| judged(caller, &request)).collect();
+        assert_eq!(found, expected, "{line} ({:?})", action_of(&request));
     }
     let missing: Vec<_> = Request::KINDS.iter().filter(|kind| !kinds.contains(*kind)).collect();
     assert!(missing.is_empty(), "every kind of request is asked here: {missing:?}");
+}
+
+#[test]
+fn what_waits_is_carried_out_when_it_is_approved_and_not_without_its_name() {
+    let fake = Arc::new(Fake::default());
+    let desk = Desk::new(fake.clone());
+    let removed = || fake.removed.load(std::sync::atomic::Ordering::SeqCst);
+    let ask = |caller: &Caller, line: &str| desk.call(caller, decode_request(line.as_bytes()).unwrap());
+    let (local, ann) = (Caller::Local { uid: 0 }, Caller::Operator("ann".parse().unwrap()));
+    let unnamed = ask(&ann, r#"{"request":"machine_remove","name":"a","confirm":"b"}"#).unwrap_err();
+    assert_eq!(unnamed.code, Code::NotConfirmed, "it does not wait a day for that");
+    let held = ask(&ann, r#"{"request":"machine_remove","name":"a","confirm":"a"}"#).unwrap_err();
+    assert!(held.fix.contains("landfall approve 7"), "{held}");
+    assert_eq!(removed(), 0);
+    let unknown = ask(&local, r#"{"request":"pending_approve","id":8}"#).unwrap_err();
+    assert_eq!((unknown.code, removed()), (Code::PendingUnknown, 0));
+    ask(&local, r#"{"request":"pending_approve","id":7}"#).unwrap();
+    assert_eq!(removed(), 1);
 }

@@ -113,6 +113,8 @@ kinds! {
     Audit "audit",
     /// A machine is committed or brought back by itself soon, or should have been.
     Commit "commit",
+    /// Somebody elsewhere wants something destroyed.
+    Pending "pending",
 }
 
 /// How bad it is.

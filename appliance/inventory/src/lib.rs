@@ -37,6 +37,8 @@ mod liveness;
 mod machine;
 /// Orders to servers.
 mod order;
+/// Requests that wait to be confirmed.
+mod pending;
 /// Orders in which machines come home.
 mod plan;
 /// What would go wrong, found before anything is touched.
@@ -78,6 +80,9 @@ pub use key::{KEY_LEN_MAX, Key, KeyError};
 pub use liveness::{Ending, Finding, Liveness, PROBE_EVERY, Pulse, PulseEffect, PulseEvent};
 pub use machine::{Machine, MachineDisk, Policy, WhenFull};
 pub use order::{ENDED_KEPT, EXPIRES_AFTER, Order, OrderState, forgettable, next_sequence};
+pub use pending::{
+    Asker, PENDING_MAX, PENDING_WAIT, Pending, PendingOutcome, PendingState, forgettable_pending,
+};
 pub use plan::{
     HOOK_SECONDS, PLAN_NOTE_LEN_MAX, PLAN_STEPS_MAX, PLAN_TOGETHER_MAX, Plan, PlanError, PlanEvent, PlanRun,
     PlanState, PlanStep,

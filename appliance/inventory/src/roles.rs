@@ -68,13 +68,13 @@ macro_rules! table {
 // Columns: local, operator, manager, configuration server, master target, process server, source.
 table! {
     "look" Look                "+++----": "see machines, points, jobs, servers, alarms and metrics";
-    "check" Check              "+++----": "verify, scrub and view recovery points; acknowledge alarms";
+    "check" Check              "+++----": "verify, scrub and view recovery points; acknowledge alarms, cancel what waits to be confirmed";
     "protect" Protect          "+++----": "add machines, reprotect, resync, group, plan";
     "failback" Failback        "+++----": "bring a machine to a recovery point, and cancel that";
     "commit" Commit            "++?----": "accept a recovery point for good";
-    "keep" Keep                "+++----": "pin points, set thresholds";
-    "shorten" Shorten          "++?----": "change what bounds the history, unpin, expire";
-    "unprotect" Unprotect      "++?----": "remove a machine and its history";
+    "keep" Keep                "+++----": "pin points, set thresholds, keep more history, let go what the policy wants gone";
+    "shorten" Shorten          "+??----": "keep less history: a shorter window, a smaller budget, an earlier end of a pin, none";
+    "unprotect" Unprotect      "+??----": "remove a machine and its history";
     "enrol" Enrol              "++-----": "make join tokens, revoke certificates";
     "administer" Administer    "+------": "back up and restore keys, rebuild the catalog, approve commands, join a manager";
     "network" Network          "++-----": "try, keep and set the network of the appliance";
@@ -183,6 +183,10 @@ mod tests {
     fn a_manager_destroys_nothing_unconfirmed_and_hands_out_no_certificates() {
         for action in [Action::Commit, Action::Shorten, Action::Unprotect] {
             assert_eq!(Subject::Manager.may(action), Verdict::Confirmed, "{action:?}");
+        }
+        for action in [Action::Shorten, Action::Unprotect] {
+            let operator = Subject::Peer(Role::Operator).may(action);
+            assert_eq!(operator, Verdict::Confirmed, "nor does an operator from elsewhere: {action:?}");
         }
         for action in [Action::Enrol, Action::Administer, Action::Network] {
             assert_eq!(Subject::Manager.may(action), Verdict::Denied, "{action:?}");

@@ -18,6 +18,8 @@ mod keeping;
 mod manifest;
 /// `landfall network`.
 mod network;
+/// `landfall pending` and `landfall approve`.
+mod pending;
 /// `landfall plan`.
 mod plan;
 /// `landfall point`.
@@ -45,6 +47,7 @@ pub(crate) use group::{CreateArguments, GroupCommand};
 pub(crate) use keeping::{CommitBy, PinArguments, PolicyArguments, PolicyCommand, SizeArguments, WhenFull};
 pub(crate) use manifest::{CheckArguments, ManifestCommand, NumberedDisk};
 pub(crate) use network::{NetworkCommand, NicWish, PlanArguments};
+pub(crate) use pending::{ApproveArguments, PendingCommand};
 pub(crate) use plan::{PlanCommand, moment};
 pub(crate) use point::{PointCommand, ViewArguments};
 pub(crate) use retention::{AdoptArguments, FileSystem, InitArguments, RetentionCommand, ScrubArguments};
@@ -205,6 +208,12 @@ pub(crate) enum Command {
     /// What is not well, and what was not and nobody has taken note of
     #[command(subcommand, after_help = "Example:\n  landfall alarm list")]
     Alarm(AlarmCommand),
+    /// What somebody elsewhere wants destroyed: it waits until somebody at the appliance approves it, or a day has passed
+    #[command(subcommand, after_help = "Example:\n  landfall pending list")]
+    Pending(PendingCommand),
+    /// Have something done that waits; at the appliance only
+    #[command(after_help = "Examples:\n  landfall approve 7\n  landfall approve 7 --yes")]
+    Approve(ApproveArguments),
     /// Who asked for what, and what came of it
     #[command(subcommand, after_help = "Example:\n  landfall audit list")]
     Audit(AuditCommand),

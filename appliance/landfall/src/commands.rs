@@ -20,6 +20,7 @@ mod manifest;
 mod manifest_check;
 mod network;
 mod passphrase;
+mod pending;
 mod pin;
 mod plan;
 mod point;
@@ -46,7 +47,7 @@ use units::Timestamp;
 
 use crate::arguments::{
     AlarmCommand, Arguments, AuditCommand, CatalogCommand, Command, DiskCommand, JobCommand, MachineCommand,
-    ManifestCommand, PointCommand, PolicyCommand, RetentionCommand, ServerCommand,
+    ManifestCommand, PendingCommand, PointCommand, PolicyCommand, RetentionCommand, ServerCommand,
 };
 use crate::reach::Reach;
 use crate::screen::{Ending, Screen};
@@ -132,6 +133,9 @@ pub(crate) fn run(arguments: Arguments, screen: &Screen) -> Result<Ending, Error
         Command::Alarm(AlarmCommand::List { all }) => alarm::list(&context, all),
         Command::Alarm(AlarmCommand::Ack(wanted)) => alarm::ack(&context, wanted),
         Command::Alarm(AlarmCommand::Watch) => alarm::watch(&context),
+        Command::Pending(PendingCommand::List) => pending::list(&context),
+        Command::Pending(PendingCommand::Cancel { id }) => pending::cancel(&context, id),
+        Command::Approve(wanted) => pending::approve(&context, &wanted),
         Command::Audit(AuditCommand::List { limit, before }) => audit::list(&context, limit, before),
         Command::Audit(AuditCommand::Check(wanted)) => audit::check(&context, &wanted),
         Command::Backup(wanted) => backup::backup(&context, &wanted),

@@ -22,6 +22,7 @@ use units::{ByteLen, DiskIndex, MachineId, MachineName, Sequence, Timestamp};
 use crate::backups::Backups;
 use crate::commits::{CommitBook, Commits};
 use crate::failure::api_error;
+use crate::pendings::Pendings;
 use crate::random::random_bytes;
 use crate::records::Records;
 use crate::servers::Servers;
@@ -43,6 +44,8 @@ pub(crate) struct Answers {
     pub(crate) plans: Option<Arc<crate::plans::Plans>>,
     /// What becomes of machines by themselves.
     pub(crate) commits: Commits,
+    /// What waits to be confirmed.
+    pub(crate) pendings: Pendings,
     /// What machines have received.
     pub(crate) cutovers: Arc<crate::cutovers::Cutovers>,
     /// Who joined here, where certificates are given out.

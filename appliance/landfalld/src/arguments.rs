@@ -82,6 +82,9 @@ pub(crate) struct Serve {
     /// How long the certificates it gives out are good; they are renewed at half that
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = units::parse_span)]
     pub(crate) certificate_life: Duration,
+    /// How long a request from elsewhere that would destroy something waits when nobody here confirms it, before it is done
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = units::parse_span)]
+    pub(crate) confirm_within: Duration,
     /// Address that sources connect to
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "[::]:9443")]
     pub(crate) listen: String,

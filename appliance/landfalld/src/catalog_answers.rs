@@ -51,7 +51,20 @@ impl Answers {
             let what = format!("no backup was made: {problem}");
             Concern::of_appliance(AlarmKind::Backup, Health::Failed, what)
         });
-        servers.into_iter().chain(catalog).flatten().chain(backup).collect()
+        let pending = self.pending_concern();
+        servers.into_iter().chain(catalog).flatten().chain(backup).chain(pending).collect()
+    }
+
+    /// Says what somebody elsewhere wants destroyed: nobody is to be surprised by it.
+    fn pending_concern(&self) -> Option<Concern> {
+        // What can't be read now is told by what is said of the catalog.
+        let waiting = self.pendings.waiting().unwrap_or_default();
+        let what = match waiting.as_slice() {
+            [] => return None,
+            [only] => only.clone(),
+            [first, others @ ..] => format!("{first}; and {} more: `landfall pending list`", others.len()),
+        };
+        Some(Concern::of_appliance(AlarmKind::Pending, Health::Degraded, what))
     }
 
     fn catalog_concerns(&self, records: &Records) -> Vec<Concern> {

@@ -32,6 +32,7 @@ mod manage;
 mod network_answers;
 mod notary;
 mod own_keeper;
+mod pendings;
 mod plan_answers;
 mod plans;
 mod preflight;
@@ -74,6 +75,7 @@ use crate::heartbeats::Heartbeats;
 use crate::house::House;
 use crate::jobs::Jobs;
 use crate::notary::OwnKey;
+use crate::pendings::Pendings;
 use crate::plans::Plans;
 use crate::random::random_bytes;
 use crate::rounds::Rounds;
@@ -184,6 +186,8 @@ fn run(arguments: &Serve, again: &Again) -> Result<()> {
         _ => None,
     };
     let commits = Commits::new(house.jobs.clone());
+    let pendings = Pendings::open(house.jobs.clone(), node.name(), arguments.confirm_within);
+    let pendings = pendings.context("what waits to be confirmed can't be read")?;
     let cutovers = Cutovers::begin(&node).context("what is received can't be looked at")?;
     let (listen, retention) = (told, arguments.retention.clone());
     let backups = backups(arguments, &house, node.name());
@@ -196,6 +200,7 @@ fn run(arguments: &Serve, again: &Again) -> Result<()> {
         jobs,
         plans,
         commits,
+        pendings,
         cutovers,
         servers: heartbeats,
         records,
@@ -211,7 +216,10 @@ fn run(arguments: &Serve, again: &Again) -> Result<()> {
         None => desk,
     });
     let (kept, asked) = (answers.clone(), desk.clone());
-    let deadlines = Rounds::start("deadlines", DEADLINES_EVERY, move || kept.commits.pass(&kept, &asked))?;
+    let deadlines = Rounds::start("deadlines", DEADLINES_EVERY, move || {
+        kept.commits.pass(&kept, &asked);
+        kept.pendings.pass(&asked);
+    })?;
     let gate = gate.map(|gate| manage::with_api(gate, desk.clone())).transpose()?;
     let managing = gate.map(|gate| std::thread::spawn(move || gate.run()));
     if let Some(alive) = Alive::from_environment(arguments.socket.clone()) {

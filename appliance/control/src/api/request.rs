@@ -13,7 +13,7 @@ use super::{
     AlarmEvents, Alarms, AuditLog, AuditVerdict, BackupMade, CatalogRebuilt, CatalogReport, DiskEvents,
     DiskVerdicts, Disks, Expiry, FailbackStarted, Group, GroupDeleted, GroupFailbackStarted, GroupPoint,
     GroupPoints, GroupTo, Groups, Job, JobId, JobStarted, JobWish, Jobs, JoinTokenMade, Machine,
-    MachineRemoved, Machines, ManifestFile, Manifests, NetworkState, Pins, Plan, PlanStep, Plans, Points,
+    MachineRemoved, Machines, ManifestFile, Manifests, NetworkState, PendingCommand, PendingCommands, Pins, Plan, PlanStep, Plans, Points,
     Policies, PolicyChange, PolicyChanged, Preflight, RebuildFrom, Reprotected, Retention, Rfc3339, Scrubs,
     Secret, ServerEntry, Servers, Status, View, Views,
 };
@@ -255,6 +255,18 @@ requests! {
         #[serde(default)]
         hash: Option<HexHash>,
     } -> AuditVerdict;
+    /// Asks what waits to be confirmed, and what has.
+    PendingList {} -> PendingCommands;
+    /// Has something done that waits; the result says what came of it.
+    PendingApprove {
+        /// Its number.
+        id: u64,
+    } -> PendingCommand;
+    /// Ends something that waits; it is not done.
+    PendingCancel {
+        /// Its number.
+        id: u64,
+    } -> PendingCommand;
     /// Makes a backup of authority, keys and catalog.
     BackupMake {
         /// What it is sealed under; at least 8 characters.

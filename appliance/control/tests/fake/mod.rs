@@ -2,6 +2,7 @@
 
 mod groups;
 mod network;
+mod pending;
 mod plans;
 mod records;
 
@@ -9,15 +10,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use landfall_control::api::{
-    Cancel, Commit, DiskEvents, DiskVerdicts, Disks, Expiry, Failback, FailbackStarted, Job, JobId, JobKind,
+    Cancel, Commit, Consistency, DiskEvents, DiskVerdicts, Disks, Expiry, Failback, FailbackStarted, Job, JobId, JobKind,
     JobOutcome, JobStart, JobStarted, JobState, Jobs, JoinTokenMade, Machine, MachineAdd, MachineRemove,
-    MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, Pins, PointList, PointPin, PointUnpin,
-    PointVerify, PointView, Points, Policies, PolicyChanged, PolicySet, Preflight, Reprotect, Reprotected,
+    MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, Pin, Pins, Point, PointList, PointPin, PointUnpin,
+    PointVerify, PointView, Points, Policies, Policy, PolicyChanged, PolicySet, Preflight, Reprotect, Reprotected,
     Retention, RetentionScrub, Rfc3339, Scrubs, ServerEntry, ServerRevoke, ServerToken, Servers, Status,
     View, Views,
 };
 use landfall_control::{ApiError, Code, Service};
-use units::{MachineName, Timestamp};
+use units::{MachineName, Sequence, Timestamp};
 
 /// Looks at the job it takes until it is done.
 pub(crate) const LOOKS: u64 = 8;
@@ -75,8 +76,23 @@ impl Service for Fake {
         Err(unknown())
     }
 
-    fn point_list(&self, _: PointList) -> Result<Points, ApiError> {
-        Err(unknown())
+    fn point_list(&self, request: PointList) -> Result<Points, ApiError> {
+        if request.machine.as_str() != "a" {
+            return Err(unknown());
+        }
+        let time = Rfc3339(Timestamp(1_700_000_000_000_000));
+        let point = Point {
+            sequence: Sequence(8),
+            time,
+            consistency: Consistency::Crash,
+            label: String::new(),
+            proof: false,
+            spoilt: false,
+            group: None,
+        };
+        let pins = vec![Pin { point: point.clone(), until: None, note: String::new() }];
+        let (machine, at, points) = (request.machine, point.sequence, vec![point]);
+        Ok(Points { machine, time, total: 1, at, points, resync: None, gaps: Vec::new(), pins })
     }
 
     fn failback(&self, _: Failback) -> Result<FailbackStarted, ApiError> {
@@ -166,7 +182,8 @@ impl Service for Fake {
     }
 
     fn policy_show(&self, _: Option<&MachineName>) -> Result<Policies, ApiError> {
-        Err(unknown())
+        let default = Policy { window_seconds: 86_400, ..Policy::default() };
+        Ok(Policies { time: Rfc3339(Timestamp(0)), default, machines: Vec::new() })
     }
 
     fn policy_set(&self, _: PolicySet) -> Result<PolicyChanged, ApiError> {

@@ -214,6 +214,13 @@ fn the_catalog_reads_as_it_did() {
 fn alarms_and_the_audit_log_read_as_they_did() {
     let known = "audit check --known 7:0000000000000000000000000000000000000000000000000000000000000000";
     let lines = [
+        "pending list",
+        "pending list --output json",
+        "pending cancel 7",
+        "pending cancel 9",
+        "approve 7",
+        "approve 7 --yes",
+        "approve 9 --yes",
         "alarm list",
         "alarm list --output json",
         "alarm ack",
@@ -227,7 +234,7 @@ fn alarms_and_the_audit_log_read_as_they_did() {
         "audit check --known 7",
     ];
     transcripts("alarms.txt", Fake::default, &lines);
-    transcripts("alarms-none.txt", Fake::well, &["alarm list", "audit list"]);
+    transcripts("alarms-none.txt", Fake::well, &["alarm list", "audit list", "pending list"]);
 }
 
 #[test]
@@ -300,6 +307,10 @@ fn explanations_and_help_read_as_they_did() {
         "alarm list",
         "alarm ack",
         "alarm watch",
+        "pending",
+        "pending list",
+        "pending cancel",
+        "approve",
         "audit",
         "audit list",
         "audit check",

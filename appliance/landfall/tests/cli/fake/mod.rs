@@ -3,6 +3,7 @@
 mod facts;
 mod groups;
 mod network;
+mod pending;
 mod plans;
 mod records;
 
