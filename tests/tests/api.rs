@@ -94,6 +94,44 @@ fn only_an_operator_is_let_in_and_only_until_he_is_revoked() -> Result<()> {
     Ok(())
 }
 
+/// Asks for something with a key, and returns the status, whether it was done before, and the body.
+fn with_key(scene: &Scene, machine: &str, key: &str, body: &str) -> Result<(String, bool, String)> {
+    let mut curl = command("curl");
+    curl.args(["--silent", "--show-error", "--insecure", "--include", "--max-time", "30"]);
+    curl.arg("--cert").arg(scene.place.join("cert.pem")).arg("--key").arg(scene.place.join("key.pem"));
+    curl.args(["-H", "content-type: application/json", "-H", &format!("Idempotency-Key: {key}"), "-d", body]);
+    curl.arg(format!("https://{}/api/v1/machines/{machine}/points/pin", scene.rig.appliance.door()));
+    let said = run(&mut curl)?;
+    let (head, body) = said.split_once("\r\n\r\n").context("a response")?;
+    let status = head.split(' ').nth(1).context("a status")?.to_owned();
+    Ok((status, head.contains("idempotency-replayed: true"), body.to_owned()))
+}
+
+#[test]
+fn what_was_asked_for_with_a_key_happens_once_though_landfalld_is_killed() -> Result<()> {
+    let mut scene = Scene::set()?;
+    let body = r#"{"point":"latest","note":"first"}"#;
+    let first = with_key(&scene, "web-01", "k-1", body)?;
+    ensure!(first.0 == "200" && !first.1, "{first:?}");
+    let unknown = with_key(&scene, "nobody", "k-2", body)?;
+    ensure!(unknown.0 == "404" && !unknown.1, "{unknown:?}");
+    scene.rig.appliance.landfall::<serde_json::Value>(["point", "unpin", "web-01@latest"])?;
+    scene.rig.appliance.kill()?;
+    scene.rig.appliance.start()?;
+    let again = with_key(&scene, "web-01", "k-1", body)?;
+    ensure!(again == (first.0, true, first.2), "it is answered as before: {again:?}");
+    let pins = scene.rig.appliance.points("web-01")?.pins;
+    ensure!(pins.is_empty(), "and not done again: {pins:?}");
+    let again = with_key(&scene, "nobody", "k-2", body)?;
+    ensure!(again == (unknown.0, true, unknown.2), "refusals, too: {again:?}");
+    let other = with_key(&scene, "web-01", "k-1", r#"{"point":"latest","note":"second"}"#)?;
+    ensure!(other.0 == "422" && other.2.contains("LF-1023"), "{other:?}");
+    let fresh = with_key(&scene, "web-01", "k-3", body)?;
+    ensure!(fresh.0 == "200" && !fresh.1, "another key is another request: {fresh:?}");
+    ensure!(scene.rig.appliance.points("web-01")?.pins.len() == 1, "it was done");
+    Ok(())
+}
+
 #[test]
 fn the_api_is_what_its_document_says() -> Result<()> {
     let scene = Scene::set()?;

@@ -94,6 +94,10 @@ codes! {
         "the port is taken", "name another one with --port, or 0 for any";
     1026 ManualWrite Failed: "the manual can't be written",
         "the directory is not there, or can't be written to", "name another directory";
+    1027 KeyCut Refused: "it is not known what came of the request",
+        "one with the same idempotency key was begun, and landfalld ended before it was done", "look what was done, then ask with another key if it is still wanted";
+    1028 KeyLong Refused: "the request was done before",
+        "its answer was too long to be kept with the idempotency key", "look at what it was about";
     1101 MachineUnknown Missing: "no such machine",
         "it was never added, or was removed", "see `landfall machine list`";
     1102 MachineExists Refused: "the machine exists already",

@@ -31,6 +31,8 @@ mod hearing;
 mod job;
 /// Where a record is kept.
 mod key;
+/// Requests that came with a key.
+mod keyed;
 /// Whether a server is alive, and why not.
 mod liveness;
 /// Protected machines.
@@ -77,6 +79,7 @@ pub use job::{
     JobStep, JobWork, forgettable_jobs,
 };
 pub use key::{KEY_LEN_MAX, Key, KeyError};
+pub use keyed::{ANSWER_KEPT_MAX, KEYED_FOR, KEYED_MAX, Keyed, KeyedOutcome};
 pub use liveness::{Ending, Finding, Liveness, PROBE_EVERY, Pulse, PulseEffect, PulseEvent};
 pub use machine::{Machine, MachineDisk, Policy, WhenFull};
 pub use order::{ENDED_KEPT, EXPIRES_AFTER, Order, OrderState, forgettable, next_sequence};

@@ -220,7 +220,7 @@ fn run(arguments: &Serve, again: &Again) -> Result<()> {
         kept.commits.pass(&kept, &asked);
         kept.pendings.pass(&asked);
     })?;
-    let gate = gate.map(|gate| manage::with_api(gate, desk.clone())).transpose()?;
+    let gate = gate.map(|gate| manage::with_api(gate, desk.clone(), house.jobs.clone())).transpose()?;
     let managing = gate.map(|gate| std::thread::spawn(move || gate.run()));
     if let Some(alive) = Alive::from_environment(arguments.socket.clone()) {
         alive.begin();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use catalog::Catalog;
 use control::http::{ALPN, Api, Operators};
 use control::{Desk, Gate, GateLimits};
 use link::Role;
@@ -17,7 +18,8 @@ pub(crate) fn gate(address: &str, office: &Office) -> Result<Gate> {
 }
 
 /// Serves operators what the desk answers.
-pub(crate) fn with_api(gate: Gate, desk: Arc<Desk>) -> Result<Gate> {
-    let api = Arc::new(Operators(Api::new(desk)));
+pub(crate) fn with_api(gate: Gate, desk: Arc<Desk>, catalog: Arc<dyn Catalog>) -> Result<Gate> {
+    let api = Api::new(desk, catalog).context("the keys of requests can't be read")?;
+    let api = Arc::new(Operators(api));
     gate.with(ALPN, &[Role::Operator], api).context("the API can't be served")
 }

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use catalog::{Catalog, CatalogError};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -28,13 +29,18 @@ pub const ALPN: &[u8] = b"http/1.1";
 /// The API, before whoever answers.
 pub struct Api {
     pub(super) ask: Arc<dyn Ask>,
-    pub(super) keys: Arc<Keys>,
+    pub(super) keys: Option<Arc<Keys>>,
 }
 
 impl Api {
-    /// Returns the API of what `ask` answers.
-    pub fn new(ask: Arc<dyn Ask>) -> Arc<Self> {
-        Arc::new(Self { ask, keys: Arc::default() })
+    /// Returns the API of what `ask` answers, for whoever only looks: idempotency keys are not heeded.
+    pub fn looking(ask: Arc<dyn Ask>) -> Arc<Self> {
+        Arc::new(Self { ask, keys: None })
+    }
+
+    /// Returns the API of what `ask` answers; idempotency keys are kept in a catalog. Errors: the catalog can't be read.
+    pub fn new(ask: Arc<dyn Ask>, catalog: Arc<dyn Catalog>) -> Result<Arc<Self>, CatalogError> {
+        Ok(Arc::new(Self { ask, keys: Some(Arc::new(Keys::open(catalog)?)) }))
     }
 
     /// Serves one connection of `caller` until it ends. May be dropped at any moment: what was begun goes on and ends.

@@ -119,7 +119,8 @@ fn parameter(name: &str, place: &str, required: bool, schema: &Value) -> Value {
 fn key() -> Value {
     // No pattern: HTTP takes blanks off both ends of a value before anybody could refuse them.
     let schema = json!({ "type": "string", "minLength": 1, "maxLength": 128 });
-    let about = "Asked again with the same key, it happens once. 1 to 128 visible characters.";
+    let about = "Asked again with the same key within a day, it happens once, also if the server was restarted meanwhile. 1 to 128 visible \
+                 characters. With another request: 422.";
     json!({ "name": "Idempotency-Key", "in": "header", "required": false, "description": about, "schema": schema })
 }
 

@@ -60,6 +60,7 @@ fn status(code: Code) -> StatusCode {
         (Code::TooSlow, _) => StatusCode::REQUEST_TIMEOUT,
         (Code::TooManyClients, _) => StatusCode::SERVICE_UNAVAILABLE,
         (Code::OtherMethod, _) => StatusCode::METHOD_NOT_ALLOWED,
+        (Code::KeyOther, _) => StatusCode::UNPROCESSABLE_ENTITY,
         (Code::NotJson, _) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         (_, Exit::Usage) => StatusCode::BAD_REQUEST,
         (_, Exit::NotAuthorised) => StatusCode::FORBIDDEN,

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::connection::Api;
 use super::events::{self, Following};
+use super::keys::Keys;
 use super::metrics;
 use super::openapi::DOCUMENT;
 use super::reply::{self, Body};
@@ -81,22 +82,25 @@ impl Api {
             }
             return Ok(json(&ask_beside(&self.ask, caller, request).await?));
         }
-        match idempotency_key(headers)?.filter(|_| may_be_kept(&request)) {
-            None => Ok(json(&ask_beside(&self.ask, caller, request).await?)),
-            Some(key) => self.answer_once(caller, key, request).await,
+        match (idempotency_key(headers)?, &self.keys) {
+            (Some(key), Some(keys)) if may_be_kept(&request) => {
+                self.answer_once(keys.clone(), caller, key, request).await
+            }
+            _ => Ok(json(&ask_beside(&self.ask, caller, request).await?)),
         }
     }
 
     /// Carries a request out unless it was before, with the same key.
     async fn answer_once(
         &self,
+        keys: Arc<Keys>,
         caller: &Caller,
         key: String,
         request: Request,
     ) -> Result<Response<Body>, ErrorReply> {
-        let (keys, ask, caller) = (self.keys.clone(), Arc::clone(&self.ask), caller.clone());
+        let (ask, caller) = (Arc::clone(&self.ask), caller.clone());
         let (outcome, replayed) =
-            beside(move || keys.once(&caller, key, request, |request| ask.ask(&caller, request))).await??;
+            beside(move || keys.once(&caller, &key, request, |request| ask.ask(&caller, request))).await??;
         let mut response = outcome.map_or_else(reply::problem, |reply| json(&reply));
         if replayed {
             response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));

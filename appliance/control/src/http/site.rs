@@ -58,7 +58,7 @@ impl Site {
         pages: &'static [Page],
         key: String,
     ) -> Result<Infallible, std::io::Error> {
-        let site = Arc::new(Self { api: Api::new(ask), pages, key, address: listener.local_addr()? });
+        let site = Arc::new(Self { api: Api::looking(ask), pages, key, address: listener.local_addr()? });
         let runtime = runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
