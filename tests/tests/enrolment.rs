@@ -105,6 +105,43 @@ fn certificates_are_renewed_at_half_life_while_replication_goes_on() -> Result<(
 }
 
 #[test]
+fn an_operators_certificate_is_renewed_by_the_command_line_that_uses_it() -> Result<()> {
+    let rig = Rig::start(&["--certificate-life", "30s"])?;
+    let place = rig.authority.issue("operator", "ann")?;
+    let issued = Instant::now();
+    let serial = || -> Result<String> {
+        let certificate = place.join("cert.pem");
+        let mut openssl = command("openssl");
+        landfall_tests::command::run(openssl.args(["x509", "-noout", "-serial", "-in"]).arg(certificate))
+    };
+    let status = || -> Result<(Option<i32>, String)> {
+        let mut landfall = command(&rig.binaries.landfall);
+        landfall.env("LANDFALL_CONFIG", place.parent().context("a parent")?);
+        let done = output(landfall.args(["--at", &rig.appliance.door(), "status"]))?;
+        Ok((done.status.code(), String::from_utf8_lossy(&done.stderr).into_owned()))
+    };
+    let first = serial()?;
+    ensure!(status()? == (Some(0), String::new()) && serial()? == first, "it is young");
+    // Past half of its life; then past the end of the first one.
+    for (seconds, what) in [(16, "renewed"), (32, "renewed again, and the first is over")] {
+        sleep(Duration::from_secs(seconds).saturating_sub(issued.elapsed()));
+        let before = serial()?;
+        ensure!(status()? == (Some(0), String::new()), "{what}: it is let in, and nothing is told");
+        ensure!(serial()? != before, "{what}");
+    }
+    let entry = servers(&rig)?.into_iter().find(|server| server.name.as_str() == "ann").context("she is listed")?;
+    let serial = serial()?.trim().trim_start_matches("serial=").to_ascii_lowercase();
+    let listed = entry.certificate.context("one counts")?.to_ascii_lowercase();
+    ensure!(listed.trim_start_matches('0') == serial.trim_start_matches('0'), "the one she has: {listed}, {serial}");
+    // What was revoked is not renewed, however far its life is.
+    revoke(&rig, "ann")?;
+    sleep(Duration::from_secs(50).saturating_sub(issued.elapsed()));
+    let (exit, told) = status()?;
+    ensure!(exit == Some(5), "{exit:?}: {told}");
+    Ok(())
+}
+
+#[test]
 fn a_revoked_source_is_cut_off_within_a_minute_and_can_join_again() -> Result<()> {
     let rig = Rig::start(&[])?;
     let mut other = rig.bystander()?;

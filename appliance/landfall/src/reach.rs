@@ -1,10 +1,13 @@
 //! How the appliance is reached: over its control socket, or from elsewhere with an operator's certificate.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use control::http::Remote;
 use control::{ApiError, Client, Code, ErrorReply};
 use link::{Credentials, LinkError};
+use pki::CertificateFacts;
+use units::Timestamp;
 use wire::Role;
 
 use crate::commands::profile;
@@ -24,22 +27,41 @@ impl Reach {
         match self {
             Self::Socket(path) => Client::connect(path),
             Self::At(address) => {
-                let config = credentials(address)?.client_config(&[Role::ConfigurationServer]);
+                let place = profile(address)?;
+                let credentials = Credentials::read(&place);
+                let credentials = credentials.map_err(|error| not_logged_in(address, &error))?;
+                let kept = keep_good(address, &credentials, &place);
+                let config = credentials.client_config(&[Role::ConfigurationServer]);
                 let config = config.map_err(|error| not_logged_in(address, &error))?;
-                Ok(Client::by(Remote::connect(address, config)?))
+                let client = Client::by(Remote::connect(address, config)?);
+                // Who can't be reached at all is told so once.
+                if let Err(cause) = kept {
+                    eprintln!("warning: the certificate for {address} is to be renewed and was not: {cause}");
+                }
+                Ok(client)
             }
         }
     }
 }
 
-fn credentials(address: &str) -> Result<Credentials, ErrorReply> {
-    Credentials::read(&profile(address)?).map_err(|error| not_logged_in(address, &error))
+/// Renews a certificate whose life is half over, as servers do theirs: whoever is at work every few days need not join again. Errors: why
+/// not, for people; the certificate stays as it is.
+fn keep_good(address: &str, credentials: &Credentials, place: &Path) -> Result<(), String> {
+    let own = CertificateFacts::read(place).map_err(|error| chain(&error))?;
+    if Timestamp::from_system(SystemTime::now()) < own.half_life() {
+        return Ok(());
+    }
+    enrol::renew(address, credentials, place).map_err(|error| chain(&error))
+}
+
+/// An error and what is behind it.
+fn chain(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {}", chain(source)))
 }
 
 fn not_logged_in(address: &str, error: &LinkError) -> ErrorReply {
-    let source = std::error::Error::source(error).map_or_else(String::new, |source| format!(": {source}"));
     ApiError::new(Code::NotAuthorised, format!("there is no certificate for {address}"))
-        .because(format!("{error}{source}"))
+        .because(chain(error))
         .fixed_by(format!(
             "`landfall login --at {address}` with a token of `landfall server token --role operator`"
         ))
