@@ -140,5 +140,7 @@ fn who_asked_for_what_is_written_down_and_a_changed_log_is_noticed() -> Result<(
     rig.appliance.start()?;
     let (exit, _) = rig.appliance.landfall_refused(["audit", "check"])?;
     ensure!(exit == 1, "it is noticed");
+    let alarm = await_alarm(&rig, MINUTE, ("audit", "appliance"), |alarm| alarm.stands())?;
+    ensure!(alarm.what.contains(&format!("entry {}", set.number)), "and nobody needs to ask: {alarm:?}");
     Ok(())
 }

@@ -23,8 +23,6 @@ const ENDED_KEPT: usize = 64;
 pub struct Pending {
     /// Its number, from 1.
     pub id: u64,
-    /// The server that took it; it counts the time.
-    pub server: MachineName,
     /// Who asked.
     pub by: Asker,
     /// What is asked for, as in `machine-remove`.
@@ -154,7 +152,6 @@ mod tests {
     fn pending(id: u64) -> Pending {
         Pending {
             id,
-            server: "home".parse().unwrap(),
             by: Asker::Operator("ann".parse().unwrap()),
             action: "machine-remove".to_owned(),
             subject: "web-01".to_owned(),

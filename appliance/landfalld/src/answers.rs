@@ -56,6 +56,8 @@ pub(crate) struct Answers {
     pub(crate) network: Option<Arc<network::Network>>,
     /// What makes backups, where there is something to make them of.
     pub(crate) backups: Option<Backups>,
+    /// Where its own certificate lies.
+    pub(crate) identity: PathBuf,
 }
 
 impl Answers {

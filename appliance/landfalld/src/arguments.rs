@@ -85,6 +85,9 @@ pub(crate) struct Serve {
     /// How long a request from elsewhere that would destroy something waits when nobody here confirms it, before it is done
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = units::parse_span)]
     pub(crate) confirm_within: Duration,
+    /// How long after one check of the whole audit log the next begins; the first is at the start
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = units::parse_span)]
+    pub(crate) audit_every: Duration,
     /// Address that sources connect to
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "[::]:9443")]
     pub(crate) listen: String,

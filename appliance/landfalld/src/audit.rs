@@ -1,6 +1,7 @@
 //! The audit log, in the catalog.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use catalog::{Catalog, CatalogError, Change, Expect, Table};
 use control::api::{self, AuditCheck, AuditList, AuditVerdict};
@@ -25,13 +26,51 @@ pub(crate) struct AuditLog {
     heads: Table<AuditHead>,
     /// Held while this server appends: its entries need not race one another.
     appending: Mutex<()>,
+    /// How long after one check of the whole log the next begins.
+    check_every: Duration,
+    checked: Mutex<Checked>,
+}
+
+/// What the checks by the clock have found.
+#[derive(Debug, Default)]
+struct Checked {
+    /// When the last one was.
+    last: Option<Instant>,
+    problem: Option<String>,
 }
 
 impl AuditLog {
     /// Keeps the log in a catalog.
-    pub(crate) fn new(catalog: Arc<dyn Catalog>) -> Self {
+    pub(crate) fn new(catalog: Arc<dyn Catalog>, check_every: Duration) -> Self {
         let (entries, heads) = (Table::new(catalog.clone()), Table::new(catalog.clone()));
-        Self { catalog, entries, heads, appending: Mutex::default() }
+        Self { catalog, entries, heads, appending: Mutex::default(), check_every, checked: Mutex::default() }
+    }
+
+    /// Checks the whole log if that is due: at the first time, and then by the clock.
+    pub(crate) fn look_after(&self, now: Instant) {
+        let mut checked = self.checked();
+        if checked.last.is_some_and(|last| now.saturating_duration_since(last) < self.check_every) {
+            return;
+        }
+        checked.last = Some(now);
+        match self.check(&AuditCheck { number: None, hash: None }) {
+            Ok(AuditVerdict { problem: Some(problem), .. }) => {
+                tracing::error!(problem, "the audit log is not as it was written");
+                checked.problem = Some(problem);
+            }
+            Ok(_) => checked.problem = None,
+            // What was found before stands; a catalog that can't be read is told of elsewhere.
+            Err(error) => tracing::error!(error = %error, "the audit log can't be checked"),
+        }
+    }
+
+    /// Says what the last check by the clock has found wrong.
+    pub(crate) fn problem(&self) -> Option<String> {
+        self.checked().problem.clone()
+    }
+
+    fn checked(&self) -> MutexGuard<'_, Checked> {
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Appends an entry; durable on return.
@@ -133,4 +172,33 @@ fn described(entry: AuditEntry) -> api::AuditEntry {
         AuditOutcome::Refused(why) => (api::AuditOutcome::Refused, Some(why)),
     };
     api::AuditEntry { number, time, who, action, subject, outcome, why, hash }
+}
+
+#[cfg(test)]
+mod tests {
+    use catalog::Sqlite;
+
+    use super::*;
+
+    #[test]
+    fn a_log_that_was_changed_is_noticed_by_the_clock() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let catalog = Arc::new(Sqlite::open(&directory.path().join("catalog.db")).expect("a catalog"));
+        let (hour, begin) = (Duration::from_secs(3600), Instant::now());
+        let log = AuditLog::new(catalog.clone(), hour);
+        let deed = Deed { action: "machine-remove".to_owned(), subject: "web-01".to_owned() };
+        log.begun(&Caller::System, &deed).expect("written");
+        log.ended(&Caller::System, &deed, Ok(()));
+        log.look_after(begin);
+        assert_eq!(log.problem(), None);
+        let entry = log.entries.get(&format!("{:012}", 1)).expect("read").expect("it is there").record;
+        log.entries.put(&AuditEntry { who: "operator eve".to_owned(), ..entry.clone() }).expect("changed");
+        log.look_after(begin + hour / 2);
+        assert_eq!(log.problem(), None, "not yet");
+        log.look_after(begin + hour);
+        assert!(log.problem().is_some_and(|problem| problem.contains("entry 1")), "{:?}", log.problem());
+        log.entries.put(&entry).expect("put back");
+        log.look_after(begin + hour * 2);
+        assert_eq!(log.problem(), None);
+    }
 }

@@ -1,6 +1,7 @@
 //! Answers about the catalog, alarms and the audit log, and keeps them up to what is there.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use backup::Passphrase;
 use base64::Engine as _;
@@ -26,6 +27,9 @@ impl Answers {
         if let Some(backups) = &self.backups {
             backups.look_after(now());
         }
+        if let Some(audit) = self.audit_log() {
+            audit.look_after(Instant::now());
+        }
         if let Err(error) = self.settle().and_then(|()| self.observe()) {
             tracing::error!(error = %error, "the catalog is not up to date");
         }
@@ -44,15 +48,23 @@ impl Answers {
 
     /// Says what is not well beside the machines: servers, their certificates and clocks, the catalog.
     pub(crate) fn further_concerns(&self) -> Vec<Concern> {
-        let servers = self.servers.as_ref().map(|servers| server_concerns::concerns(servers, now()));
+        let servers = match &self.servers {
+            Some(servers) => server_concerns::concerns(servers, now()),
+            None => server_concerns::own_certificate(&self.identity, now()).into_iter().collect(),
+        };
         let catalog = self.records.as_ref().map(|records| self.catalog_concerns(records));
         let backup = self.backups.as_ref().and_then(Backups::problem);
         let backup = backup.map(|problem| {
             let what = format!("no backup was made: {problem}");
             Concern::of_appliance(AlarmKind::Backup, Health::Failed, what)
         });
-        let pending = self.pending_concern();
-        servers.into_iter().chain(catalog).flatten().chain(backup).chain(pending).collect()
+        let audit = self.audit_log().and_then(|audit| audit.problem()).map(|problem| {
+            let what =
+                format!("the audit log is not as it was written: {problem}; see `landfall audit check`");
+            Concern::of_appliance(AlarmKind::Audit, Health::Failed, what)
+        });
+        let catalog = catalog.into_iter().flatten();
+        servers.into_iter().chain(catalog).chain(backup).chain(audit).chain(self.pending_concern()).collect()
     }
 
     /// Says what somebody elsewhere wants destroyed: nobody is to be surprised by it.

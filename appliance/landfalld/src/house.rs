@@ -87,9 +87,9 @@ enum Keeping {
 
 impl Store {
     /// Begins to keep records, once the retention volume is this node's.
-    pub(crate) fn records(self, again: &Again) -> Result<Records> {
+    pub(crate) fn records(self, again: &Again, audit_every: Duration) -> Result<Records> {
         match self.found {
-            Found::Good(catalog) => Records::keep(catalog, self.places, again.clone()),
+            Found::Good(catalog) => Records::keep(catalog, self.places, again.clone(), audit_every),
             Found::Trouble(trouble) => {
                 if let (TroubleKind::Away, CatalogPlace::Cluster(fleet, name)) =
                     (trouble.kind, &self.places.catalog)

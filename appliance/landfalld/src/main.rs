@@ -143,7 +143,12 @@ fn run(arguments: &Serve, again: &Again) -> Result<()> {
     let node = MasterTarget::open(&arguments.retention, config, &new)?;
     let told = address.map_or_else(|| "nowhere: safe mode".to_owned(), |address| address.to_string());
     tracing::info!(address = told, retention = %arguments.retention.display(), "serving");
-    let records = house.store.take().map(|store| store.records(again)).transpose()?.map(Arc::new);
+    let records = house
+        .store
+        .take()
+        .map(|store| store.records(again, arguments.audit_every))
+        .transpose()?
+        .map(Arc::new);
     let (stop, stopped) = (server.stop_handle(), node.clone());
     let stop_gate = gate.as_ref().map(Gate::stop_handle);
     let mut signals = Signals::new([SIGTERM, SIGINT]).context("signals can't be taken")?;
@@ -186,7 +191,7 @@ fn run(arguments: &Serve, again: &Again) -> Result<()> {
         _ => None,
     };
     let commits = Commits::new(house.jobs.clone());
-    let pendings = Pendings::open(house.jobs.clone(), node.name(), arguments.confirm_within);
+    let pendings = Pendings::open(house.jobs.clone(), arguments.confirm_within);
     let pendings = pendings.context("what waits to be confirmed can't be read")?;
     let cutovers = Cutovers::begin(&node).context("what is received can't be looked at")?;
     let (listen, retention) = (told, arguments.retention.clone());
@@ -206,6 +211,7 @@ fn run(arguments: &Serve, again: &Again) -> Result<()> {
         records,
         network,
         backups,
+        identity: house.place.clone(),
     });
     answers.look_after();
     let looked_after = answers.clone();

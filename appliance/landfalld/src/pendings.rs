@@ -11,7 +11,6 @@ use control::{ApiError, Caller, Code, Deed, Desk, PendingService, decode_request
 use inventory::{
     Asker, PENDING_MAX, Pending, PendingOutcome, PendingState, Record as _, forgettable_pending,
 };
-use units::MachineName;
 
 use crate::answers::{Answers, now};
 use crate::groups::unusable;
@@ -26,7 +25,6 @@ const ATTEMPTS_MAX: usize = 64;
 /// What waits on this server, and what has.
 pub(crate) struct Pendings {
     table: Table<Pending>,
-    server: MachineName,
     /// How long a request waits.
     wait: Duration,
     /// Until when the time that has passed is taken off.
@@ -34,17 +32,17 @@ pub(crate) struct Pendings {
 }
 
 impl Pendings {
-    /// Keeps them in a catalog; what an earlier landfalld of this server was doing when it ended is interrupted. Errors: the catalog.
-    pub(crate) fn open(
-        catalog: Arc<dyn Catalog>,
-        server: &MachineName,
-        wait: Duration,
-    ) -> Result<Self, CatalogError> {
+    /// Keeps them in a catalog; what an earlier landfalld was doing when it ended is interrupted. Errors: the catalog.
+    pub(crate) fn open(catalog: Arc<dyn Catalog>, wait: Duration) -> Result<Self, CatalogError> {
         let table = Table::new(catalog);
-        let pendings = Self { table, server: server.clone(), wait, counted: Mutex::new(Instant::now()) };
-        for pending in pendings.all()?.into_iter().filter(|pending| pending.server == *server) {
+        let pendings = Self { table, wait, counted: Mutex::new(Instant::now()) };
+        for pending in pendings.all()? {
             if let Some(interrupted) = pending.ended(PendingOutcome::Interrupted, now()) {
-                tracing::warn!(id = pending.id, action = pending.action, "what was confirmed was interrupted");
+                tracing::warn!(
+                    id = pending.id,
+                    action = pending.action,
+                    "what was confirmed was interrupted"
+                );
                 pendings.table.put(&interrupted)?;
             }
         }
@@ -75,7 +73,7 @@ impl Pendings {
         }
         *counted += Duration::from_secs(passed);
         let mut due = Vec::new();
-        for pending in self.all()?.into_iter().filter(|pending| pending.server == self.server) {
+        for pending in self.all()? {
             let changed = self.table.update(&pending.name(), |found| {
                 Ok::<_, CatalogError>(found.and_then(|pending| pending.after(passed)))
             })?;
@@ -94,7 +92,9 @@ impl Pendings {
             let PendingState::Waiting { seconds_left } = pending.state else { return None };
             let Pending { id, action, subject, by, .. } = pending;
             let (who, at) = (caller_of(&by), now().after(Duration::from_secs(seconds_left)));
-            Some(format!("{who} wants {action} {subject}: done at {at} unless `landfall pending cancel {id}`"))
+            Some(format!(
+                "{who} wants {action} {subject}: done at {at} unless `landfall pending cancel {id}`"
+            ))
         };
         Ok(self.all()?.into_iter().filter_map(told).collect())
     }
@@ -112,7 +112,6 @@ impl Pendings {
             }
             let pending = Pending {
                 id: all.last().map_or(0, |pending| pending.id) + 1,
-                server: self.server.clone(),
                 by: by.clone(),
                 action: deed.action.clone(),
                 subject: deed.subject.clone(),
@@ -125,7 +124,11 @@ impl Pendings {
                 Err(error) => return Err(unusable(&error)),
                 Ok(_) => {
                     self.forget_old(&all);
-                    tracing::warn!(id = pending.id, action = pending.action, "a request waits to be confirmed");
+                    tracing::warn!(
+                        id = pending.id,
+                        action = pending.action,
+                        "a request waits to be confirmed"
+                    );
                     return Ok(pending);
                 }
             }
@@ -142,7 +145,11 @@ impl Pendings {
     }
 
     /// Changes one; durable on return. Errors: there is none such, or the change is not possible any more.
-    fn change(&self, id: u64, mut change: impl FnMut(&Pending) -> Option<Pending>) -> Result<Pending, ApiError> {
+    fn change(
+        &self,
+        id: u64,
+        mut change: impl FnMut(&Pending) -> Option<Pending>,
+    ) -> Result<Pending, ApiError> {
         enum Refused {
             Catalog(CatalogError),
             Unknown,

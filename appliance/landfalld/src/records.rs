@@ -1,6 +1,7 @@
 //! What landfalld keeps in the catalog of itself: its machines; and the catalog's copy, and what is done without a catalog.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use catalog::{Catalog, CatalogError, Copier, Expect, Table};
 use control::api::{
@@ -44,13 +45,18 @@ struct Well {
 
 impl Records {
     /// Keeps records in a catalog, and a copy of it on the retention volume, which is this node's by now.
-    pub(crate) fn keep(catalog: Arc<dyn Catalog>, places: Places, again: Again) -> anyhow::Result<Self> {
+    pub(crate) fn keep(
+        catalog: Arc<dyn Catalog>,
+        places: Places,
+        again: Again,
+        audit_every: Duration,
+    ) -> anyhow::Result<Self> {
         places.clear_copy(&catalog)?;
         let copier = Copier::start(catalog.clone(), &places.copy)?;
         let well = Well {
             machines: Table::new(catalog.clone()),
             alarms: Alarms::new(catalog.clone()),
-            audit: Arc::new(AuditLog::new(catalog.clone())),
+            audit: Arc::new(AuditLog::new(catalog.clone(), audit_every)),
             catalog,
             copier,
             settling: Mutex::default(),

@@ -1,10 +1,12 @@
 //! What is not well with those who joined: silence, certificates that end, clocks that differ.
 
+use std::path::Path;
 use std::time::Duration;
 
 use control::api::{Concern, Health};
 use control::heartbeat::ServerView;
 use inventory::{AlarmKind, Holder, Liveness, Severity, expiring};
+use pki::{CertificateFacts, Validity};
 use units::Timestamp;
 use wire::{Identity, Role};
 
@@ -24,22 +26,52 @@ pub(crate) fn concerns(servers: &Servers, now: Timestamp) -> Vec<Concern> {
     };
     let views = servers.heartbeats.list();
     let certificates = holders.iter().filter_map(|holder| certificate(holder, now));
-    certificates.chain(views.iter().flat_map(heartbeat)).collect()
+    let authority = Validity::read(servers.registrar.authority()).and_then(|span| authority(span, now));
+    authority.into_iter().chain(certificates).chain(views.iter().flat_map(heartbeat)).collect()
+}
+
+/// Says that the authority ends soon: nobody's certificate counts longer than it does.
+fn authority(span: Validity, now: Timestamp) -> Option<Concern> {
+    let health = health(expiring(span.not_before, span.not_after, now)?);
+    let ends = if span.not_after < now { "ended" } else { "ends" };
+    let what = format!("the authority {ends} at {}, and with it everybody's certificate", span.not_after);
+    Some(Concern::of_appliance(AlarmKind::Certificate, health, what))
+}
+
+/// Says that this server's own certificate, which another one gives out, is late to be renewed.
+pub(crate) fn own_certificate(place: &Path, now: Timestamp) -> Option<Concern> {
+    let own = match CertificateFacts::read(place) {
+        Ok(own) => own,
+        Err(error) => {
+            let what = format!("its own certificate can't be read: {error}");
+            return Some(Concern::of_appliance(AlarmKind::Certificate, Health::Failed, what));
+        }
+    };
+    let health = health(expiring(own.number.issued(), own.not_after, now)?);
+    Some(Concern::of_appliance(AlarmKind::Certificate, health, late(own.not_after, now)))
+}
+
+fn health(severity: Severity) -> Health {
+    match severity {
+        Severity::Failed => Health::Failed,
+        Severity::Degraded => Health::Degraded,
+    }
+}
+
+fn late(expires: Timestamp, now: Timestamp) -> String {
+    if expires < now {
+        format!("its certificate ended at {expires}; it joins again with a new token")
+    } else {
+        format!("its certificate ends at {expires} and was not renewed at half its life")
+    }
 }
 
 /// Says that a certificate is late to be renewed. Operators have theirs renewed when they use them.
 fn certificate(holder: &Holder, now: Timestamp) -> Option<Concern> {
     let issued = holder.current().filter(|_| holder.identity.role != Role::Operator)?;
     let expires = issued.expires.0;
-    let health = match expiring(issued.id.issued(), expires, now)? {
-        Severity::Failed => Health::Failed,
-        Severity::Degraded => Health::Degraded,
-    };
-    let what = if expires < now {
-        format!("its certificate ended at {expires}; it joins again with a new token")
-    } else {
-        format!("its certificate ends at {expires} and was not renewed at half its life")
-    };
+    let health = health(expiring(issued.id.issued(), expires, now)?);
+    let what = late(expires, now);
     Some(Concern::of_server(AlarmKind::Certificate, health, subject(&holder.identity), what))
 }
 
@@ -73,4 +105,28 @@ fn heartbeat(view: &ServerView) -> Vec<Concern> {
 
 fn subject(identity: &Identity) -> String {
     format!("{}/{}", identity.role, identity.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+    const BEGIN: Timestamp = Timestamp(1_796_000_000_000_000);
+
+    #[test]
+    fn an_authority_is_told_of_in_its_last_two_months() {
+        let span = Validity { not_before: BEGIN, not_after: BEGIN.after(DAY * 3650) };
+        let judge = |days| authority(span, BEGIN.after(DAY * days)).map(|concern| concern.health);
+        let (low, least) = (Some(Health::Degraded), Some(Health::Failed));
+        assert_eq!([3589, 3590, 3619, 3620, 3651].map(judge), [None, low, low, least, least]);
+        let what = authority(span, BEGIN.after(DAY * 3651)).expect("it is over").what;
+        assert!(what.contains("ended at"), "{what}");
+    }
+
+    #[test]
+    fn an_own_certificate_that_can_t_be_read_is_told_of() {
+        let nowhere = own_certificate(Path::new("/nowhere"), BEGIN).expect("a concern");
+        assert_eq!((nowhere.health, nowhere.kind), (Health::Failed, AlarmKind::Certificate));
+    }
 }

@@ -10,6 +10,7 @@ use rcgen::{
 };
 use units::{CertificateId, MachineName, Timestamp};
 use wire::{Identity, Role};
+use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
 use crate::PkiError;
@@ -38,6 +39,16 @@ pub struct Validity {
 }
 
 impl Validity {
+    /// Reads when a certificate in DER is good. Whether it can be trusted is not looked at.
+    pub fn read(der: &[u8]) -> Option<Self> {
+        let (_, parsed) = X509Certificate::from_der(der).ok()?;
+        let at = |seconds: i64| Some(Timestamp(u64::try_from(seconds).ok()?.checked_mul(1_000_000)?));
+        let validity = parsed.validity();
+        let (not_before, not_after) =
+            (at(validity.not_before.timestamp())?, at(validity.not_after.timestamp())?);
+        Some(Self { not_before, not_after })
+    }
+
     /// Returns a span that begins five minutes ago and ends `days` from now.
     pub fn days_from_now(days: u32) -> Self {
         Self::of(Timestamp::from_system(SystemTime::now()), DAY * days)

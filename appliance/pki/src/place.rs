@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::PkiError;
 use crate::authority::{CA_CERTIFICATE_FILE, key_hash, new_key};
 use crate::file::{Readers, make_directory, read_text, write_over};
-use crate::leaf::{CERTIFICATE_FILE, KEY_FILE};
+use crate::leaf::{CERTIFICATE_FILE, KEY_FILE, Validity};
 use crate::request::request_for;
 use crate::trust::first_certificate;
 
@@ -143,8 +143,7 @@ impl CertificateFacts {
     pub fn of(der: &[u8]) -> Option<Self> {
         let (identity, number) = holder_of(der).ok()?;
         let (_, parsed) = X509Certificate::from_der(der).ok()?;
-        let seconds = u64::try_from(parsed.validity().not_after.timestamp()).ok()?;
-        let not_after = Timestamp(seconds.checked_mul(1_000_000)?);
+        let not_after = Validity::read(der)?.not_after;
         Some(Self { identity, number, not_after, key_hash: key_hash(parsed.public_key().raw) })
     }
 

@@ -8,7 +8,7 @@ const POINTS_PAUSE = 10000;
 const STALE_AFTER = 10000;
 const place = (id) => document.getElementById(id);
 const put = (id, ...children) => place(id).replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
-const seen = { status: null, jobs: [], points: null, at: 0, pointsAt: 0, chosen: decodeURIComponent(location.hash.slice(1)), problem: null };
+const seen = { status: null, jobs: [], alarms: null, servers: null, points: null, at: 0, pointsAt: 0, chosen: decodeURIComponent(location.hash.slice(1)), problem: null };
 const rates = new rail.Rates();
 
 async function ask(path) {
@@ -18,10 +18,13 @@ async function ask(path) {
   return said;
 }
 
+/** What not every appliance has: nothing where it is refused. */
+const maybe = (path) => ask(path).catch(() => null);
+
 async function look() {
   try {
-    const [status, jobs] = await Promise.all([ask("/status"), ask("/jobs")]);
-    Object.assign(seen, { status, jobs: jobs.jobs, at: Date.now(), problem: null });
+    const [status, jobs, alarms, servers] = await Promise.all([ask("/status"), ask("/jobs"), maybe("/alarms"), maybe("/servers")]);
+    Object.assign(seen, { status, jobs: jobs.jobs, alarms, servers, at: Date.now(), problem: null });
     const list = machines.sorted(status);
     if (!list.some((machine) => machine.name === seen.chosen)) seen.chosen = list[0]?.name ?? "";
     draw();
@@ -61,6 +64,8 @@ function draw() {
   drawNext(status);
   drawMachines();
   drawMachine();
+  put("alarms", rail.alarms(seen.alarms?.alarms));
+  put("servers", rail.servers(seen.servers?.servers, now));
   put("jobs", rail.jobs(seen.jobs, now, rates));
   put("volume", rail.volume(status.volume));
   put("scrubs", rail.scrubs(status.machines));
@@ -70,7 +75,7 @@ function drawNext(status) {
   const step = (concern) => status.machines.find((machine) => machine.name === concern.machine)?.next;
   const concerns = status.concerns.map((concern) => make("li", {},
     health(concern.health),
-    make("strong", {}, concern.machine ?? "appliance"),
+    make("strong", {}, concern.machine ?? concern.server ?? "appliance"),
     make("span", {}, ...sentence(concern.what)),
     make("span", { class: "quiet" }, ...sentence(step(concern) ?? ""))));
   put("next",

@@ -1,5 +1,8 @@
-// What stands beside the machines: jobs, the retention volume, scrubs.
-import { bar, bytes, command, jobState, make, millis, percent, span, time, verdict } from "./words.js";
+// What stands beside the machines: alarms, jobs, servers, the retention volume, scrubs.
+import { bar, bytes, command, health, jobState, make, millis, percent, sentence, span, state, time, verdict } from "./words.js";
+
+/** Alarms that are shown. */
+const ALARMS = 8;
 
 /** Turns looks at jobs into rates: bytes a second since the look before. */
 export class Rates {
@@ -27,6 +30,40 @@ export function jobs(list, now, rates) {
       job.error ? make("div", {}, `${job.error.what}: ${job.error.cause} (${job.error.code}). `, make("span", { class: "quiet" }, job.error.fix)) : null,
       (job.outcome?.disks ?? []).map((proof) => make("div", { class: "row" }, `disk ${proof.disk}`, verdict(proof.verdict))),
       running ? command(`landfall job watch ${job.id}`) : null);
+  });
+}
+
+/** What is not well, and what was not and nobody has taken note of; open ones first. */
+export function alarms(list) {
+  if (!list) return [make("div", { class: "quiet" }, "kept by the configuration server")];
+  if (list.length === 0) return [make("span", { class: "state good", "data-mark": "●" }, "none")];
+  const open = (alarm) => alarm.acked_by === null;
+  const sorted = [...list].sort((a, b) => open(b) - open(a));
+  const more = sorted.length - ALARMS;
+  return [
+    ...sorted.slice(0, ALARMS).map((alarm) => make("div", { class: "item", "data-alarm": `${alarm.kind}/${alarm.subject}` },
+      make("div", { class: "row" }, make("strong", {}, alarm.kind), alarm.subject, alarm.cleared ? make("span", { class: "state", "data-mark": "○" }, "over") : health(alarm.severity)),
+      make("div", {}, ...sentence(alarm.what)),
+      make("div", { class: "quiet" }, `for ${span((millis(alarm.cleared ?? alarm.last_seen) - millis(alarm.first_seen)) / 1000)} since ${time(alarm.first_seen)}`, open(alarm) ? "" : `, noted by ${alarm.acked_by}`))),
+    more > 0 ? make("div", { class: "quiet" }, `and ${more} more`) : null,
+    sorted.some(open) ? command("landfall alarm ack --all") : null,
+  ];
+}
+
+const HEARTBEATS = { alive: ["good", "●"], suspect: ["warn", "◔"], lost: ["bad", "✖"], revoked: ["bad", "–"], enrolled: ["good", "="] };
+
+/** Who belongs: whether it is heard, and how long its certificate lasts. */
+export function servers(list, now) {
+  if (!list) return [make("div", { class: "quiet" }, "kept by the configuration server")];
+  return list.map((server) => {
+    const heard = server.heartbeat;
+    const word = server.certificate === null ? "revoked" : heard?.state ?? "enrolled";
+    const ends = server.expires === null ? "no certificate counts" : `certificate for ${span((millis(server.expires) - now) / 1000)} more`;
+    const silent = heard ? `, heard ${span(heard.silent_seconds)} ago` : "";
+    return make("div", { class: "item", "data-server": `${server.role}/${server.name}` },
+      make("div", { class: "row" }, make("strong", {}, server.name), make("span", { class: "quiet" }, server.role), state(HEARTBEATS, word)),
+      make("div", { class: "quiet" }, `${ends}${silent}`),
+      heard?.cause ? make("div", {}, heard.cause) : null);
   });
 }
 

@@ -81,6 +81,10 @@ fn the_page_shows_every_machine_what_is_wrong_and_what_to_do() {
         "RPO over time",
         "polygon",
         "class=\"gap\"",
+        "data-alarm=\"rpo/web-01\"",
+        "data-server=\"source/db-02\"",
+        "it has not come back",
+        "revoked",
     ] {
         assert!(page.contains(word), "{word}: {page}");
     }
