@@ -82,7 +82,10 @@ impl Scene {
 fn a_machine_is_committed_when_its_time_is_over_though_landfalld_was_killed_before() -> Result<()> {
     let mut scene = Scene::set()?;
     let changed = scene.policy(&["--commit", "commit", "--commit-after", "12s"])?;
-    ensure!(changed.after.commit == CommitBy::Commit && changed.after.commit_after_seconds == 12, "{changed:?}");
+    ensure!(
+        changed.after.commit == CommitBy::Commit && changed.after.commit_after_seconds == 12,
+        "{changed:?}"
+    );
     scene.fail_back()?;
     let (by, at) = scene.told()?;
     ensure!(by == CommitBy::Commit, "{by:?}");
@@ -129,8 +132,15 @@ fn a_deadline_that_was_told_stays_the_same_over_a_kill_and_begins_anew_with_anot
     scene.policy(&["--inherit"])?;
     let policies: Policies = scene.rig.appliance.landfall(["policy", "show"])?;
     ensure!(!policies.machines[0].own && policies.machines[0].policy == policies.default, "{policies:?}");
-    let (exit, told) =
-        scene.rig.appliance.landfall_refused(["policy", "set", "web-01", "--commit", "commit", "--commit-after", "9s"])?;
+    let (exit, told) = scene.rig.appliance.landfall_refused([
+        "policy",
+        "set",
+        "web-01",
+        "--commit",
+        "commit",
+        "--commit-after",
+        "9s",
+    ])?;
     ensure!(exit == 3 && told.contains("LF-1310") && told.contains("10s to 31d"), "{exit}: {told}");
     Ok(())
 }

@@ -52,7 +52,10 @@ fn a_mounted_or_taken_device_is_no_target_disk_and_is_left_as_it_is() -> Result<
     let (exit, told) = add("web-05", &[&free, &free])?;
     ensure!(exit == 3 && told.contains("LF-1105"), "twice: exit {exit}: {told}");
     let (exit, told) = add("web-01", &[&free, &mounted])?;
-    ensure!(exit == 3 && told.contains("LF-1102") && told.contains("LF-1231"), "all is told: exit {exit}: {told}");
+    ensure!(
+        exit == 3 && told.contains("LF-1102") && told.contains("LF-1231"),
+        "all is told: exit {exit}: {told}"
+    );
     let mount = command("mount").arg(member.targets[0].path()).arg(&at).output()?;
     ensure!(!mount.status.success(), "nobody mounts a target disk");
     ensure!(fs::read_to_string(at.join("file"))? == "content", "the mounted device is as it was");

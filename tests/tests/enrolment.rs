@@ -129,10 +129,14 @@ fn an_operators_certificate_is_renewed_by_the_command_line_that_uses_it() -> Res
         ensure!(status()? == (Some(0), String::new()), "{what}: it is let in, and nothing is told");
         ensure!(serial()? != before, "{what}");
     }
-    let entry = servers(&rig)?.into_iter().find(|server| server.name.as_str() == "ann").context("she is listed")?;
+    let entry =
+        servers(&rig)?.into_iter().find(|server| server.name.as_str() == "ann").context("she is listed")?;
     let serial = serial()?.trim().trim_start_matches("serial=").to_ascii_lowercase();
     let listed = entry.certificate.context("one counts")?.to_ascii_lowercase();
-    ensure!(listed.trim_start_matches('0') == serial.trim_start_matches('0'), "the one she has: {listed}, {serial}");
+    ensure!(
+        listed.trim_start_matches('0') == serial.trim_start_matches('0'),
+        "the one she has: {listed}, {serial}"
+    );
     // What was revoked is not renewed, however far its life is.
     revoke(&rig, "ann")?;
     sleep(Duration::from_secs(50).saturating_sub(issued.elapsed()));

@@ -93,7 +93,8 @@ fn what_would_destroy_something_waits_for_somebody_at_the_appliance() -> Result<
     ensure!(waiting.seconds_left.is_some_and(|left| (day - 120..=day).contains(&left)), "{waiting:?}");
     within(MINUTE, || {
         let alarms = scene.rig.appliance.status()?.alarms;
-        let told = alarms.iter().any(|alarm| alarm.kind.as_str() == "pending" && alarm.what.contains("web-01"));
+        let told =
+            alarms.iter().any(|alarm| alarm.kind.as_str() == "pending" && alarm.what.contains("web-01"));
         ensure!(told, "{alarms:?}");
         Ok(())
     })?;
@@ -149,7 +150,10 @@ fn what_destroys_nothing_and_what_is_asked_for_at_the_appliance_is_done_at_once(
         scene.held(words)?;
     }
     ensure!(scene.pending()?.len() == 4, "each is one of its own");
-    scene.rig.appliance.landfall::<serde_json::Value>(["policy", "set", "web-01", "--window", "1h", "--yes"])?;
+    scene
+        .rig
+        .appliance
+        .landfall::<serde_json::Value>(["policy", "set", "web-01", "--window", "1h", "--yes"])?;
     ensure!(scene.window()? == 3600, "at the appliance as ever");
     scene.rig.appliance.landfall::<serde_json::Value>(["machine", "remove", "db-01", "--yes"])?;
     ensure!(scene.machines()? == ["web-01"], "at the appliance as ever");

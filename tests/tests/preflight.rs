@@ -59,7 +59,10 @@ fn a_registration_that_can_t_be_is_refused_before_anything_is_touched() -> Resul
     let member = rig.member("web-01", &[LEN], Kind::File)?;
     let revision = |rig: &Rig| -> Result<_> {
         let report: CatalogReport = rig.appliance.landfall(["catalog", "show"])?;
-        Ok((report.found, report.records.into_iter().filter(|count| count.kind != "audit").collect::<Vec<_>>()))
+        Ok((
+            report.found,
+            report.records.into_iter().filter(|count| count.kind != "audit").collect::<Vec<_>>(),
+        ))
     };
     within(WAIT_MAX, || {
         let alarms = rig.appliance.status()?.alarms;
@@ -73,7 +76,10 @@ fn a_registration_that_can_t_be_is_refused_before_anything_is_touched() -> Resul
     let refused = |rig: &Rig, words: &[&str], told: &[&str]| -> Result<()> {
         let (exit, error) = rig.appliance.landfall_refused([&["machine", "add"], words].concat())?;
         let fixed = error.contains("cause:") && error.contains("fix:");
-        ensure!(exit == 3 && fixed && told.iter().all(|told| error.contains(told)), "{words:?}: {exit}: {error}");
+        ensure!(
+            exit == 3 && fixed && told.iter().all(|told| error.contains(told)),
+            "{words:?}: {exit}: {error}"
+        );
         Ok(())
     };
     refused(&rig, &["web-01", "--disk", &free, "--allow-file"], &["LF-1102", "is here"])?;
@@ -90,7 +96,14 @@ fn a_registration_that_can_t_be_is_refused_before_anything_is_touched() -> Resul
     rig.appliance.start()?;
     refused(&rig, &["web-01", "--disk", &taken, "--allow-file"], &["LF-1102", "on record"])?;
     rig.appliance.landfall::<serde_json::Value>(["machine", "remove", "web-01", "--yes"])?;
-    rig.appliance.landfall::<serde_json::Value>(["machine", "add", "web-01", "--disk", &taken, "--allow-file"])?;
+    rig.appliance.landfall::<serde_json::Value>([
+        "machine",
+        "add",
+        "web-01",
+        "--disk",
+        &taken,
+        "--allow-file",
+    ])?;
     Ok(())
 }
 

@@ -79,10 +79,11 @@ pub use request::{
     CatalogShow, Commit, DiskChoice, DiskEligible, DiskList, DiskWatch, Failback, FailbackTo, GroupAdd,
     GroupCreate, GroupDelete, GroupFailback, GroupList, GroupPointList, GroupPointMake, GroupRemove,
     GroupShow, JobCancel, JobList, JobShow, JobStart, JobWatch, MachineAdd, MachineList, MachineRemove,
-    MachineShow, ManifestList, ManifestShow, NetworkKeep, NetworkSet, NetworkShow, NetworkTry, PendingApprove, PendingCancel, PendingList, PlanContinue,
-    PlanCreate, PlanDelete, PlanList, PlanRun, PlanShow, PlanStop, PointList, PointPin, PointUnpin,
-    PointVerify, PointView, PolicySet, PolicyShow, PreflightShow, Reprotect, Request, RetentionPlan,
-    RetentionScrub, RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList,
+    MachineShow, ManifestList, ManifestShow, NetworkKeep, NetworkSet, NetworkShow, NetworkTry,
+    PendingApprove, PendingCancel, PendingList, PlanContinue, PlanCreate, PlanDelete, PlanList, PlanRun,
+    PlanShow, PlanStop, PointList, PointPin, PointUnpin, PointVerify, PointView, PolicySet, PolicyShow,
+    PreflightShow, Reprotect, Request, RetentionPlan, RetentionScrub, RetentionShow, ServerList,
+    ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList,
 };
 /// How far back history reaches, and what it costs.
 pub use retention::{Epoch, History, Retention};

@@ -43,7 +43,13 @@ pub fn action_of(request: &Request) -> Action {
         | R::AuditCheck(_)
         | R::PendingList(_) => Action::Look,
         R::PendingCancel(_)
-        | R::AlarmAck(_) | R::PointVerify(_) | R::PointView(_) | R::ViewClose(_) | R::RetentionScrub(_) => Action::Check,
+        | R::AlarmAck(_)
+        | R::PointVerify(_)
+        | R::PointView(_)
+        | R::ViewClose(_)
+        | R::RetentionScrub(_) => Action::Check,
+        // The generation that was committed goes, with its history.
+        R::Reprotect(reprotect) if reprotect.disks.is_empty() && !reprotect.plan_only => Action::Shorten,
         R::MachineAdd(_)
         | R::Reprotect(_)
         | R::GroupCreate(_)
@@ -89,9 +95,11 @@ pub(crate) fn commits_nothing(set: &crate::api::PolicySet) -> bool {
 /// Says what the table has for a caller and what it asks for. Errors: it is denied.
 pub(crate) fn authorise(caller: &Caller, request: &Request, action: Action) -> Result<Verdict, ApiError> {
     match subject(caller).may(action) {
-        Verdict::Denied => Err(ApiError::new(Code::NotAuthorised, format!("{} was not done", request.kind()))
-            .because(format!("{caller} may not do this"))
-            .fixed_by("see `landfall roles`")),
+        Verdict::Denied => {
+            Err(ApiError::new(Code::NotAuthorised, format!("{} was not done", request.kind()))
+                .because(format!("{caller} may not do this"))
+                .fixed_by("see `landfall roles`"))
+        }
         verdict => Ok(verdict),
     }
 }

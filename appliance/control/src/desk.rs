@@ -97,7 +97,8 @@ impl Desk {
     /// counts as interrupted, and is not begun again.
     fn release(&self, by: &Caller, id: u64) -> Result<PendingCommand, ApiError> {
         let (caller, request) = self.service.pending_begin(id, by)?;
-        let done = self.on_record(&caller, request, Ok(()), |request| answer(&*self.service, &caller, request));
+        let done =
+            self.on_record(&caller, request, Ok(()), |request| answer(&*self.service, &caller, request));
         let ended = self.service.pending_end(id, done.as_ref().map(drop));
         done.and_then(|_| ended)
     }

@@ -26,12 +26,7 @@ pub(crate) fn answer(service: &dyn Service, caller: &Caller, request: Request) -
         Request::Failback(failback) => Reply::of(&service.failback(failback)?),
         Request::Commit(commit) => Reply::of(&service.commit(commit)?),
         Request::Cancel(cancel) => Reply::of(&service.cancel(cancel)?),
-        Request::Reprotect(reprotect) => {
-            if !reprotect.plan_only {
-                confirmed(&reprotect.machine, &reprotect.confirm, "reprotected")?;
-            }
-            Reply::of(&service.reprotect(reprotect)?)
-        }
+        Request::Reprotect(reprotect) => Reply::of(&service.reprotect(reprotect)?),
         Request::PointVerify(verify) => Reply::of(&service.point_verify(verify)?),
         Request::PointView(view) => Reply::of(&service.point_view(view)?),
         Request::ViewList(_) => Reply::of(&service.view_list()?),
@@ -112,6 +107,9 @@ pub(crate) fn check_confirm(request: &Request) -> Result<(), ApiError> {
     match request {
         Request::MachineRemove(remove) => confirmed(&remove.name, &remove.confirm, "removed"),
         Request::Commit(commit) => confirmed(&commit.machine, &commit.confirm, "committed"),
+        Request::Reprotect(reprotect) if !reprotect.plan_only => {
+            confirmed(&reprotect.machine, &reprotect.confirm, "reprotected")
+        }
         _ => Ok(()),
     }
 }

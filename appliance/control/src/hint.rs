@@ -345,9 +345,12 @@ mod tests {
     fn what_becomes_of_a_machine_by_itself_is_told_before_and_when_it_did_not() {
         let at = Rfc3339(Timestamp(2_000_000_000_000_000));
         let with = |soon, refused: Option<&str>| {
-            let deadline = CommitDeadline { by: CommitBy::Commit, at, soon, refused: refused.map(str::to_owned) };
+            let deadline =
+                CommitDeadline { by: CommitBy::Commit, at, soon, refused: refused.map(str::to_owned) };
             let machine = Machine { deadline: Some(deadline), ..machine("a", Phase::Rewound) };
-            assert!(for_machine(&machine).is_some_and(|next| next.ends_with("by itself at 2033-05-18T03:33:20Z")));
+            assert!(
+                for_machine(&machine).is_some_and(|next| next.ends_with("by itself at 2033-05-18T03:33:20Z"))
+            );
             status(0, vec![machine], 500).concerns.pop().map(|concern| (concern.kind, concern.health))
         };
         assert_eq!(with(false, None), None);

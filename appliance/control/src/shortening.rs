@@ -7,6 +7,9 @@ use crate::authorise::{action_of, commits_nothing};
 use crate::error::ApiError;
 use crate::service::Service;
 
+/// A budget of so many bytes bounds nothing.
+const NO_BUDGET: u64 = 1 << 50;
+
 /// Says what kind of thing a request does, by what there is. Errors: what it is about can't be looked at.
 pub(crate) fn action_here(service: &dyn Service, request: &Request) -> Result<Action, ApiError> {
     let action = action_of(request);
@@ -50,7 +53,7 @@ fn action_of_change(set: &PolicySet, before: &Policy, default: &Policy) -> Actio
 }
 
 fn shortens(before: &Policy, after: &Policy) -> bool {
-    let budget = |policy: &Policy| policy.budget_bytes.unwrap_or(u64::MAX);
+    let budget = |policy: &Policy| policy.budget_bytes.unwrap_or(NO_BUDGET).min(NO_BUDGET);
     after.window_seconds < before.window_seconds
         || budget(after) < budget(before)
         || given_up(after.when_full) > given_up(before.when_full)
@@ -106,7 +109,10 @@ mod tests {
         let window = |seconds| action(PolicyChange { window_seconds: Some(seconds), ..none });
         assert_eq!([86_399, 86_400, 86_401].map(window), [Action::Shorten, Action::Keep, Action::Keep]);
         let budget = |bytes| action(PolicyChange { budget_bytes: Some(bytes), ..none });
-        assert_eq!([(1 << 40) - 1, 1 << 40, 1 << 41].map(budget), [Action::Shorten, Action::Keep, Action::Keep]);
+        assert_eq!(
+            [(1 << 40) - 1, 1 << 40, 1 << 41].map(budget),
+            [Action::Shorten, Action::Keep, Action::Keep]
+        );
         let when = |when_full| action(PolicyChange { when_full: Some(when_full), ..none });
         let all = [WhenFull::Shrink, WhenFull::Thin, WhenFull::Pause];
         assert_eq!(all.map(when), [Action::Shorten, Action::Keep, Action::Keep]);
@@ -121,6 +127,8 @@ mod tests {
     fn a_budget_where_there_was_none_shortens() {
         let before = Policy { budget_bytes: None, ..policy() };
         assert!(shortens(&before, &policy()) && !shortens(&policy(), &before));
+        let boundless = Policy { budget_bytes: Some(NO_BUDGET), ..policy() };
+        assert!(!shortens(&before, &boundless), "that is none, too");
     }
 
     #[test]

@@ -7,10 +7,10 @@ use landfall_control::api::{
     GroupDelete, GroupFailback, GroupList, GroupPointList, GroupPointMake, GroupRemove, GroupShow, GroupTo,
     HexHash, JobCancel, JobId, JobList, JobShow, JobStart, JobWatch, JobWish, MachineAdd, MachineList,
     MachineRemove, MachineShow, ManifestList, ManifestShow, NetworkKeep, NetworkSet, NetworkShow, NetworkTry,
-    PendingApprove, PendingCancel, PendingList, PlanContinue, PlanCreate, PlanDelete, PlanList, PlanRun, PlanShow, PlanStep, PlanStop, PointList,
-    PointPin, PointUnpin, PointVerify, PointView, PolicyChange, PolicySet, PolicyShow, PreflightShow,
-    RebuildFrom, Reprotect, Request, RetentionPlan, RetentionScrub, RetentionShow, Secret, ServerList,
-    ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList, WhenFull,
+    PendingApprove, PendingCancel, PendingList, PlanContinue, PlanCreate, PlanDelete, PlanList, PlanRun,
+    PlanShow, PlanStep, PlanStop, PointList, PointPin, PointUnpin, PointVerify, PointView, PolicyChange,
+    PolicySet, PolicyShow, PreflightShow, RebuildFrom, Reprotect, Request, RetentionPlan, RetentionScrub,
+    RetentionShow, Secret, ServerList, ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList, WhenFull,
 };
 use landfall_control::decode_request;
 use landfall_control::http::{DOCUMENT, document, read_request, write_request};

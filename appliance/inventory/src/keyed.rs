@@ -111,7 +111,8 @@ mod tests {
     fn it_reads_back_with_each_outcome() {
         let keyed = Keyed::begun("operator ann", "k", b"{}", NOW);
         let json = || r#"{"a":1}"#.to_owned();
-        let outcomes = [KeyedOutcome::Answered(json()), KeyedOutcome::AnsweredAtLength, KeyedOutcome::Refused(json())];
+        let outcomes =
+            [KeyedOutcome::Answered(json()), KeyedOutcome::AnsweredAtLength, KeyedOutcome::Refused(json())];
         for outcome in outcomes.into_iter().map(Some).chain([None]) {
             let keyed = Keyed { outcome, ..keyed.clone() };
             assert_eq!(Keyed::decode(&keyed.key(), &keyed.encode()).unwrap(), keyed);

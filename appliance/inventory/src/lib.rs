@@ -65,7 +65,8 @@ pub use audit::{AUDIT_KEPT, AuditDeed, AuditEntry, AuditFlaw, AuditHead, AuditOu
 pub use census::{CensusStep, census, missing};
 pub use certificate::{Holder, Issued, Revocation};
 pub use commit::{
-    COMMIT_SECONDS, COMMIT_SECONDS_DEFAULT, CommitBy, CommitDue, CommitPolicy, CommitSubject, Standing,
+    COMMIT_SECONDS, COMMIT_SECONDS_DEFAULT, ClockJump, CommitBy, CommitDue, CommitPolicy, CommitSubject,
+    Stand, Standing,
 };
 pub use cutover::{Cutover, Outstanding, Received, SAMPLE_EVERY};
 pub use expiry::expiring;

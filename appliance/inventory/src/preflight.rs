@@ -446,7 +446,8 @@ mod tests {
         let expected = [Rule::NameFree, Rule::DiskCount, Rule::DisksFit, Rule::Clock, Rule::Version];
         assert_eq!(refusing.collect::<Vec<_>>(), expected);
         let (disk, why) = ("/dev/sdb".to_owned(), "it is mounted".to_owned());
-        let offered = Registration { unfit: vec![Unfit { disk, code: 1231, why }], ..Registration::default() };
+        let offered =
+            Registration { unfit: vec![Unfit { disk, code: 1231, why }], ..Registration::default() };
         let found = preflight(&PreflightFacts { offered: Some(offered), ..well() }, NOW);
         let fit = found.iter().find(|broken| broken.rule == Rule::DisksFit).unwrap();
         assert_eq!((fit.narrower, fit.evidence.as_str()), (Some(1231), "/dev/sdb: it is mounted"));

@@ -69,11 +69,11 @@ macro_rules! table {
 table! {
     "look" Look                "+++----": "see machines, points, jobs, servers, alarms and metrics";
     "check" Check              "+++----": "verify, scrub and view recovery points; acknowledge alarms, cancel what waits to be confirmed";
-    "protect" Protect          "+++----": "add machines, reprotect, resync, group, plan";
+    "protect" Protect          "+++----": "add machines, reprotect with other disks, resync, group, plan";
     "failback" Failback        "+++----": "bring a machine to a recovery point, and cancel that";
     "commit" Commit            "++?----": "accept a recovery point for good";
     "keep" Keep                "+++----": "pin points, set thresholds, keep more history, let go what the policy wants gone";
-    "shorten" Shorten          "+??----": "keep less history: a shorter window, a smaller budget, an earlier end of a pin, none";
+    "shorten" Shorten          "+??----": "keep less history: a shorter window, a smaller budget, a pin that ends earlier; reprotect what was committed";
     "unprotect" Unprotect      "+??----": "remove a machine and its history";
     "enrol" Enrol              "++-----": "make join tokens, revoke certificates";
     "administer" Administer    "+------": "back up and restore keys, rebuild the catalog, approve commands, join a manager";

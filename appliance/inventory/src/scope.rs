@@ -10,8 +10,20 @@ pub enum Scope {
 }
 
 /// The kinds of records that belong to the appliance they were made on: its machines and what is done with them.
-const OF_APPLIANCES: &[&str] =
-    &["alarm", "group", "group-member", "job", "job-claim", "machine", "plan", "plan-run"];
+const OF_APPLIANCES: &[&str] = &[
+    "alarm",
+    "commit-policy",
+    "group",
+    "group-member",
+    "job",
+    "job-claim",
+    "keyed",
+    "machine",
+    "pending",
+    "plan",
+    "plan-run",
+    "standing",
+];
 
 impl Scope {
     /// Returns whose the records of this kind are.
@@ -24,8 +36,8 @@ impl Scope {
 mod tests {
     use super::*;
     use crate::{
-        Alarm, AuditEntry, AuditHead, Group, GroupMember, Hearing, Holder, Installation, Job, JobClaim,
-        Machine, Order, Plan, PlanRun, Record, Server, Token,
+        Alarm, AuditEntry, AuditHead, CommitPolicy, Group, GroupMember, Hearing, Holder, Installation, Job,
+        JobClaim, Keyed, Machine, Order, Pending, Plan, PlanRun, Record, Server, Standing, Token,
     };
 
     fn kinds<const N: usize>(kinds: [&'static str; N], scope: Scope) {
@@ -38,13 +50,17 @@ mod tests {
     fn what_is_done_on_an_appliance_is_its_own_and_who_belongs_is_everybodys() {
         let own = [
             Alarm::KIND,
+            CommitPolicy::KIND,
             Group::KIND,
             GroupMember::KIND,
             Job::KIND,
             JobClaim::KIND,
+            Keyed::KIND,
             Machine::KIND,
+            Pending::KIND,
             Plan::KIND,
             PlanRun::KIND,
+            Standing::KIND,
         ];
         assert_eq!(own.len(), OF_APPLIANCES.len());
         kinds(own, Scope::Appliance);

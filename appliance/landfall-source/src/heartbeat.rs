@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use agent::{AgentConfig, AgentError, Done, Executor, Facts, HeartbeatAgent, Reporter};
-use serde_json::json;
 use enrol::controller_of;
+use serde_json::json;
 use source::{Carried, Config, Event, Label, Order, OrderError, Orders, Report, Schedule};
 use units::{ByteLen, Generation, MachineName, Sequence, Timestamp};
 use wire::GroupMark;

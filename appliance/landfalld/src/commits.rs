@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use catalog::{Catalog, CatalogError, Expect, Row, Table};
 use control::api::{Cancel, Commit, CommitBy, CommitDeadline, PolicyChange, Request};
 use control::{ApiError, Caller, Code, Desk};
-use inventory::{CommitDue, CommitPolicy, CommitSubject, JobWork, Record as _, Standing};
+use inventory::{ClockJump, CommitDue, CommitPolicy, CommitSubject, JobWork, Stand, Standing};
 use retention::Lifecycle;
 use target::Machine;
 use units::{MachineName, Sequence, Timestamp};
@@ -27,6 +27,8 @@ pub(crate) struct Commits {
     policies: Table<CommitPolicy>,
     standings: Table<Standing>,
     refused: Mutex<BTreeMap<MachineName, Refused>>,
+    /// When time passed last, by both clocks.
+    passed: Mutex<(Instant, Timestamp)>,
 }
 
 /// Something that should have happened and did not.
@@ -65,7 +67,9 @@ enum Step {
 impl Commits {
     /// Keeps them in a catalog.
     pub(crate) fn new(catalog: Arc<dyn Catalog>) -> Self {
-        Self { policies: Table::new(catalog.clone()), standings: Table::new(catalog), refused: Mutex::default() }
+        let (policies, standings) = (Table::new(catalog.clone()), Table::new(catalog));
+        let passed = Mutex::new((Instant::now(), now()));
+        Self { policies, standings, refused: Mutex::default(), passed }
     }
 
     /// Returns what is known now.
@@ -74,7 +78,11 @@ impl Commits {
             default: CommitPolicy::none(),
             own: BTreeMap::new(),
             standings: BTreeMap::new(),
-            refused: self.refused().iter().map(|(name, refused)| (name.clone(), refused.why.clone())).collect(),
+            refused: self
+                .refused()
+                .iter()
+                .map(|(name, refused)| (name.clone(), refused.why.clone()))
+                .collect(),
         };
         for Row { record, .. } in self.policies.list()?.rows {
             match record.of.as_ref().map(|of| of.machine.clone()) {
@@ -102,12 +110,13 @@ impl Commits {
             of: machine.map(subject),
             by: change.commit.unwrap_or(before.by),
             after_seconds: change.commit_after_seconds.unwrap_or(before.after_seconds),
-            set: now().into(),
         };
         if !after.is_lawful() {
             let error = ApiError::new(Code::PolicyValue, "the policy is not changed");
             let found = after.after_seconds;
-            return Err(error.because(format!("the time until it is committed is {found} s, allowed is 10s to 31d")));
+            return Err(
+                error.because(format!("the time until it is committed is {found} s, allowed is 10s to 31d"))
+            );
         }
         let told = change.commit.is_some() || change.commit_after_seconds.is_some();
         Ok(CommitChange { before, after, step: if told { Step::Put } else { Step::Nothing } })
@@ -157,7 +166,7 @@ impl Commits {
             Lifecycle::Rewound { at } => Some(at),
             _ => None,
         };
-        let book = self.book().map_err(unusable)?;
+        let (book, jump) = (self.book().map_err(unusable)?, self.jump());
         let mut standing = Vec::new();
         for machine in answers.node.machines() {
             match at(&machine) {
@@ -174,15 +183,29 @@ impl Commits {
         let jobs = answers.jobs.list()?;
         let mut noted = Vec::new();
         for (machine, at) in standing {
-            let (before, reached) = (book.standings.get(&machine.name), reached(&jobs, &machine.name));
-            let record = Standing::noted(before, subject(&machine), at, reached, now());
+            let before = book.standings.get(&machine.name);
+            let shifted = before.zip(jump).map(|(before, jump)| before.shifted(jump));
+            let (job, reached) = brought_by(&jobs, &machine.name, at);
+            let is = (subject(&machine), Stand { at, job });
+            let record = Standing::noted(shifted.as_ref().or(before), is, book.of(&machine), reached, now());
             if before != Some(&record) {
                 self.standings.put(&record).map_err(unusable)?;
             }
-            let due = book.of(&machine).due(&record);
-            noted.push((machine, due));
+            noted.push((machine, record.due()));
         }
         Ok(noted)
+    }
+
+    /// Tells whether the clock was set since time passed last.
+    fn jump(&self) -> Option<ClockJump> {
+        let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        let ((instant, before), after) = (*passed, (Instant::now(), now()));
+        *passed = after;
+        let jump = ClockJump::between(before, after.0.saturating_duration_since(instant), after.1);
+        if let Some(jump) = jump {
+            tracing::warn!(?jump, "the clock was set; deadlines move with it");
+        }
+        jump
     }
 
     /// Asks for what is due, unless a job of the machine is under way: then there is time when it has ended.
@@ -247,8 +270,9 @@ impl CommitBook {
 
     /// Returns what becomes of a machine by itself, if anything does.
     pub(crate) fn deadline(&self, machine: &Machine, now: Timestamp) -> Option<CommitDeadline> {
-        let standing = self.standings.get(&machine.name).filter(|standing| standing.of == subject(machine))?;
-        let due = self.of(machine).due(standing)?;
+        let standing =
+            self.standings.get(&machine.name).filter(|standing| standing.of == subject(machine))?;
+        let due = standing.due()?;
         let refused = self.refused.get(&machine.name).cloned();
         Some(CommitDeadline { by: due.by, at: due.at.into(), soon: due.notice <= now, refused })
     }
@@ -258,9 +282,13 @@ fn subject(machine: &Machine) -> CommitSubject {
     CommitSubject { machine: machine.name.clone(), id: machine.id }
 }
 
-/// Returns the point of the machine's last failback, and when its disks stood there.
-fn reached(jobs: &[inventory::Job], machine: &MachineName) -> Option<(Sequence, units::Rfc3339)> {
+/// Returns the job that brought a machine to the point where it stands, and when, as far as that is known.
+fn brought_by(
+    jobs: &[inventory::Job],
+    machine: &MachineName,
+    at: Sequence,
+) -> (Option<u64>, Option<Timestamp>) {
     let of = |job: &&inventory::Job| job.machine == *machine && matches!(job.work, JobWork::Failback { .. });
-    let last = jobs.iter().rev().find(of)?;
-    last.work.point().zip(last.found.reached)
+    let last = jobs.iter().rev().find(of).filter(|job| job.work.point() == Some(at));
+    (last.map(|job| job.id), last.and_then(|job| job.found.reached).map(|reached| reached.0))
 }

@@ -51,7 +51,8 @@ impl Preflight {
         let broken = preflight(&self.facts(machine), now());
         let job = Undertaking::Job(work);
         // That a machine is not known, the master target says.
-        let refused = broken.iter().find(|broken| broken.rule.refuses(job) && broken.rule != Rule::Registered);
+        let refused =
+            broken.iter().find(|broken| broken.rule.refuses(job) && broken.rule != Rule::Registered);
         refused.map_or(Ok(()), |broken| {
             let what = format!("no {} of machine {machine} was begun", work.kind());
             Err(ApiError::new(code_of(broken), what).because(&broken.evidence))

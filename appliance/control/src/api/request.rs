@@ -13,9 +13,9 @@ use super::{
     AlarmEvents, Alarms, AuditLog, AuditVerdict, BackupMade, CatalogRebuilt, CatalogReport, DiskEvents,
     DiskVerdicts, Disks, Expiry, FailbackStarted, Group, GroupDeleted, GroupFailbackStarted, GroupPoint,
     GroupPoints, GroupTo, Groups, Job, JobId, JobStarted, JobWish, Jobs, JoinTokenMade, Machine,
-    MachineRemoved, Machines, ManifestFile, Manifests, NetworkState, PendingCommand, PendingCommands, Pins, Plan, PlanStep, Plans, Points,
-    Policies, PolicyChange, PolicyChanged, Preflight, RebuildFrom, Reprotected, Retention, Rfc3339, Scrubs,
-    Secret, ServerEntry, Servers, Status, View, Views,
+    MachineRemoved, Machines, ManifestFile, Manifests, NetworkState, PendingCommand, PendingCommands, Pins,
+    Plan, PlanStep, Plans, Points, Policies, PolicyChange, PolicyChanged, Preflight, RebuildFrom,
+    Reprotected, Retention, Rfc3339, Scrubs, Secret, ServerEntry, Servers, Status, View, Views,
 };
 
 /// A kind of request and what answers it.

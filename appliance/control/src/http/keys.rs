@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use catalog::{Catalog, CatalogError, Expect, Row, Table};
-use inventory::{ANSWER_KEPT_MAX, KEYED_MAX, Keyed, KeyedOutcome, Record as _};
+use inventory::{ANSWER_KEPT_MAX, KEYED_MAX, Keyed, KeyedOutcome};
 use units::{HexHash, Timestamp};
 
 use crate::api::Request;
@@ -79,7 +79,9 @@ impl Keys {
         for _ in 0..ATTEMPTS_MAX {
             let found = self.table.get(&Keyed::name_of(keyed.id)).map_err(|error| unusable(&error))?;
             let expect = match found {
-                Some(Row { record, .. }) if !record.is_over(keyed.at.0) => return replay(record, text).map(Some),
+                Some(Row { record, .. }) if !record.is_over(keyed.at.0) => {
+                    return replay(record, text).map(Some);
+                }
                 Some(Row { revision, .. }) => Expect::At(revision),
                 None => Expect::Absent,
             };
@@ -121,7 +123,9 @@ impl Keys {
     fn settle(&self, id: HexHash, outcome: &Outcome) {
         let outcome = kept(outcome);
         let settled = self.table.update(&Keyed::name_of(id), |found| {
-            Ok::<_, CatalogError>(found.map(|keyed| Keyed { outcome: Some(outcome.clone()), ..keyed.clone() }))
+            Ok::<_, CatalogError>(
+                found.map(|keyed| Keyed { outcome: Some(outcome.clone()), ..keyed.clone() }),
+            )
         });
         if let Err(error) = settled {
             tracing::error!(%error, "what came of a request with a key is not kept");
@@ -180,7 +184,9 @@ fn refused(code: Code) -> ErrorReply {
 }
 
 fn unusable(error: &dyn std::error::Error) -> ErrorReply {
-    ApiError::new(Code::CatalogFailed, "the request was refused: its key can't be noted").because(error).into()
+    ApiError::new(Code::CatalogFailed, "the request was refused: its key can't be noted")
+        .because(error)
+        .into()
 }
 
 fn unfinished() -> Outcome {
@@ -241,7 +247,7 @@ mod tests {
             assert_eq!(asked, Ok((Err(error.clone()), replayed)));
         }
         let long = "x".repeat(ANSWER_KEPT_MAX);
-        let mut ask = || keys.once(&Caller::System, "long", cancel("web-01"), |_| Ok(Reply::of(&long)));
+        let ask = || keys.once(&Caller::System, "long", cancel("web-01"), |_| Ok(Reply::of(&long)));
         assert_eq!(ask().expect("done").0, Ok(Reply::of(&long)));
         assert_eq!(ask().expect_err("not kept").code, "LF-1028");
     }

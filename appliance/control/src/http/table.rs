@@ -7,10 +7,10 @@ use crate::api::{
     Commit, DiskEligible, DiskList, DiskWatch, Failback, GroupAdd, GroupCreate, GroupDelete, GroupFailback,
     GroupList, GroupPointList, GroupPointMake, GroupRemove, GroupShow, JobCancel, JobList, JobShow, JobStart,
     JobWatch, MachineAdd, MachineList, MachineRemove, MachineShow, ManifestList, ManifestShow, NetworkKeep,
-    NetworkSet, NetworkShow, NetworkTry, PendingApprove, PendingCancel, PendingList, PlanContinue, PlanCreate, PlanDelete, PlanList, PlanRun, PlanShow,
-    PlanStop, PointList, PointPin, PointUnpin, PointVerify, PointView, PolicySet, PolicyShow, PreflightShow,
-    Reprotect, RetentionPlan, RetentionScrub, RetentionShow, ServerList, ServerRevoke, ServerToken,
-    StatusShow, ViewClose, ViewList,
+    NetworkSet, NetworkShow, NetworkTry, PendingApprove, PendingCancel, PendingList, PlanContinue,
+    PlanCreate, PlanDelete, PlanList, PlanRun, PlanShow, PlanStop, PointList, PointPin, PointUnpin,
+    PointVerify, PointView, PolicySet, PolicyShow, PreflightShow, Reprotect, RetentionPlan, RetentionScrub,
+    RetentionShow, ServerList, ServerRevoke, ServerToken, StatusShow, ViewClose, ViewList,
 };
 
 /// Every route. What only looks is a `GET`, what takes something away is a `DELETE`, everything else that changes is a `POST`.

@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use landfall_control::api::{
-    Cancel, Commit, Consistency, DiskEvents, DiskVerdicts, Disks, Expiry, Failback, FailbackStarted, Job, JobId, JobKind,
-    JobOutcome, JobStart, JobStarted, JobState, Jobs, JoinTokenMade, Machine, MachineAdd, MachineRemove,
-    MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, Pin, Pins, Point, PointList, PointPin, PointUnpin,
-    PointVerify, PointView, Points, Policies, Policy, PolicyChanged, PolicySet, Preflight, Reprotect, Reprotected,
-    Retention, RetentionScrub, Rfc3339, Scrubs, ServerEntry, ServerRevoke, ServerToken, Servers, Status,
-    View, Views,
+    Cancel, Commit, Consistency, DiskEvents, DiskVerdicts, Disks, Expiry, Failback, FailbackStarted, Job,
+    JobId, JobKind, JobOutcome, JobStart, JobStarted, JobState, Jobs, JoinTokenMade, Machine, MachineAdd,
+    MachineRemove, MachineRemoved, Machines, ManifestFile, ManifestShow, Manifests, Pin, Pins, Point,
+    PointList, PointPin, PointUnpin, PointVerify, PointView, Points, Policies, Policy, PolicyChanged,
+    PolicySet, Preflight, Reprotect, Reprotected, Retention, RetentionScrub, Rfc3339, Scrubs, ServerEntry,
+    ServerRevoke, ServerToken, Servers, Status, View, Views,
 };
 use landfall_control::{ApiError, Code, Service};
 use units::{MachineName, Sequence, Timestamp};

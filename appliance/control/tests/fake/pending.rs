@@ -1,6 +1,8 @@
 //! What waits to be confirmed: whatever comes, as number 7.
 
-use landfall_control::api::{MachineRemove, PendingCommand, PendingCommands, PendingStatus, Request, Rfc3339};
+use landfall_control::api::{
+    MachineRemove, PendingCommand, PendingCommands, PendingStatus, Request, Rfc3339,
+};
 use landfall_control::{ApiError, Caller, Code, Deed, PendingService};
 use units::Timestamp;
 

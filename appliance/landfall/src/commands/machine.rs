@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use control::api::{
-    CommitBy, CommitDeadline, DiskChoice, Machine, MachineAdd, MachineDisk, MachineList, MachineRemove, MachineRemoved, MachineShow,
-    Machines, Phase, Point, Session,
+    CommitBy, CommitDeadline, DiskChoice, Machine, MachineAdd, MachineDisk, MachineList, MachineRemove,
+    MachineRemoved, MachineShow, Machines, Phase, Point, Session,
 };
 use control::{ApiError, Code, ErrorReply};
 use units::{ByteLen, MachineName};
@@ -135,7 +135,8 @@ fn by_itself(deadline: &CommitDeadline) -> String {
         CommitBy::Commit => "commits",
         CommitBy::Cancel => "cancels",
     };
-    let why = deadline.refused.as_deref().map_or_else(String::new, |why| format!("; refused: {}", harmless(why)));
+    let why =
+        deadline.refused.as_deref().map_or_else(String::new, |why| format!("; refused: {}", harmless(why)));
     format!("{what} by itself at {}{why}", deadline.at)
 }
 

@@ -51,7 +51,11 @@ fn agree(context: &Context<'_>, id: u64) -> Result<(), ErrorReply> {
     if let Some(pending) = known {
         context.screen.text(&table(&[pending], context.screen.paint()))?;
     }
-    if prompt::agreed("Do it?")? { Ok(()) } else { refused("the question was not answered with y", "answer y, or add --yes") }
+    if prompt::agreed("Do it?")? {
+        Ok(())
+    } else {
+        refused("the question was not answered with y", "answer y, or add --yes")
+    }
 }
 
 fn table(commands: &[PendingCommand], paint: Paint) -> String {

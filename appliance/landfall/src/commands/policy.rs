@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use control::api::{
-    CommitBy, Expiry, Loss, MachineExpiry, Policies, Policy, PolicyChange, PolicyChanged, PolicySet, PolicyShow,
-    RetentionPlan, WhenFull,
+    CommitBy, Expiry, Loss, MachineExpiry, Policies, Policy, PolicyChange, PolicyChanged, PolicySet,
+    PolicyShow, RetentionPlan, WhenFull,
 };
 use control::{ApiError, Code, ErrorReply};
 use units::{ByteLen, MachineName};

@@ -1,14 +1,14 @@
 //! What the fake service tells: fixed, so that every output can be compared byte for byte.
 
 use control::api::{
-    CommitBy, CommitDeadline, Consistency, Content, ContentOrigin, Cutover, Damage, Disk, DiskEvent, DiskEventKind, DiskProof,
-    DiskVerdict, Eligibility, Epoch, ExpiryStep, FailbackPlan, FailbackTo, Gap, GapKind, Health,
-    HeartbeatState, HexHash, History, Job, JobId, JobKind, JobLine, JobOutcome, JobState, JobStep, Keeping,
-    Loss, Machine, MachineAdd, MachineDisk, MachineExpiry, MachineScrub, ManifestEntry, ManifestFile,
-    ManifestSummary, Manifests, Phase, Pin, Pins, PlanDisk, Point, PointList, PointView, Points, Policy,
-    Preflight, PreflightFinding, Reason, Reprotect, ReprotectPlan, Reprotected, Resync, Retention, Rfc3339,
-    Scrub, ScrubResult, ScrubState, Scrubs, ServerEntry, ServerHeartbeat, Servers, Session, Status, View,
-    ViewDisk, VolumeUse, WhenFull,
+    CommitBy, CommitDeadline, Consistency, Content, ContentOrigin, Cutover, Damage, Disk, DiskEvent,
+    DiskEventKind, DiskProof, DiskVerdict, Eligibility, Epoch, ExpiryStep, FailbackPlan, FailbackTo, Gap,
+    GapKind, Health, HeartbeatState, HexHash, History, Job, JobId, JobKind, JobLine, JobOutcome, JobState,
+    JobStep, Keeping, Loss, Machine, MachineAdd, MachineDisk, MachineExpiry, MachineScrub, ManifestEntry,
+    ManifestFile, ManifestSummary, Manifests, Phase, Pin, Pins, PlanDisk, Point, PointList, PointView,
+    Points, Policy, Preflight, PreflightFinding, Reason, Reprotect, ReprotectPlan, Reprotected, Resync,
+    Retention, Rfc3339, Scrub, ScrubResult, ScrubState, Scrubs, ServerEntry, ServerHeartbeat, Servers,
+    Session, Status, View, ViewDisk, VolumeUse, WhenFull,
 };
 use control::{ApiError, Code};
 use units::{DiskIndex, EpochNumber, Generation, Hash, MachineName, Sequence, Timestamp};

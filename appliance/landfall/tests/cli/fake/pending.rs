@@ -1,6 +1,6 @@
 //! What waits to be confirmed at the fake service, and what has.
 
-use control::api::{PendingCancel, PendingApprove, PendingCommand, PendingCommands, PendingStatus, Request};
+use control::api::{PendingApprove, PendingCancel, PendingCommand, PendingCommands, PendingStatus, Request};
 use control::{ApiError, Caller, Code, Deed, PendingService};
 
 use super::Fake;
