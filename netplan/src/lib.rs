@@ -24,6 +24,8 @@ mod read;
 mod render;
 /// Trying a plan before it is kept.
 mod trial;
+/// Values as a person writes them.
+mod words;
 
 /// A checked plan.
 pub use check::{Checked, NTP_MAX};
@@ -41,3 +43,5 @@ pub use policy::{SourceTable, TABLE_FIRST, source_tables};
 pub use read::{DECODERS, Decoder, ReadError, read_yaml};
 /// Trying a plan before it is kept.
 pub use trial::{Refusal, State, Step, TRIAL, Trial, Which};
+/// Values as a person writes them.
+pub use words::{read_address, read_list};

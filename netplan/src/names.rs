@@ -55,7 +55,7 @@ pub(crate) fn shortened(text: &str) -> String {
     text.chars().take(64).collect()
 }
 
-fn refuse<T>(text: &str, wanted: &'static str) -> Result<T, ParseNameError> {
+pub(crate) fn refuse<T>(text: &str, wanted: &'static str) -> Result<T, ParseNameError> {
     Err(ParseNameError { found: shortened(text), wanted })
 }
 

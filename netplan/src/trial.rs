@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// How long a plan is tried before it is rolled back by itself.
 pub const TRIAL: Duration = Duration::from_secs(30);
 
@@ -46,7 +48,8 @@ pub enum State {
 }
 
 /// Why something is refused. Nothing was changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// A plan is tried already.
     #[error("another plan is being tried, for {} s more", left.as_secs())]

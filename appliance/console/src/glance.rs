@@ -11,6 +11,8 @@ pub struct Glance {
     pub host: String,
     /// Which questions of first boot are answered, in this boot or an earlier one.
     pub answered: Answered,
+    /// What the appliance was told before its first boot and does not use, and why.
+    pub refused: Option<String>,
     /// Another line asks the questions of first boot.
     pub elsewhere: bool,
     /// The interfaces, by name.

@@ -1,6 +1,8 @@
 //! The network as forms: one for each interface, one for servers.
 
-use netplan::{Addressing, Cidr, Interface, Plan, Static};
+use std::fmt::Display;
+
+use netplan::{Addressing, Cidr, Interface, Plan, Static, read_address, read_list};
 
 use crate::form::{Field, Form, text};
 use crate::glance::{Glance, Nic};
@@ -97,16 +99,12 @@ fn addressing(
         chosen if chosen == automatic => return Ok(Addressing::Automatic),
         _ => {}
     }
-    let parts = form.value(address).split([',', ' ']).filter(|part| !part.is_empty());
-    let addresses: Vec<Cidr> = parts
-        .map(|part| part.parse().map_err(|error| (address, format!("{error}"))))
-        .collect::<Result<_, _>>()?;
+    let addresses: Vec<Cidr> = list(form, address, str::parse)?;
     if addresses.is_empty() {
         return Err((address, "an address is needed, as in 192.0.2.10/24 or 2001:db8::10/64".to_owned()));
     }
-    let written = form.value(gateway);
-    let unread = |_| (gateway, format!("{written:?} is not an address, as in 192.0.2.1"));
-    let told = if written.is_empty() { None } else { Some(written.parse().map_err(unread)?) };
+    let written = Some(form.value(gateway)).filter(|written| !written.is_empty());
+    let told = written.map(read_address).transpose().map_err(|error| (gateway, error.to_string()))?;
     Ok(Addressing::Static(Static { addresses, gateway: told }))
 }
 
@@ -128,11 +126,9 @@ pub(crate) fn servers_form(glance: &Glance) -> Form {
 pub(crate) fn read_servers(form: &mut Form, glance: &Glance) -> Option<Plan> {
     let mut plan = glance.plan.clone().unwrap_or_default();
     let read = || -> Result<Plan, (usize, String)> {
-        plan.dns = list(form, 0, |text| {
-            text.parse().map_err(|_| format!("{text:?} is not an address, as in 192.0.2.53"))
-        })?;
-        plan.search = list(form, 1, |text| text.parse().map_err(|error| format!("{error}")))?;
-        plan.ntp = list(form, 2, |text| text.parse().map_err(|error| format!("{error}")))?;
+        plan.dns = list(form, 0, read_address)?;
+        plan.search = list(form, 1, str::parse)?;
+        plan.ntp = list(form, 2, str::parse)?;
         plan.check().map(|plan| plan.into_plan()).map_err(|error| {
             let fault = &error.faults[0];
             let field = ["dns", "search", "ntp"].iter().position(|name| fault.place.starts_with(name));
@@ -148,11 +144,10 @@ pub(crate) fn read_servers(form: &mut Form, glance: &Glance) -> Option<Plan> {
     }
 }
 
-fn list<T>(
+fn list<T, E: Display>(
     form: &Form,
     field: usize,
-    read: impl Fn(&str) -> Result<T, String>,
+    read: impl Fn(&str) -> Result<T, E>,
 ) -> Result<Vec<T>, (usize, String)> {
-    let parts = form.value(field).split([',', ' ']).filter(|part| !part.is_empty());
-    parts.map(|part| read(part).map_err(|why| (field, why))).collect()
+    read_list(form.value(field), read).map_err(|error| (field, error.to_string()))
 }

@@ -1,13 +1,11 @@
 //! First boot: what is asked, in which order. An answer is kept before the next question, so that a power cut goes on where it was.
 
 use netplan::{Interface, Plan};
+use seed::PASSWORD_LEN_MIN;
 
 use crate::form::{Form, secret, text};
 use crate::glance::Glance;
 use crate::network::nic_form;
-
-/// Characters a password must have.
-pub(crate) const PASSWORD_LEN_MIN: usize = 8;
 
 /// A question of first boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -229,6 +229,15 @@ fn first_boot_goes_on_after_a_power_cut_where_it_was() {
 }
 
 #[test]
+fn what_the_appliance_was_told_wrong_is_said_before_it_is_asked() {
+    let why = "property landfall.ip0: found `192.0.2.300/24`; \"192.0.2.300/24\" is not an address with the length of its prefix";
+    let mut person = Person::at(Glance { refused: Some(why.to_owned()), ..blank() });
+    person.shows("told-wrong").press(Key::Enter).shows("first-boot-1-host-name");
+    let told = Glance { refused: Some(why.to_owned()), ..running() };
+    assert_eq!(Person::at(told).console.top(), None, "once first boot is over, it is no matter any more");
+}
+
+#[test]
 fn a_network_that_nobody_keeps_is_asked_again() {
     let mut person =
         Person::at(Glance { answered: Answered { host_name: true, ..Answered::default() }, ..blank() });

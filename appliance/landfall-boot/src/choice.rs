@@ -39,8 +39,12 @@ pub(crate) enum Choice {
     Wait(String),
 }
 
-/// Chooses. A volume that was made is never replaced by another disk, however empty.
-pub(crate) fn choose(told: &Retention, remembered: Option<&Remembered>, disks: &[Candidate]) -> Choice {
+/// Chooses. A volume that was made is never replaced by another disk, however empty; none is made before somebody has said of which disk.
+pub(crate) fn choose(
+    told: Option<&Retention>,
+    remembered: Option<&Remembered>,
+    disks: &[Candidate],
+) -> Choice {
     if let Some(remembered) = remembered {
         let is_it = |volume: VolumeId| volume.to_string() == remembered.volume;
         for disk in disks {
@@ -58,6 +62,9 @@ pub(crate) fn choose(told: &Retention, remembered: Option<&Remembered>, disks: &
             return Choice::Wait(format!("the retention volume {} is not attached", remembered.volume));
         }
     }
+    let Some(told) = told else {
+        return Choice::Wait("the console asks which disk holds the history".to_owned());
+    };
     let named = |disk: &&Candidate| match told {
         Retention::Automatic => true,
         Retention::Later => false,
@@ -101,27 +108,42 @@ mod tests {
     fn the_one_empty_disk_is_taken_and_of_several_only_the_named_one() {
         let (one, other) = (disk("sdb", State::Empty), disk("sdc", State::Empty));
         let made = |path: &str| Choice::Make(path.into(), State::Empty);
-        assert_eq!(choose(&Retention::Automatic, None, std::slice::from_ref(&one)), made("/dev/sdb"));
+        assert_eq!(choose(Some(&Retention::Automatic), None, std::slice::from_ref(&one)), made("/dev/sdb"));
         let both = [one, other];
         assert!(
-            matches!(choose(&Retention::Automatic, None, &both), Choice::Wait(why) if why.contains("several"))
+            matches!(choose(Some(&Retention::Automatic), None, &both), Choice::Wait(why) if why.contains("several"))
         );
-        assert_eq!(choose(&Retention::Disk("disk:sdc".to_owned()), None, &both), made("/dev/sdc"));
-        assert!(matches!(choose(&Retention::Disk("disk:sdd".to_owned()), None, &both), Choice::Wait(_)));
-        assert!(matches!(choose(&Retention::Later, None, &both[..1]), Choice::Wait(_)));
-        assert!(matches!(choose(&Retention::Automatic, None, &[]), Choice::Wait(_)));
+        assert_eq!(choose(Some(&Retention::Disk("disk:sdc".to_owned())), None, &both), made("/dev/sdc"));
+        assert!(matches!(
+            choose(Some(&Retention::Disk("disk:sdd".to_owned())), None, &both),
+            Choice::Wait(_)
+        ));
+        assert!(matches!(choose(Some(&Retention::Later), None, &both[..1]), Choice::Wait(_)));
+        assert!(matches!(choose(Some(&Retention::Automatic), None, &[]), Choice::Wait(_)));
+    }
+
+    #[test]
+    fn no_disk_is_taken_before_somebody_has_said_which() {
+        let only = [disk("sdb", State::Empty)];
+        assert!(matches!(choose(None, None, &only), Choice::Wait(why) if why.contains("console asks")));
+        let begun = choose(None, Some(&remembered(false)), &[disk("sdb", State::HalfMade(VOLUME))]);
+        assert_eq!(
+            begun,
+            Choice::Make("/dev/sdb".into(), State::HalfMade(VOLUME)),
+            "what was begun is ended"
+        );
     }
 
     #[test]
     fn a_volume_that_was_made_is_never_replaced() {
         let other = disk("sdb", State::Formatted(VolumeId([8; 16]), FileSystem::Xfs));
         let disks = [disk("sda", State::Empty), other];
-        let waits = choose(&Retention::Automatic, Some(&remembered(true)), &disks);
+        let waits = choose(Some(&Retention::Automatic), Some(&remembered(true)), &disks);
         assert!(matches!(waits, Choice::Wait(why) if why.contains("is not attached")));
         let own = disk("sdc", State::Formatted(VOLUME, FileSystem::Ext4));
         let disks = [disks.as_slice(), &[own]].concat();
         assert_eq!(
-            choose(&Retention::Later, Some(&remembered(true)), &disks),
+            choose(Some(&Retention::Later), Some(&remembered(true)), &disks),
             Choice::Mount("/dev/sdc".into())
         );
     }
@@ -129,7 +151,7 @@ mod tests {
     #[test]
     fn what_was_begun_is_ended_after_a_power_cut_at_any_step() {
         let automatic =
-            |state| choose(&Retention::Automatic, Some(&remembered(false)), &[disk("sdb", state)]);
+            |state| choose(Some(&Retention::Automatic), Some(&remembered(false)), &[disk("sdb", state)]);
         for state in [State::Empty, State::HalfMade(VOLUME), State::Formatted(VOLUME, FileSystem::Xfs)] {
             assert_eq!(automatic(state), Choice::Make("/dev/sdb".into(), state));
         }

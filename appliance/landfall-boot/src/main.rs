@@ -1,15 +1,17 @@
-//! binary: what an appliance does between its kernel and its agent: reads what it was told, and finds or makes its retention volume.
+//! binary: what an appliance does between its kernel and its agent: reads what it was told, brings its network to its plan and keeps it,
+//! and finds or makes its retention volume.
 
 mod choice;
-mod kept;
+mod keeper;
 mod retention;
+mod stranded;
 mod told;
-mod welcome;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use memory::Memory;
 
 /// What an appliance does between its kernel and its agent; its units run it
 #[derive(Debug, Parser)]
@@ -25,8 +27,8 @@ struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   landfall-boot seed
+  landfall-boot network
   landfall-boot retention
-  landfall-boot welcome
 
 Exit codes:
   0  done
@@ -35,18 +37,20 @@ Exit codes:
 
 #[derive(Debug, Subcommand)]
 enum Step {
-    /// Read what the hypervisor tells, once, and take the host name from it
+    /// Read what the hypervisor tells, once; take the host name from it, and bring the network to its plan
     Seed,
-    /// Mount the retention volume; make it first, where there is none; wait for a disk, where there is none
+    /// Keep the network: bring it to plans that are wished over a socket, and roll back what nobody keeps
+    Network(NetworkArguments),
+    /// Mount the retention volume; make it first, where there is none; wait for a disk, and for the word which one it is
     Retention(RetentionArguments),
-    /// Make a token for the first operator, as long as there is none, and show it
-    Welcome(WelcomeArguments),
+    /// Say on the screen that the appliance can't start, and why
+    Stranded,
 }
 
 #[derive(Debug, Args)]
-struct WelcomeArguments {
-    /// Control socket of landfalld
-    #[arg(long, value_name = "PATH", default_value = "/run/landfall/control.sock")]
+struct NetworkArguments {
+    /// Socket that wishes come to; whoever may connect may change the network
+    #[arg(long, value_name = "PATH", default_value = network::KEEPER_SOCKET)]
     socket: PathBuf,
 }
 
@@ -62,10 +66,22 @@ struct RetentionArguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // The service manager adds the time.
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_ansi(false)
+        .with_target(false)
+        .init();
+    let memory = Memory::at(&arguments.memory);
     let ended = match &arguments.step {
-        Step::Seed => told::seed(&arguments.memory),
-        Step::Retention(wanted) => retention::mount(&arguments.memory, &wanted.mount, &wanted.owner),
-        Step::Welcome(wanted) => welcome::first_operator(&wanted.socket),
+        Step::Seed => told::seed(&memory),
+        Step::Network(wanted) => keeper::keep(&memory, &wanted.socket),
+        Step::Stranded => {
+            stranded::say();
+            Ok(())
+        }
+        Step::Retention(wanted) => retention::mount(&memory, &wanted.mount, &wanted.owner),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

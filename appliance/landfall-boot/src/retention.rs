@@ -10,27 +10,25 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, anyhow};
 use blockdev::list_devices;
-use seed::{Retention, Seed};
+use memory::{Memory, RETENTION, SEED};
+use seed::Seed;
 use units::{Timestamp, VolumeId};
 use volume::{FileSystem, Making, State, examine, make, mount_existing};
 
 use crate::choice::{Candidate, Choice, Remembered, choose};
-use crate::kept;
-use crate::told::SEED;
 
-const NAME: &str = "retention.json";
 /// How often it looks again for a disk it waits for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long it waits before it says what it waits for: disks may still be coming.
 const PATIENCE: u32 = 5;
 
 /// Mounts the volume, and makes it where that is to be done; waits for a disk as long as there is none. Errors: a step fails.
-pub(crate) fn mount(memory: &Path, directory: &Path, owner: &str) -> Result<()> {
+pub(crate) fn mount(memory: &Memory, directory: &Path, owner: &str) -> Result<()> {
     let (mut said, mut looks) = (String::new(), 0);
     loop {
-        let told = kept::read::<Seed>(memory, SEED)?.map_or(Retention::default(), |seed| seed.retention);
-        let remembered: Option<Remembered> = kept::read(memory, NAME)?;
-        match choose(&told, remembered.as_ref(), &candidates(directory)) {
+        let told = memory.read::<Seed>(SEED)?.and_then(|seed| seed.retention);
+        let remembered: Option<Remembered> = memory.read(RETENTION)?;
+        match choose(told.as_ref(), remembered.as_ref(), &candidates(directory)) {
             Choice::Mount(device) => {
                 mount_existing(&device, directory).map_err(|error| anyhow!("{error}"))?;
                 return give(directory, owner);
@@ -52,7 +50,7 @@ pub(crate) fn mount(memory: &Path, directory: &Path, owner: &str) -> Result<()> 
 }
 
 fn made(
-    memory: &Path,
+    memory: &Memory,
     remembered: Option<Remembered>,
     device: &Path,
     state: State,
@@ -64,7 +62,7 @@ fn made(
         }
         None => random_volume()?,
     };
-    kept::write(memory, NAME, &Remembered { volume: volume.to_string(), made: false })?;
+    memory.write(RETENTION, &Remembered { volume: volume.to_string(), made: false })?;
     let making = Making {
         device: device.to_owned(),
         directory: directory.to_owned(),
@@ -74,7 +72,7 @@ fn made(
     };
     let made = make(&making, state, &mut |_| Ok(())).map_err(|error| anyhow!("{error}"))?;
     assert_eq!(made.volume, volume, "what was made is what was remembered");
-    kept::write(memory, NAME, &Remembered { volume: volume.to_string(), made: true })?;
+    memory.write(RETENTION, &Remembered { volume: volume.to_string(), made: true })?;
     eprintln!("landfall-boot: {} is the retention volume {volume}", device.display());
     Ok(())
 }

@@ -4,8 +4,7 @@
 //! go on; a look at the appliance is one such piece of work, once a second.
 
 mod look;
-mod memory;
-mod password;
+mod notes;
 mod terminal;
 mod way;
 mod work;
@@ -20,7 +19,7 @@ use control::{ApiError, Code, ErrorReply};
 
 use crate::arguments::ConsoleArguments;
 use crate::console::look::Looker;
-use crate::console::memory::Memory;
+use crate::console::notes::Notes;
 use crate::console::terminal::Terminal;
 use crate::console::way::NetworkWay;
 use crate::console::work::Worker;
@@ -39,18 +38,21 @@ pub(crate) fn serve(reach: Reach, arguments: ConsoleArguments) -> Result<Ending,
     let failed = |error: io::Error| {
         ErrorReply::from(ApiError::new(Code::ConsoleTerminal, "the console can't be shown").because(error))
     };
-    let memory = Arc::new(Memory::open(&arguments).map_err(failed)?);
-    let network = Arc::new(NetworkWay::new(reach.clone(), &arguments.state));
-    // What can't be applied is seen on the first screen: there are no addresses.
-    let _ = network.restore();
-    let looker = Arc::new(Looker::new(reach.clone(), memory.clone(), network.clone()).map_err(failed)?);
-    let worker = Arc::new(Worker::new(reach, memory, network));
+    let notes = Arc::new(Notes::open(&arguments).map_err(|error| failed(io::Error::other(error)))?);
+    let network = Arc::new(NetworkWay::open(&arguments.network));
+    let looker = Arc::new(Looker::new(reach.clone(), notes.clone(), network.clone()).map_err(failed)?);
+    let worker = Arc::new(Worker::new(reach, notes.clone(), network));
     let mut terminal = Terminal::take().map_err(failed)?;
-    converse(&mut terminal, &looker, &worker).map_err(failed)?;
+    converse(&mut terminal, &looker, &worker, &notes).map_err(failed)?;
     Ok(Ending::Done)
 }
 
-fn converse(terminal: &mut Terminal, looker: &Arc<Looker>, worker: &Arc<Worker>) -> io::Result<()> {
+fn converse(
+    terminal: &mut Terminal,
+    looker: &Arc<Looker>,
+    worker: &Arc<Worker>,
+    notes: &Notes,
+) -> io::Result<()> {
     let (told, events) = channel();
     let (mut console, effects) = Console::new(looker.look());
     let mut session = Session { worker: worker.clone(), told: told.clone() };
@@ -68,6 +70,10 @@ fn converse(terminal: &mut Terminal, looker: &Arc<Looker>, worker: &Arc<Worker>)
                 typed = Instant::now();
                 decoder.take(&bytes, &mut keys);
             }
+        }
+        // First boot is answered where somebody typed first.
+        if !keys.is_empty() && console.wizard.is_some() && !notes.claim() {
+            keys.clear();
         }
         keys.into_iter().for_each(|key| console.step(Event::Key(key), &mut effects));
         for event in take(&events) {

@@ -52,8 +52,8 @@ pub(crate) struct Answers {
     pub(crate) servers: Option<Servers>,
     /// What is kept in the catalog, where there is one.
     pub(crate) records: Option<Arc<Records>>,
-    /// The network, where it is ours.
-    pub(crate) network: Option<Arc<network::Network>>,
+    /// The keeper of the network, where that is ours.
+    pub(crate) network: Option<network::Keeper>,
     /// What makes backups, where there is something to make them of.
     pub(crate) backups: Option<Backups>,
     /// Where its own certificate lies.

@@ -76,9 +76,9 @@ pub(crate) struct Serve {
     /// Address of the door for operators, servers and sources
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "[::]:443")]
     pub(crate) manage: String,
-    /// The network of this machine is Landfall's: the plan that is kept in the state directory is applied with netplan and networkd
-    #[arg(long)]
-    pub(crate) network: bool,
+    /// Socket of the keeper of this machine's network (`landfall-boot network`); without it the network is left to the system
+    #[arg(long, value_name = "PATH")]
+    pub(crate) network: Option<PathBuf>,
     /// How long the certificates it gives out are good; they are renewed at half that
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = units::parse_span)]
     pub(crate) certificate_life: Duration,

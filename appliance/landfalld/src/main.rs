@@ -57,6 +57,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use control::{Config, Desk, Gate, Server};
 use link::Acceptor;
+use network::Keeper;
 use registrar::Terms;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -125,7 +126,7 @@ fn run(arguments: &Serve, again: &Again) -> Result<()> {
     let server = Server::bind(Config::at(&arguments.socket))
         .with_context(|| format!("the control socket {} can't be served", arguments.socket.display()))?;
     let mut house = house(arguments)?;
-    let network = arguments.network.then(|| network_answers::open(&arguments.state)).transpose()?;
+    let network = arguments.network.as_deref().map(Keeper::at);
     let credentials = house.target.clone();
     let acceptor = Acceptor::new(&credentials).context("its certificate can't be used")?;
     let notary = OwnKey::read(&house.place).context("its key can't sign manifests")?;

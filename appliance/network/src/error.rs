@@ -15,7 +15,7 @@ pub enum NetworkError {
     #[error("it is refused: {0}")]
     Refused(#[from] Refusal),
     /// The plan was not applied; the kept one was brought back, unless the second error says otherwise.
-    #[error("the plan was not applied: {cause}; {}", brought_back(.back.as_deref()))]
+    #[error("the plan was not applied: {}; {}", .cause.in_full(), brought_back(.back.as_deref()))]
     Apply {
         /// Why it was not applied.
         cause: Box<NetworkError>,
@@ -46,6 +46,12 @@ pub enum NetworkError {
         /// What is wrong with it.
         what: String,
     },
+    /// What the keeper of the network says.
+    #[error("{said}")]
+    Keeper {
+        /// In its words.
+        said: String,
+    },
     /// A program that brings the machine to a plan is missing or failed.
     #[error("{program} failed: {said}")]
     Program {
@@ -56,10 +62,20 @@ pub enum NetworkError {
     },
 }
 
+impl NetworkError {
+    /// Says it with all that it comes from, in one line.
+    pub fn in_full(&self) -> String {
+        match self {
+            Self::File { source, .. } => format!("{self}: {source}"),
+            _ => self.to_string(),
+        }
+    }
+}
+
 fn brought_back(error: Option<&NetworkError>) -> String {
     match error {
         None => "the plan that is kept was brought back".to_owned(),
-        Some(error) => format!("nor was the plan that is kept brought back: {error}"),
+        Some(error) => format!("nor was the plan that is kept brought back: {}", error.in_full()),
     }
 }
 

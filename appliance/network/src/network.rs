@@ -4,6 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use netplan::{Checked, Plan, State, Step, Trial, Which};
+use serde::{Deserialize, Serialize};
 
 use crate::error::NetworkError;
 use crate::plans::Plans;
@@ -13,7 +14,8 @@ use crate::system::System;
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
 /// What lies there and what is in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Shown {
     /// The plan that is kept; none before the first one was.
     pub kept: Option<Plan>,
@@ -22,7 +24,8 @@ pub struct Shown {
 }
 
 /// A plan that is tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Trying {
     /// It.
     pub plan: Plan,

@@ -27,6 +27,8 @@ pub struct Netplan {
 }
 
 const YAML: &str = "run/netplan/60-landfall.yaml";
+const BUS: &str = "run/dbus/system_bus_socket";
+const NETWORKD: &str = "systemd-networkd.service";
 const TIME: &str = "run/systemd/timesyncd.conf.d/60-landfall.conf";
 
 impl Default for Netplan {
@@ -42,6 +44,16 @@ impl Netplan {
     fn generator(&self) -> PathBuf {
         let usual = || Self::GENERATORS.iter().map(PathBuf::from).find(|path| path.exists());
         self.generator.clone().or_else(usual).unwrap_or_else(|| PathBuf::from(Self::GENERATORS[0]))
+    }
+
+    /// Lets networkd take its files anew: over the bus, or, where there is none, by the service manager. Before networkd was started there
+    /// is nothing to do: it begins with what it finds.
+    fn reload(&self) -> Result<(), NetworkError> {
+        if self.root.join(BUS).exists() {
+            return run(Path::new("networkctl"), &["reload".as_ref()]);
+        }
+        let systemctl = |verb: &str| run(Path::new("systemctl"), &[verb.as_ref(), NETWORKD.as_ref()]);
+        if systemctl("is-active").is_err() { Ok(()) } else { systemctl("reload") }
     }
 
     /// Returns the VLANs networkd was told of, by the files that stand for them.
@@ -65,12 +77,11 @@ impl System for Netplan {
             let before = self.vlans();
             let root = self.root.as_os_str();
             run(&self.generator(), &["--root-dir".as_ref(), root])?;
-            let networkctl = Path::new("networkctl");
-            run(networkctl, &["reload".as_ref()])?;
+            self.reload()?;
             let after = self.vlans();
             for gone in before.iter().filter(|vlan| !after.contains(vlan)) {
                 // It may never have come to be: its link was not there.
-                if let Err(error) = run(networkctl, &["delete".as_ref(), gone.as_ref()]) {
+                if let Err(error) = run(Path::new("networkctl"), &["delete".as_ref(), gone.as_ref()]) {
                     tracing::warn!(vlan = %gone, %error, "VLAN not deleted");
                 }
             }

@@ -30,7 +30,7 @@ pub const PROPERTIES: &[Property] = &[
     Property {
         key: "hostname",
         label: "Host name",
-        description: "Name of the appliance, such as landfall or landfall.example. Empty: landfall.",
+        description: "Name of the appliance: small letters, digits, dots and hyphens, 63 at most. Empty: landfall.",
         kind: Kind::Text,
     },
     Property {
@@ -39,6 +39,54 @@ pub const PROPERTIES: &[Property] = &[
         description: "auto: the one empty disk that may hold the history is taken. none: it is chosen later. \
                       Or the name of a disk, such as disk:naa.5000c29f0a1b2c3d. Empty: auto.",
         kind: Kind::Text,
+    },
+    Property {
+        key: "ip0",
+        label: "First adapter: addresses",
+        description: "dhcp, off, or addresses with the lengths of their prefixes, such as 192.0.2.10/24, 2001:db8::10/64. Empty: dhcp.",
+        kind: Kind::Text,
+    },
+    Property {
+        key: "gateway0",
+        label: "First adapter: gateways",
+        description: "The way to everywhere else, one of each family, such as 192.0.2.1. Only together with addresses.",
+        kind: Kind::Text,
+    },
+    Property {
+        key: "ip1",
+        label: "Second adapter: addresses",
+        description: "As of the first adapter. Empty: off.",
+        kind: Kind::Text,
+    },
+    Property {
+        key: "gateway1",
+        label: "Second adapter: gateways",
+        description: "As of the first adapter; needless where the first has one.",
+        kind: Kind::Text,
+    },
+    Property {
+        key: "dns",
+        label: "Servers of names",
+        description: "Addresses, separated by commas; 3 at most. What DHCP tells is used besides.",
+        kind: Kind::Text,
+    },
+    Property {
+        key: "search",
+        label: "Search domains",
+        description: "Domains in which short names are looked for, separated by commas; 6 at most.",
+        kind: Kind::Text,
+    },
+    Property {
+        key: "ntp",
+        label: "Servers of time",
+        description: "Addresses or names, separated by commas; 8 at most. What DHCP tells is used besides.",
+        kind: Kind::Text,
+    },
+    Property {
+        key: "passwordhash",
+        label: "Hash of the console's password",
+        description: "An Argon2id hash, as written by: argon2 SALT -id -e. Empty: the console asks for a password at the first boot.",
+        kind: Kind::Secret,
     },
 ];
 

@@ -8,10 +8,11 @@ use blockdev::{directory_facts, list_devices};
 use console::{Answered, Disk, Glance, MachineLine, Nic, Tone};
 use control::api::{Health, JobState, Machine, Phase, Status, StatusShow};
 use network::{list_addresses, list_nics};
+use seed::{Asked, Retention};
 use units::ByteLen;
 use volume::{Role, judge};
 
-use crate::console::memory::Memory;
+use crate::console::notes::Notes;
 use crate::console::way::NetworkWay;
 use crate::reach::Reach;
 use crate::span::span;
@@ -23,53 +24,55 @@ const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 /// Looks at the appliance.
 pub(super) struct Looker {
     reach: Reach,
-    memory: Arc<Memory>,
+    notes: Arc<Notes>,
     network: Arc<NetworkWay>,
     proof: String,
 }
 
 impl Looker {
     /// Prepares to look; the proof of this console is made once. Errors: no random bytes can be had.
-    pub(super) fn new(reach: Reach, memory: Arc<Memory>, network: Arc<NetworkWay>) -> io::Result<Self> {
+    pub(super) fn new(reach: Reach, notes: Arc<Notes>, network: Arc<NetworkWay>) -> io::Result<Self> {
         let mut bytes = [0_u8; 4];
         rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
         let proof = format!("{:06}", u32::from_ne_bytes(bytes) % 1_000_000);
-        Ok(Self { reach, memory, network, proof })
+        Ok(Self { reach, notes, network, proof })
     }
 
     /// Looks. What can't be seen is shown as not there.
     pub(super) fn look(&self) -> Glance {
-        let marks = self.memory.marks();
+        let (marks, seed) = (self.notes.marks(), self.notes.seed());
         let standing = self.network.show();
-        let (plan, trial_left) =
-            standing.map_or((None, None), |standing| (standing.kept, standing.trial_left));
         let status = self.reach.connect().and_then(|mut client| client.ask(StatusShow {}));
-        let mounted = directory_facts(&self.memory.retention, &[]).is_ok_and(|facts| facts.is_mount);
+        let mounted = directory_facts(&self.notes.retention, &[]).is_ok_and(|facts| facts.is_mount);
+        // What came with the machine answers everything but, perhaps, the password, and a disk that was left open.
+        let told = seed.asked != Asked::Everything;
+        let disk_told = told && seed.retention != Some(Retention::Later);
         let answered = Answered {
-            host_name: marks.host_name,
-            network: plan.is_some(),
-            servers: marks.servers,
-            password: self.memory.password().is_some(),
-            retention: mounted || status.is_ok(),
-            all: marks.all,
+            host_name: told || seed.hostname.is_some(),
+            network: told || standing.kept.is_some(),
+            servers: told || marks.servers,
+            password: seed.password.is_some(),
+            retention: disk_told || mounted || status.is_ok(),
+            all: marks.all || (disk_told && seed.asked == Asked::Nothing),
         };
         let mut glance = Glance {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             host: std::fs::read_to_string(HOST_NAME).unwrap_or_default().trim().to_owned(),
             answered,
             // Only first boot is asked at one line alone.
-            elsewhere: !marks.all && !self.memory.is_ours(),
+            elsewhere: !answered.all && self.notes.is_elsewhere(),
+            refused: self.notes.refused(),
             nics: nics(),
-            plan,
-            trial_left,
+            plan: standing.kept,
+            trial_left: standing.trial_left,
             disks: if answered.all || answered.retention { Vec::new() } else { disks() },
             proof: self.proof.clone(),
-            fingerprint: self.memory.fingerprint(),
+            fingerprint: self.notes.fingerprint(),
             ..Glance::default()
         };
         match status {
             Ok(status) => describe(&status, &mut glance),
-            Err(error) if answered.retention => {
+            Err(error) if mounted => {
                 (glance.health, glance.tone) =
                     (format!("The agent does not answer: {}", error.cause), Tone::Bad);
             }

@@ -6,14 +6,15 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use blockdev::directory_facts;
+use blockdev::{directory_facts, list_devices};
 use console::{Done, Effect};
 use control::api::ServerToken;
 use network::list_nics;
+use seed::PasswordHash;
+use units::MachineName;
 use wire::{JoinToken, Role};
 
-use crate::console::memory::Memory;
-use crate::console::password;
+use crate::console::notes::Notes;
 use crate::console::way::NetworkWay;
 use crate::reach::Reach;
 
@@ -34,13 +35,13 @@ const NICS: &str = "/sys/class/net";
 /// Carries out effects.
 pub(super) struct Worker {
     reach: Reach,
-    memory: Arc<Memory>,
+    notes: Arc<Notes>,
     network: Arc<NetworkWay>,
 }
 
 impl Worker {
-    pub(super) fn new(reach: Reach, memory: Arc<Memory>, network: Arc<NetworkWay>) -> Self {
-        Self { reach, memory, network }
+    pub(super) fn new(reach: Reach, notes: Arc<Notes>, network: Arc<NetworkWay>) -> Self {
+        Self { reach, notes, network }
     }
 
     /// Carries out an effect, and says how it ended. Blocks.
@@ -49,7 +50,7 @@ impl Worker {
             Effect::Redraw => return None,
             Effect::Finish => {
                 // What can't be noted is asked again at the next boot.
-                let _ = self.memory.mark(|marks| marks.all = true);
+                let _ = self.notes.mark(|marks| marks.all = true);
                 return None;
             }
             Effect::SetHostName(name) => Done::Answered(self.set_host_name(&name)),
@@ -58,14 +59,12 @@ impl Worker {
             Effect::RollBack => Done::RolledBack(self.network.roll_back()),
             Effect::SetServers(plan) => {
                 let set = self.network.set(plan);
-                Done::Answered(
-                    set.and_then(|()| self.memory.mark(|marks| marks.servers = true).map_err(said)),
-                )
+                Done::Answered(set.and_then(|()| self.notes.mark(|marks| marks.servers = true).map_err(said)))
             }
             Effect::CheckPassword(typed) => Done::Password(self.check(&typed)),
             Effect::SetPassword(typed) => {
-                let hashed = password::hash(&typed).and_then(|hash| self.memory.set_password(&hash));
-                Done::PasswordSet(hashed.map_err(said))
+                let hash = salt().map_err(said).and_then(|salt| PasswordHash::of(&typed, salt).map_err(said));
+                Done::PasswordSet(hash.and_then(|hash| self.notes.set_password(hash).map_err(said)))
             }
             Effect::TakeDisk(disk) => Done::Answered(self.take_disk(&disk)),
             Effect::MakeToken => Done::Token(self.make_token()),
@@ -76,15 +75,15 @@ impl Worker {
         })
     }
 
-    /// In order: 1. the name for every boot, durable; 2. the name now; 3. that it is answered, durable.
+    /// In order: 1. the name now; 2. the name for every boot, durable: it counts as answered.
     fn set_host_name(&self, name: &str) -> Result<(), String> {
-        self.memory.tell_host_name(name).map_err(said)?;
+        let lawful: MachineName = name.parse().map_err(said)?;
         fs::write(HOST_NAME, name).map_err(|error| format!("the host name can't be set: {error}"))?;
-        self.memory.mark(|marks| marks.host_name = true).map_err(said)
+        self.notes.tell_host_name(lawful).map_err(said)
     }
 
     fn check(&self, typed: &str) -> bool {
-        let right = self.memory.password().is_some_and(|hash| password::is_right(typed, &hash));
+        let right = self.notes.seed().password.is_some_and(|hash| hash.is_of(typed));
         if !right {
             std::thread::sleep(WRONG_WAIT);
         }
@@ -92,9 +91,12 @@ impl Worker {
     }
 
     fn take_disk(&self, disk: &str) -> Result<(), String> {
-        self.memory.tell_retention(disk).map_err(said)?;
+        // Another boot may call it otherwise; what it is, it stays.
+        let listed = list_devices().into_iter().find(|device| device.path.as_os_str() == disk);
+        let identity = listed.and_then(|device| device.identity.as_ref().map(ToString::to_string));
+        self.notes.tell_retention(identity.unwrap_or_else(|| disk.to_owned())).map_err(said)?;
         let begun = Instant::now();
-        while !directory_facts(&self.memory.retention, &[]).is_ok_and(|facts| facts.is_mount) {
+        while !directory_facts(&self.notes.retention, &[]).is_ok_and(|facts| facts.is_mount) {
             if begun.elapsed() > VOLUME_WAIT {
                 return Err(format!(
                     "{disk} did not become the retention volume within {} s; restart the appliance",
@@ -118,7 +120,7 @@ impl Worker {
                 Ok(made) => {
                     let token = JoinToken::read(&made.token).map_err(said)?;
                     let pairs: Vec<_> = token.authority.iter().map(|byte| format!("{byte:02x}")).collect();
-                    self.memory.set_fingerprint(&pairs.concat()).map_err(said)?;
+                    self.notes.set_fingerprint(&pairs.concat()).map_err(said)?;
                     return Ok(made.token);
                 }
                 Err(error) if error.exit == 4 && begun.elapsed() < AGENT_WAIT => {
@@ -136,6 +138,12 @@ impl Worker {
         self.network.set(netplan::Plan { interfaces, ..netplan::Plan::default() })?;
         Ok("Every interface asks DHCP for its address.".to_owned())
     }
+}
+
+fn salt() -> io::Result<[u8; 16]> {
+    let mut salt = [0; 16];
+    rustix::rand::getrandom(&mut salt, rustix::rand::GetRandomFlags::empty())?;
+    Ok(salt)
 }
 
 fn said(error: impl std::fmt::Display) -> String {
