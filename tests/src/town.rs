@@ -1,5 +1,6 @@
 //! A network of its own: one end of a cable with a bus, systemd-networkd and programs of ours, and the far end.
 
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -50,6 +51,8 @@ pub struct Town {
     pub binaries: Binaries,
     /// `landfalld`, while it runs.
     pub landfalld: Option<Process>,
+    /// The keeper of its network, while it runs.
+    pub keeper: Option<Process>,
     far: Process,
     near: Process,
     /// The bus, and networkd.
@@ -67,7 +70,7 @@ impl Town {
             ["--net", "--mount", "--uts", "--propagation", "private", "sh", "-c", SETUP, "setup", &far_id];
         let near = Process::start("near", Path::new("unshare"), near, lab.path())?;
         within(SETTLED_WITHIN, || apart(near.id()))?;
-        let mut town = Self { lab, binaries, landfalld: None, far, near, system: Vec::new() };
+        let mut town = Self { lab, binaries, landfalld: None, keeper: None, far, near, system: Vec::new() };
         within(SETTLED_WITHIN, || run(town.near("ip").args(["link", "show", "eth0"])).map(drop))
             .with_context(|| town.near.last_words())?;
         let bus = ["dbus-daemon", "--config-file=/run/bus.conf", "--nofork", "--nopidfile"];
@@ -109,6 +112,25 @@ impl Town {
     /// Returns the control socket.
     pub fn socket(&self) -> PathBuf {
         self.lab.file("control.sock")
+    }
+
+    /// Starts the keeper of the network at the near end. Errors: it does not listen.
+    pub fn start_keeper(&mut self) -> Result<()> {
+        let path = |path: PathBuf| path.display().to_string();
+        let program = self.binaries.landfalld.with_file_name("landfall-boot");
+        let (memory, socket) = (path(self.lab.file("memory")), path(self.keeper_socket()));
+        let words = [&path(program), "--memory", &memory, "network", "--socket", &socket];
+        self.keeper = Some(self.begin("keeper", &words)?);
+        let listens = within(SETTLED_WITHIN, || {
+            let connected = UnixStream::connect(self.keeper_socket());
+            connected.map(drop).context("the keeper of the network does not listen")
+        });
+        listens.with_context(|| self.keeper.as_ref().map(Process::last_words).unwrap_or_default())
+    }
+
+    /// Returns the socket of the keeper.
+    pub fn keeper_socket(&self) -> PathBuf {
+        self.lab.file("network.sock")
     }
 
     /// Starts `landfalld` at the near end, with more arguments. Errors: it does not answer.

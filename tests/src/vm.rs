@@ -13,10 +13,13 @@ use serde_json::{Value, json};
 use crate::command::{command, run};
 use crate::lab::{Lab, free_port};
 use crate::process::Process;
+use crate::rig::within;
 
 /// Firmware of Debian's package `ovmf`.
 const FIRMWARE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 const SECURE_FIRMWARE: &str = "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd";
+/// How long the hypervisor may take to offer the serial line.
+const LINE_MAX: Duration = Duration::from_secs(30);
 /// How long one look for something on the machine's screen waits.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -34,8 +37,7 @@ pub struct Hardware {
     pub secure: bool,
     /// MiB of memory.
     pub memory: u32,
-    /// What the hypervisor tells, as OVF environment.
-    pub told: Option<PathBuf>,
+    told: Option<PathBuf>,
     /// More devices.
     pub devices: Vec<String>,
     /// Where 443 and 9443 of the machine are reached.
@@ -51,6 +53,7 @@ pub struct Vm {
     pub serial: PathBuf,
     monitor: PathBuf,
     doors: [u16; 2],
+    line: UnixStream,
 }
 
 impl Hardware {
@@ -75,18 +78,45 @@ impl Hardware {
         })
     }
 
+    /// Lets the hypervisor tell properties, as it tells those of an OVF. Errors: they can't be written down.
+    pub fn tell(&mut self, properties: &[(&str, &str)]) -> Result<()> {
+        let property = |(key, value): &(&str, &str)| {
+            format!("<Property oe:key=\"landfall.{key}\" oe:value=\"{value}\"/>")
+        };
+        let text = format!(
+            "<Environment xmlns:oe=\"http://schemas.dmtf.org/ovf/environment/1\"><PropertySection>{}</PropertySection></Environment>",
+            properties.iter().map(property).collect::<String>()
+        );
+        let place = self.directory.join("told.xml");
+        std::fs::write(&place, text).context("what the hypervisor tells")?;
+        self.told = Some(place);
+        Ok(())
+    }
+
     /// Switches it on. Errors: it can't be started.
     pub fn start(&self) -> Result<Vm> {
         let (serial, monitor) = (self.directory.join("serial.log"), self.directory.join("monitor.sock"));
         std::fs::write(&serial, "").context("the serial log")?;
-        let _ = std::fs::remove_file(&monitor);
+        for socket in [&monitor, &line(&serial)] {
+            let _ = std::fs::remove_file(socket);
+        }
         let process = Process::start(
             "qemu",
             Path::new("qemu-system-x86_64"),
             self.arguments(&serial, &monitor),
             &self.directory,
         )?;
-        Ok(Vm { process, began: Instant::now(), serial, monitor, doors: self.doors })
+        let began = Instant::now();
+        let mut connected = None;
+        within(LINE_MAX, || {
+            connected = Some(UnixStream::connect(line(&serial)).context("the serial line")?);
+            Ok(())
+        })?;
+        let line = connected.context("it was just connected")?;
+        let mut said = line.try_clone()?;
+        // The log holds what is said; here it is only taken, so that the machine is not held up.
+        std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+        Ok(Vm { process, began, serial, monitor, doors: self.doors, line })
     }
 
     fn arguments(&self, serial: &Path, monitor: &Path) -> Vec<String> {
@@ -131,7 +161,9 @@ impl Hardware {
         add("-drive", file(&self.system, "if=none,id=system,format=qcow2"));
         add("-drive", file(&self.retention, "if=none,id=retention,format=raw"));
         add("-netdev", format!("user,id=first,{manage}-:443,{replicate}-:9443"));
-        add("-serial", format!("file:{}", serial.display()));
+        let (line, log) = (line(serial), serial.display());
+        add("-chardev", format!("socket,id=line,path={},server=on,wait=off,logfile={log}", line.display()));
+        add("-serial", "chardev:line".to_owned());
         add("-qmp", format!("unix:{},server=on,wait=off", monitor.display()));
         if let Some(told) = &self.told {
             add("-fw_cfg", format!("name=opt/landfall/ovfenv,file={}", told.display()));
@@ -141,7 +173,52 @@ impl Hardware {
     }
 }
 
+/// Returns the socket of the serial line whose log this is.
+fn line(serial: &Path) -> PathBuf {
+    serial.with_extension("sock")
+}
+
 impl Vm {
+    /// Returns the screen that a terminal at the serial line shows now, 80×24.
+    pub fn screen(&self) -> String {
+        let mut terminal = vt100::Parser::default();
+        terminal.process(&std::fs::read(&self.serial).unwrap_or_default());
+        terminal.screen().contents()
+    }
+
+    /// Waits until the screen shows something, and returns it. Errors: not within `limit` from now, or the machine ended.
+    pub fn wait_screen(&mut self, what: &str, limit: Duration) -> Result<String> {
+        let begun = Instant::now();
+        loop {
+            let screen = self.screen();
+            if screen.contains(what) {
+                return Ok(screen);
+            }
+            let ended = !self.process.is_running()?;
+            ensure!(!ended && begun.elapsed() < limit, "the screen does not show {what:?}, but:\n{screen}");
+            sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Types at the serial line. Errors: it is gone.
+    pub fn types(&mut self, keys: &str) -> Result<()> {
+        self.line.write_all(keys.as_bytes()).context("typing at the serial line")
+    }
+
+    /// Waits until the machine has switched itself off. Errors: not within `limit` from now.
+    pub fn wait_off(mut self, limit: Duration) -> Result<()> {
+        let begun = Instant::now();
+        while self.process.is_running()? {
+            ensure!(
+                begun.elapsed() < limit,
+                "after {limit:?} it is still on; its screen:\n{}",
+                self.screen()
+            );
+            sleep(LOOK_EVERY);
+        }
+        Ok(())
+    }
+
     /// Returns where the machine's 443 is reached.
     pub fn manage(&self) -> String {
         format!("127.0.0.1:{}", self.doors[0])

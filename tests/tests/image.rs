@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use landfall_tests::binaries::Binaries;
@@ -16,6 +16,13 @@ use serde_json::Value;
 /// How long a boot may take: all of it is emulated, and others may be at work.
 const BOOT_MAX: Duration = Duration::from_secs(600);
 const MIB: u64 = 1 << 20;
+/// How long one thing at the console may take: a disk is formatted, keys are made, a network is tried.
+const STEP_MAX: Duration = Duration::from_secs(240);
+/// What the operator types as password.
+const PASSWORD: &str = "swordfish";
+/// Its hash, as `argon2` makes it.
+const PASSWORD_HASH: &str =
+    "$argon2id$v=19$m=4096,t=3,p=4$c2FsdHNhbHRzYWx0$Do1MJFx/yTW/PFxUSEDH5kxMYpgUM7N8EYCJJMHHTCY";
 /// What the kernel says first.
 const RUNS: &str = "EFI stub: Loaded initrd";
 
@@ -168,17 +175,12 @@ struct Scene {
 }
 
 impl Scene {
-    /// Boots an image for the first time and lets the first operator in.
-    fn set() -> Result<Self> {
+    /// Switches an image on for the first time, told this.
+    fn set(told: &[(&str, &str)]) -> Result<Self> {
         let lab = Lab::new(None)?;
         let built = build(&lab, "image", &[])?;
         let mut hardware = Hardware::new(&lab, &path_of(&built, "disk")?)?;
-        hardware.told = Some(lab.file("told.xml"));
-        let told = "<Environment xmlns:oe=\"http://schemas.dmtf.org/ovf/environment/1\"><PropertySection>\
-                    <Property oe:key=\"landfall.hostname\" oe:value=\"home\"/>\
-                    <Property oe:key=\"landfall.retention\" oe:value=\"disk:naa.5000c29f0a1b2c3d\"/>\
-                    </PropertySection></Environment>";
-        fs::write(lab.file("told.xml"), told)?;
+        hardware.tell(told)?;
         // Kinds of disks that ESXi has, beside the paravirtual one: each must be seen.
         for (name, controller, disk, wwn) in [
             ("sas", "mptsas1068,id=sas", "scsi-hd,bus=sas.0", "5000c29f0a1b2c40"),
@@ -191,20 +193,65 @@ impl Scene {
             hardware.devices.extend(devices.map(str::to_owned));
         }
         let vm = hardware.start()?;
-        let mut scene = Self { lab, binaries: Binaries::find()?, hardware, vm };
-        let took = scene.vm.wait_answer(BOOT_MAX)?;
-        println!("power-on to 443 answers, first boot: {took:?}");
-        scene.log_in()?;
-        Ok(scene)
+        Ok(Self { lab, binaries: Binaries::find()?, hardware, vm })
+    }
+
+    /// Waits until 443 answers.
+    fn wait_answer(&mut self) -> Result<()> {
+        let took = self.vm.wait_answer(BOOT_MAX)?;
+        println!("power-on to 443 answers: {took:?}");
+        Ok(())
     }
 
     /// Joins with the token that the console shows.
     fn log_in(&mut self) -> Result<()> {
-        let said = self.vm.wait_said("landfall1-", BOOT_MAX)?;
-        let token =
-            said.lines().map(str::trim).find(|line| line.starts_with("landfall1-")).context("a token")?;
+        let screen = self.vm.wait_screen("landfall1-", STEP_MAX)?;
+        let mut lines = screen.lines().map(str::trim).skip_while(|line| !line.starts_with("landfall1-"));
+        let token: String = lines.by_ref().take_while(|line| !line.is_empty()).collect();
         let mut login = self.landfall(&["login", "--token-file", "-"]);
-        run_with_input(&mut login, token).map(drop)
+        run_with_input(&mut login, &token).map(drop)
+    }
+
+    /// Goes through the first boot as a person does: reads the screen, then types.
+    fn answer_the_console(&mut self) -> Result<()> {
+        let vm = &mut self.vm;
+        vm.wait_screen("first boot, 1 of 6: Host name", BOOT_MAX)?;
+        vm.types(&"\x7f".repeat("landfall".len()))?;
+        vm.types("home")?;
+        vm.wait_screen(" home_", STEP_MAX)?;
+        vm.types("\r")?;
+        // A network at which nobody reaches the appliance: tried, not kept, and gone by itself.
+        vm.wait_screen("first boot, 2 of 6", STEP_MAX)?;
+        vm.types("\x1b[C\t192.0.2.10/24\r")?;
+        vm.wait_screen("The network is tried", STEP_MAX)?;
+        vm.wait_screen("192.0.2.10/24", STEP_MAX).context("the plan that is tried is in force")?;
+        let begun = Instant::now();
+        vm.wait_screen("was not kept within 30 seconds", STEP_MAX)?;
+        ensure!(begun.elapsed() < Duration::from_secs(60), "rolled back after {:?}", begun.elapsed());
+        vm.types("\r")?;
+        let screen = vm.wait_screen("(o) DHCP", STEP_MAX)?;
+        ensure!(screen.contains("first boot, 2 of 6"), "it is asked again: {screen}");
+        vm.types("\r")?;
+        vm.wait_screen("The network is tried", STEP_MAX)?;
+        vm.wait_screen("10.0.2.15/24", STEP_MAX).context("an address by DHCP")?;
+        vm.types("\r")?;
+        vm.wait_screen("first boot, 3 of 6", STEP_MAX)?;
+        vm.types("\t\tntp.example.com\r")?;
+        vm.wait_screen("first boot, 4 of 6", STEP_MAX)?;
+        vm.types(&format!("{PASSWORD}\t{PASSWORD}\r"))?;
+        // Every kind of disk is listed; the one that is chosen is made the retention volume.
+        let screen = vm.wait_screen("first boot, 5 of 6", STEP_MAX)?;
+        let disks: Vec<_> = screen.lines().filter(|line| line.contains("/dev/")).collect();
+        ensure!(disks.len() == 4, "the disks: {screen}");
+        let place = disks.iter().position(|line| line.contains(" 2 GiB") && line.contains("yes"));
+        vm.types(&"\x1b[B".repeat(place.with_context(|| format!("the retention disk: {screen}"))?))?;
+        vm.types("\r")?;
+        vm.wait_screen("first boot, 6 of 6", STEP_MAX)?;
+        self.log_in()?;
+        self.vm.types("\r")?;
+        self.vm.wait_screen("<F12> Shut Down/Restart", STEP_MAX)?;
+        ensure!(!self.vm.screen().contains("landfall1-"), "the token is shown once");
+        Ok(())
     }
 
     fn landfall(&self, arguments: &[&str]) -> std::process::Command {
@@ -254,8 +301,7 @@ impl Scene {
     fn cut(mut self) -> Result<Self> {
         self.vm.cut()?;
         self.vm = self.hardware.start()?;
-        let took = self.vm.wait_answer(BOOT_MAX)?;
-        println!("power-on to 443 answers, after a power cut: {took:?}");
+        self.wait_answer()?;
         Ok(self)
     }
 }
@@ -271,11 +317,14 @@ fn change(disk: &Path, seed: u8, places: u64) -> Result<()> {
 }
 
 #[test]
-fn a_booted_appliance_takes_a_machine_in_loses_nothing_in_a_power_cut_and_brings_it_home() -> Result<()> {
+fn a_person_sets_an_appliance_up_it_takes_a_machine_in_loses_nothing_in_a_power_cut_and_brings_it_home()
+-> Result<()> {
     if !is_root() {
         return Ok(());
     }
-    let scene = Scene::set()?;
+    let mut scene = Scene::set(&[])?;
+    scene.answer_the_console()?;
+    scene.wait_answer()?;
     // Strangers get nothing: TLS 1.3 alone, and no word without a certificate.
     let mut old = command("timeout");
     old.args(["20", "openssl", "s_client", "-tls1_2", "-alpn", "http/1.1", "-connect", &scene.vm.manage()]);
@@ -355,6 +404,11 @@ fn a_booted_appliance_takes_a_machine_in_loses_nothing_in_a_power_cut_and_brings
     source.wait()?;
     let after = scene.ask(&["machine", "show", "web-01"])?["durable"].as_u64().context("a sequence")?;
     ensure!(after >= acked, "acked was {acked}, and there is {after}");
+    // What was answered at the console is there again, too, and not asked again.
+    let network = scene.ask(&["network", "show"])?["kept"].to_string();
+    ensure!(network.contains("automatic") && network.contains("ntp.example.com"), "{network}");
+    let screen = scene.vm.wait_screen("<F12> Shut Down/Restart", STEP_MAX)?;
+    ensure!(screen.contains("home") && screen.contains("10.0.2.15/24"), "{screen}");
 
     run(&mut scene.source(&origin))?;
     let points = scene.ask(&["point", "list", "web-01"])?;
@@ -369,4 +423,47 @@ fn a_booted_appliance_takes_a_machine_in_loses_nothing_in_a_power_cut_and_brings
         "and it is the newer state"
     );
     Ok(())
+}
+
+#[test]
+fn an_appliance_that_was_told_everything_comes_up_alone_and_its_console_lets_in_who_knows_the_password()
+-> Result<()> {
+    if !is_root() {
+        return Ok(());
+    }
+    let mut scene = Scene::set(&[
+        ("hostname", "home"),
+        ("retention", "disk:naa.5000c29f0a1b2c3d"),
+        ("ip0", "10.0.2.15/24"),
+        ("gateway0", "10.0.2.2"),
+        ("dns", "10.0.2.3"),
+        ("passwordhash", PASSWORD_HASH),
+    ])?;
+    scene.wait_answer()?;
+    let vm = &mut scene.vm;
+    let screen = vm.wait_screen("<F2> Customize", STEP_MAX)?;
+    ensure!(screen.contains("home") && screen.contains("10.0.2.15/24"), "{screen}");
+    // Nothing but looking without the password; with it a token, with which somebody gets in from outside.
+    vm.types("\x1b[12~")?;
+    vm.wait_screen("Authentication Required", STEP_MAX)?;
+    vm.types("swordfisk\r")?;
+    vm.wait_screen("the password is wrong", STEP_MAX)?;
+    vm.types(&format!("{PASSWORD}\r"))?;
+    vm.wait_screen("System Customization", STEP_MAX)?;
+    vm.types("\x1b[B\x1b[B\x1b[B\r")?;
+    scene.log_in()?;
+    let network = scene.ask(&["network", "show"])?["kept"].to_string();
+    ensure!(network.contains("10.0.2.15/24") && network.contains("10.0.2.3"), "{network}");
+    ensure!(scene.ask(&["status"])?["health"].is_string(), "status is told from outside");
+    let vm = &mut scene.vm;
+    vm.types("\r\x1b")?;
+    vm.wait_screen("<F2> Customize", STEP_MAX)?;
+    vm.types("\x1b[24~")?;
+    vm.wait_screen("Authentication Required", STEP_MAX)?;
+    vm.types(&format!("{PASSWORD}\r"))?;
+    vm.wait_screen("Sources keep what they can't send", STEP_MAX)?;
+    vm.types("\r")?;
+    vm.wait_screen("Shut Down?", STEP_MAX)?;
+    vm.types("y")?;
+    scene.vm.wait_off(STEP_MAX)
 }

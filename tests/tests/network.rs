@@ -1,4 +1,4 @@
-//! The network of the appliance, for real: landfalld, netplan's generator and systemd-networkd in a network of their own, with a cable
+//! The network of the appliance, for real: landfalld without rights to it, its keeper, netplan's generator and systemd-networkd in a network of their own, with a cable
 //! to another one.
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -12,12 +12,17 @@ use landfall_tests::town::Town;
 
 fn start(town: &mut Town) -> Result<()> {
     let retention = town.lab.directory("retention")?.display().to_string();
-    town.start(&["--network", "--name", "home", "--retention", &retention])
+    let keeper = town.keeper_socket().display().to_string();
+    town.start_keeper()?;
+    town.start(&["--network", &keeper, "--name", "home", "--retention", &retention])
 }
 
+/// Kills the keeper, and starts it again; landfalld lives on and sees nothing of it.
 fn restart_after_kill(town: &mut Town) -> Result<()> {
-    town.landfalld.take().context("it runs")?.kill()?;
-    start(town)
+    town.keeper.take().context("it runs")?.kill()?;
+    let gone = town.network(&["show"]).expect_err("nobody keeps the network").to_string();
+    ensure!(gone.contains("LF-1905"), "{gone}");
+    town.start_keeper()
 }
 
 /// eth0 has this address alone, and landfalld is reached at it from afar.

@@ -41,7 +41,9 @@ fn run() -> Result<()> {
     let built: Value = serde_json::from_str(&text).context("what the builder tells")?;
     let lab = Lab::new(None)?;
     let disk = PathBuf::from(built["disk"].as_str().context("a disk")?);
-    let hardware = Hardware::new(&lab, &disk)?;
+    let mut hardware = Hardware::new(&lab, &disk)?;
+    // Told all it needs: nobody sits at its console.
+    hardware.tell(&[("hostname", "home")])?;
     let (first, vm) = boot(&hardware)?;
     vm.cut()?;
     let (later, vm) = boot(&hardware)?;
