@@ -399,7 +399,7 @@ fn a_person_sets_an_appliance_up_it_takes_a_machine_in_loses_nothing_in_a_power_
     hardware_of_later.extend(["-drive".to_owned(), drive, "-device".to_owned(), device]);
     let mut scene = scene;
     scene.hardware.devices = hardware_of_later;
-    let scene = scene.cut()?;
+    let mut scene = scene.cut()?;
     let _ = source.kill();
     source.wait()?;
     let after = scene.ask(&["machine", "show", "web-01"])?["durable"].as_u64().context("a sequence")?;

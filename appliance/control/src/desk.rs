@@ -93,14 +93,15 @@ impl Desk {
 
     /// Carries out what waits, as whoever asked for it: it is confirmed, or its time is over. Errors: it does not wait, or failed.
     ///
-    /// 1. It is durable that it was begun. 2. It is done, on record as any request. 3. What came of it is durable. Killed in between, it
-    /// counts as interrupted, and is not begun again.
+    /// 1. It is durable that it was begun. 2. It is done, on record as any request. 3. What came of it is durable.
+    ///
+    /// Killed in between, it counts as interrupted, and is not begun again.
     fn release(&self, by: &Caller, id: u64) -> Result<PendingCommand, ApiError> {
         let (caller, request) = self.service.pending_begin(id, by)?;
         let done =
             self.on_record(&caller, request, Ok(()), |request| answer(&*self.service, &caller, request));
         let ended = self.service.pending_end(id, done.as_ref().map(drop));
-        done.and_then(|_| ended)
+        done.and(ended)
     }
 
     /// Carries a request out if it was admitted, and writes down what changes something.

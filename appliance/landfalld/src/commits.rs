@@ -38,6 +38,9 @@ struct Refused {
     again: Instant,
 }
 
+/// A machine that stands at a recovery point, and what becomes of it.
+type Noted = (Arc<Machine>, Option<CommitDue>);
+
 /// What was known at one moment.
 #[derive(Debug)]
 pub(crate) struct CommitBook {
@@ -160,7 +163,7 @@ impl Commits {
     }
 
     /// Brings the records up to what is, and returns the machines that stand at a point, with what becomes of them.
-    fn note(&self, answers: &Answers) -> Result<Vec<(Arc<Machine>, Option<CommitDue>)>, ApiError> {
+    fn note(&self, answers: &Answers) -> Result<Vec<Noted>, ApiError> {
         let unusable = |error: CatalogError| unusable(&error);
         let at = |machine: &Machine| match machine.shared.lock().lifecycle {
             Lifecycle::Rewound { at } => Some(at),

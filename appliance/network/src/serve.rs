@@ -114,7 +114,7 @@ mod tests {
         let greeted = || {
             let stream = UnixStream::connect(&socket).expect("it listens");
             let mut greeting = vec![0; GREETING.len() + 3];
-            std::io::Read::read_exact(&mut &stream, &mut greeting).expect("it greets");
+            io::Read::read_exact(&mut &stream, &mut greeting).expect("it greets");
             stream
         };
         let unchecked = greeted();
