@@ -1,5 +1,6 @@
 //! A machine that boots the appliance's image: QEMU with the devices that the OVF describes, all of it emulated.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
@@ -96,7 +97,6 @@ impl Hardware {
     /// Switches it on. Errors: it can't be started.
     pub fn start(&self) -> Result<Vm> {
         let (serial, monitor) = (self.directory.join("serial.log"), self.directory.join("monitor.sock"));
-        std::fs::write(&serial, "").context("the serial log")?;
         for socket in [&monitor, &line(&serial)] {
             let _ = std::fs::remove_file(socket);
         }
@@ -114,8 +114,9 @@ impl Hardware {
         })?;
         let line = connected.context("it was just connected")?;
         let mut said = line.try_clone()?;
-        // The log holds what is said; here it is only taken, so that the machine is not held up.
-        std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+        // Not a log of the hypervisor's own: that has twice what it could not be rid of at once.
+        let mut log = File::create(&serial).context("the serial log")?;
+        std::thread::spawn(move || std::io::copy(&mut said, &mut log));
         Ok(Vm { process, began, serial, monitor, doors: self.doors, line })
     }
 
@@ -161,8 +162,7 @@ impl Hardware {
         add("-drive", file(&self.system, "if=none,id=system,format=qcow2"));
         add("-drive", file(&self.retention, "if=none,id=retention,format=raw"));
         add("-netdev", format!("user,id=first,{manage}-:443,{replicate}-:9443"));
-        let (line, log) = (line(serial), serial.display());
-        add("-chardev", format!("socket,id=line,path={},server=on,wait=off,logfile={log}", line.display()));
+        add("-chardev", format!("socket,id=line,path={},server=on,wait=on", line(serial).display()));
         add("-serial", "chardev:line".to_owned());
         add("-qmp", format!("unix:{},server=on,wait=off", monitor.display()));
         if let Some(told) = &self.told {
@@ -186,14 +186,17 @@ impl Vm {
         terminal.screen().contents()
     }
 
-    /// Waits until the screen shows something, and returns it. Errors: not within `limit` from now, or the machine ended.
+    /// Waits until the screen shows something and is drawn to its end, and returns it. Errors: not within `limit` from now, or the
+    /// machine ended.
     pub fn wait_screen(&mut self, what: &str, limit: Duration) -> Result<String> {
         let begun = Instant::now();
+        let mut before = String::new();
         loop {
             let screen = self.screen();
-            if screen.contains(what) {
+            if screen.contains(what) && screen == before {
                 return Ok(screen);
             }
+            before.clone_from(&screen);
             let ended = !self.process.is_running()?;
             ensure!(!ended && begun.elapsed() < limit, "the screen does not show {what:?}, but:\n{screen}");
             sleep(LOOK_EVERY);

@@ -408,7 +408,7 @@ fn a_person_sets_an_appliance_up_it_takes_a_machine_in_loses_nothing_in_a_power_
     let network = scene.ask(&["network", "show"])?["kept"].to_string();
     ensure!(network.contains("automatic") && network.contains("ntp.example.com"), "{network}");
     let screen = scene.vm.wait_screen("<F12> Shut Down/Restart", STEP_MAX)?;
-    ensure!(screen.contains("home") && screen.contains("10.0.2.15/24"), "{screen}");
+    ensure!(screen.contains("home") && screen.contains("https://10.0.2.15/"), "{screen}");
 
     run(&mut scene.source(&origin))?;
     let points = scene.ask(&["point", "list", "web-01"])?;
@@ -442,7 +442,7 @@ fn an_appliance_that_was_told_everything_comes_up_alone_and_its_console_lets_in_
     scene.wait_answer()?;
     let vm = &mut scene.vm;
     let screen = vm.wait_screen("<F2> Customize", STEP_MAX)?;
-    ensure!(screen.contains("home") && screen.contains("10.0.2.15/24"), "{screen}");
+    ensure!(screen.contains("home") && screen.contains("https://10.0.2.15/"), "{screen}");
     // Nothing but looking without the password; with it a token, with which somebody gets in from outside.
     vm.types("\x1b[12~")?;
     vm.wait_screen("Authentication Required", STEP_MAX)?;
