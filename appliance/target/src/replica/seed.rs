@@ -122,3 +122,25 @@ fn next_seed(shared: &Shared, touched: &GranuleSet) -> Option<SeedWork> {
         _ => unreachable!("only a seed was taken"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use units::GRANULE_LEN;
+    use wire::Encoding;
+
+    use super::*;
+
+    fn seed(first: u64) -> SeedWork {
+        let (start, len) = (ByteOffset(first * GRANULE_LEN), ByteLen(4 * GRANULE_LEN));
+        let extents = vec![Extent { disk: DiskIndex(0), start, len, encoding: Encoding::Zero }];
+        SeedWork { extents, payload: Vec::new(), then: Box::new(drop) }
+    }
+
+    #[test]
+    fn seeds_that_share_a_granule_are_not_written_together() {
+        let mut touched = GranuleSet::new(1);
+        seed(4).mark(&mut touched);
+        let apart: Vec<_> = (0..12).filter(|first| seed(*first).is_apart_from(&touched)).collect();
+        assert_eq!(apart, [0, 8, 9, 10, 11]);
+    }
+}
